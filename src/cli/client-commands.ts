@@ -1,0 +1,51 @@
+/** The sample client's commands, as `streamgate` and `test/api.ts` offer them. */
+import type { Command } from 'commander';
+import {
+  addAckOption,
+  addHeaderOption,
+  addPullOptions,
+  addRunOptions,
+  addSaveOption,
+  addShapeOption,
+  addUrlOption,
+} from './client-options.js';
+import { listStreamKeys } from './list-command.js';
+import { pullImage, pullImageByRest, pullRaw } from './pull-commands.js';
+import { pushImage, pushImageByRest, pushIncrement } from './push-commands.js';
+
+const INCREMENTS_A_SECOND = 10;
+const IMAGES_A_SECOND = 10;
+const NO_LIMIT = 0;
+
+/** Both spellings: `push_image` as the Python client had it, `push-image` as command lines have it. */
+function addStreamCommand(program: Command, name: string, description: string): Command {
+  return program
+    .command(name)
+    .alias(name.replaceAll('_', '-'))
+    .description(description)
+    .argument('<sid>', 'stream id');
+}
+
+export function addClientCommands(program: Command): void {
+  const increment = addStreamCommand(program, 'push_increment', 'push 0, 1, 2, … as text');
+  addAckOption(addHeaderOption(addRunOptions(increment, INCREMENTS_A_SECOND))).action(pushIncrement);
+
+  const image = addStreamCommand(program, 'push_image', 'push JPEGs of random noise');
+  addAckOption(addHeaderOption(addRunOptions(addShapeOption(image), IMAGES_A_SECOND))).action(pushImage);
+
+  const imageByRest = addStreamCommand(program, 'push_image_rest', 'push JPEGs of random noise by HTTP');
+  addRunOptions(addShapeOption(imageByRest), IMAGES_A_SECOND).action(pushImageByRest);
+
+  const raw = addStreamCommand(program, 'pull_raw', "show each entry's id, size and first bytes");
+  addHeaderOption(addPullOptions(addRunOptions(raw, NO_LIMIT))).action(pullRaw);
+
+  const images = addStreamCommand(program, 'pull_image', 'decode images and show width×height×channels');
+  addHeaderOption(addPullOptions(addRunOptions(addSaveOption(images), NO_LIMIT))).action(pullImage);
+
+  const imagesByRest = addStreamCommand(program, 'pull_image_rest', 'the same by HTTP');
+  addPullOptions(addRunOptions(addSaveOption(imagesByRest), NO_LIMIT)).action(pullImageByRest);
+
+  addUrlOption(program.command('ls').description('list stream keys and their lengths')).action(
+    listStreamKeys,
+  );
+}

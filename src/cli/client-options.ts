@@ -1,0 +1,116 @@
+/** Options that the client commands share, each declared once, and the values they are given. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { Target } from '../client/address.js';
+import { parseShape, type Shape } from './images.js';
+
+/** Checked values, by the names that commander gives them. */
+export interface TargetValues {
+  readonly url: string;
+  readonly device?: string;
+  readonly prefix?: string;
+}
+
+export interface RunValues extends TargetValues {
+  /** A second; 0: as fast as possible. */
+  readonly rate: number;
+  /** Stop after so many entries; 0: go on. */
+  readonly count: number;
+  /** Stop after so many seconds; 0: go on. */
+  readonly duration: number;
+}
+
+export interface SocketValues {
+  readonly header: boolean;
+}
+
+export interface PushValues {
+  readonly ack: boolean;
+}
+
+export interface PullValues {
+  readonly lastEntryId?: string;
+  readonly latest?: boolean;
+}
+
+export interface ShapeValues {
+  readonly shape: Shape;
+}
+
+export interface SaveValues {
+  readonly save?: string;
+}
+
+const DEFAULT_URL = 'http://127.0.0.1:8000';
+const DEFAULT_SHAPE = '[700,700,3]';
+
+/** Lets commander name the option in front of a parser's sentence. */
+function argument<T>(parse: (text: string) => T): (text: string) => T {
+  return (text) => {
+    try {
+      return parse(text);
+    } catch (error) {
+      throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
+    }
+  };
+}
+
+function parseWholeNumber(text: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw new Error('It must be a whole number from 0.');
+  return Number(text);
+}
+
+function parseNumber(text: string): number {
+  if (!/^(\d{1,9}(\.\d{0,9})?|\.\d{1,9})$/.test(text)) throw new Error('It must be a number from 0.');
+  return Number(text);
+}
+
+export function addUrlOption(command: Command): Command {
+  return command.addOption(
+    new Option('--url <url>', "the gateway's address").env('STREAMGATE_URL').default(DEFAULT_URL),
+  );
+}
+
+/** @param rate the default of `--rate`, a second */
+export function addRunOptions(command: Command, rate: number): Command {
+  return addUrlOption(command)
+    .option('--device <id>', "the device whose streams are meant (the gateway's default: default)")
+    .option('--prefix <prefix>', 'goes between the device and the stream id')
+    .option('--rate <n>', 'at most n a second; 0: as fast as possible', argument(parseNumber), rate)
+    .option('--count <n>', 'stop after n entries; 0: go on', argument(parseWholeNumber), 0)
+    .option('--duration <seconds>', 'stop after so long; 0: go on', argument(parseNumber), 0);
+}
+
+export function addHeaderOption(command: Command): Command {
+  return command
+    .option('--header', 'frames with JSON headers', true)
+    .option('--no-header', 'bare frames, an entry each');
+}
+
+export function addAckOption(command: Command): Command {
+  return command
+    .option('--ack', 'have each entry acknowledged', true)
+    .option('--no-ack', 'do not wait to hear whether entries are stored');
+}
+
+export function addPullOptions(command: Command): Command {
+  return command
+    .option('--last-entry-id <id>', 'read after this id: $ newest, 0 all, ms or ms-seq (default: $)')
+    .option('--latest', 'skip to the newest entry, rather than fall behind');
+}
+
+export function addShapeOption(command: Command): Command {
+  return command.addOption(
+    new Option('--shape <shape>', "'[height,width]' grey, '[height,width,3]' colour")
+      .argParser(argument(parseShape))
+      .default(parseShape(DEFAULT_SHAPE), DEFAULT_SHAPE),
+  );
+}
+
+export function addSaveOption(command: Command): Command {
+  return command.option('--save <file>', 'keep the newest image in this file');
+}
+
+/** @param sid one stream id, or several joined by `+` */
+export function makeTarget(sid: string, values: TargetValues): Target {
+  return { url: values.url, sids: sid.split('+'), deviceId: values.device, prefix: values.prefix };
+}

@@ -1,0 +1,29 @@
+/** `streamgate ls`: the keys of all streams, each after its number of entries. */
+
+import { GatewayError } from '../client/gateway-error.js';
+import { listStreams, type StreamSummary } from '../client/graphql.js';
+import type { TargetValues } from './client-options.js';
+import { previewName } from './preview.js';
+import { runSession } from './session.js';
+
+async function askForStreams(url: string, signal: AbortSignal): Promise<readonly StreamSummary[]> {
+  try {
+    return await listStreams(url, signal);
+  } catch (error) {
+    if (error instanceof GatewayError && error.status === 404) {
+      throw new Error(
+        `The gateway at ${url} cannot list streams: it has no GraphQL endpoint (404 at /graphql).`,
+      );
+    }
+    throw error;
+  }
+}
+
+export async function listStreamKeys(values: Pick<TargetValues, 'url'>): Promise<void> {
+  await runSession(0, async ({ signal }) => {
+    const streams = await askForStreams(values.url, signal);
+    const digits = Math.max(0, ...streams.map(({ length }) => String(length).length));
+    const lines = streams.map(({ id, length }) => `${String(length).padStart(digits)}  ${previewName(id)}\n`);
+    process.stdout.write(lines.join(''));
+  });
+}

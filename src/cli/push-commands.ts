@@ -1,0 +1,83 @@
+/** The commands that write: where payloads come from, how they go out, and the loop between the two. */
+import { Pusher } from '../client/push.js';
+import { postEntries } from '../client/rest.js';
+import {
+  makeTarget,
+  type PushValues,
+  type RunValues,
+  type ShapeValues,
+  type SocketValues,
+} from './client-options.js';
+import { makeNoiseImage, type Shape } from './images.js';
+import { Pace } from './pace.js';
+import { Progress } from './progress.js';
+import { runSession, type Session } from './session.js';
+
+type Payload = Uint8Array<ArrayBuffer>;
+
+/** Makes payload n, from 0. */
+type Producer = (n: number) => Payload | Promise<Payload>;
+
+const countUp: Producer = (n) => new TextEncoder().encode(String(n));
+
+const makeImages =
+  (shape: Shape): Producer =>
+  () =>
+    makeNoiseImage(shape);
+
+async function produce(
+  session: Session,
+  values: RunValues,
+  progress: Progress,
+  makePayload: Producer,
+  send: (payload: Payload) => Promise<unknown>,
+): Promise<void> {
+  const pace = new Pace(values.rate);
+  for (let n = 0; values.count === 0 || n < values.count; n++) {
+    await pace.wait(session.signal);
+    if (session.signal.aborted) return;
+    const payload = await makePayload(n);
+    await send(payload);
+    progress.count(payload.length);
+  }
+}
+
+type PushSocketValues = RunValues & SocketValues & PushValues;
+
+async function pushBySocket(sid: string, values: PushSocketValues, makePayload: Producer): Promise<void> {
+  await runSession(values.duration, async (session) => {
+    const pusher = await Pusher.open({
+      ...makeTarget(sid, values),
+      header: values.header,
+      ack: values.ack,
+      signal: session.signal,
+    });
+    await Progress.over('pushed', session, async (progress) => {
+      try {
+        await produce(session, values, progress, makePayload, (payload) => pusher.push(payload));
+      } finally {
+        // Says whether everything was stored; where `push` has failed, the same failure once more.
+        await pusher.close();
+      }
+    });
+  });
+}
+
+export async function pushIncrement(sid: string, values: PushSocketValues): Promise<void> {
+  await pushBySocket(sid, values, countUp);
+}
+
+export async function pushImage(sid: string, values: PushSocketValues & ShapeValues): Promise<void> {
+  await pushBySocket(sid, values, makeImages(values.shape));
+}
+
+export async function pushImageByRest(sid: string, values: RunValues & ShapeValues): Promise<void> {
+  await runSession(values.duration, async (session) => {
+    const options = { ...makeTarget(sid, values), signal: session.signal };
+    await Progress.over('pushed', session, (progress) =>
+      produce(session, values, progress, makeImages(values.shape), (data) =>
+        postEntries(options, [{ data }]),
+      ),
+    );
+  });
+}

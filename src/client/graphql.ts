@@ -1,0 +1,35 @@
+/** Questions to the gateway's GraphQL endpoint, by the GraphQL-over-HTTP specification. */
+import { buildAddress } from './address.js';
+import { GatewayError } from './gateway-error.js';
+import { fetchAnswer } from './rest.js';
+
+interface Answer {
+  readonly data?: unknown;
+  readonly errors?: readonly { readonly message: string }[];
+}
+
+export interface StreamSummary {
+  /** The stream's full key, device and prefix included. */
+  readonly id: string;
+  readonly length: number;
+}
+
+/** @throws GatewayError with status 404 where the gateway has no GraphQL, the signal's reason */
+export async function listStreams(url: string, signal?: AbortSignal): Promise<readonly StreamSummary[]> {
+  const address = buildAddress(url, 'graphql');
+  const answer = await fetchAnswer(address, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', accept: 'application/json' },
+    body: JSON.stringify({ query: '{ streams { id length } }' }),
+    signal: signal ?? null,
+  });
+  const { data, errors } = (await answer.json().catch(() => ({}))) as Answer;
+  if (errors?.[0] !== undefined) {
+    throw new GatewayError('bad_answer', `the gateway could not list its streams: ${errors[0].message}`);
+  }
+  const streams = (data as { streams?: unknown } | undefined)?.streams;
+  if (!Array.isArray(streams)) {
+    throw new GatewayError('bad_answer', `${address} did not answer with a list of streams`);
+  }
+  return streams as StreamSummary[];
+}

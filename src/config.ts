@@ -1,0 +1,147 @@
+/**
+ * Every setting, once: its name, default, meaning and check. The environment variable `PORT` and the
+ * flag `--port` are the same setting; the flag wins. Inner code sees filled, checked values only.
+ */
+import { availableParallelism } from 'node:os';
+import { z } from 'zod';
+import { BOOLEAN_FORM, parseBoolean } from './booleans.js';
+
+interface Setting<T> {
+  /** What the value must be, to complete the sentence "PORT must be …". */
+  readonly expected: string;
+  readonly meaning: string;
+  /** The default as the user would write it; undefined where the setting may stay unset. */
+  readonly fallback: string | undefined;
+  readonly schema: z.ZodType<T>;
+}
+
+const MIB = 1024 * 1024;
+const DAY_MS = 86_400_000;
+
+function wholeNumber(min: number, max: number, fallback: number, meaning: string): Setting<number> {
+  return {
+    expected: `a whole number from ${min} to ${max}`,
+    meaning,
+    fallback: String(fallback),
+    schema: z
+      .string()
+      .regex(/^\d{1,15}$/)
+      .transform(Number)
+      .pipe(z.number().min(min).max(max)),
+  };
+}
+
+function text(fallback: string | undefined, expected: string, meaning: string, schema = z.string().min(1)) {
+  return { expected, meaning, fallback, schema } satisfies Setting<string>;
+}
+
+function flag(fallback: string | undefined, meaning: string): Setting<boolean> {
+  return {
+    expected: BOOLEAN_FORM,
+    meaning,
+    fallback,
+    schema: z.string().transform(parseBoolean).pipe(z.boolean()),
+  };
+}
+
+const ORIGIN = /^https?:\/\/[^/\s]+$/;
+
+/** In the order in which `streamgate serve --help` and the README list them. */
+export const SETTINGS = {
+  HOST: text('127.0.0.1', 'an address or host name to listen on', 'address to listen on'),
+  PORT: wholeNumber(0, 65535, 8000, 'port to listen on; 0 takes a free one'),
+  REDIS_URL: text(
+    undefined,
+    'a redis://, rediss:// or unix:// address',
+    'the Redis to use; unset: an embedded Redis is started',
+    z.string().regex(/^(rediss?:\/\/|unix:\/\/\/)\S+$/),
+  ),
+  STREAMGATE_DATA_DIR: text('.streamgate', 'a folder', "the embedded Redis' folder"),
+  REDIS_STREAM_MAXLEN: wholeNumber(
+    1,
+    1_000_000_000,
+    1000,
+    'every append trims its stream to about this many entries',
+  ),
+  DISABLE_MULTI_DEVICE_PREFIXING: flag('0', 'store streams without the device prefix'),
+  READER_THREADS: wholeNumber(
+    1,
+    64,
+    Math.max(1, Math.min(4, Math.floor(availableParallelism() / 4))),
+    'threads that follow streams in Redis',
+  ),
+  POOL_THREADS: wholeNumber(
+    1,
+    64,
+    Math.max(1, Math.min(4, Math.floor(availableParallelism() / 2))),
+    'threads that read ranges, pack and decode',
+  ),
+  MAX_PAYLOAD_BYTES: wholeNumber(1024, 512 * MIB, 64 * MIB, 'largest message or body that is taken'),
+  MAX_BUFFERED_BYTES: wholeNumber(
+    1024,
+    64 * 1024 * MIB,
+    256 * MIB,
+    'most bytes that may wait for Redis; producers are refused beyond it',
+  ),
+  MAX_BLOCK_MS: wholeNumber(1, DAY_MS, 60_000, 'longest wait of a REST read'),
+  MAX_FUTURE_MS: wholeNumber(
+    0,
+    365 * DAY_MS,
+    3_600_000,
+    "how far ahead of the clock an entry's own time may be",
+  ),
+  ALLOW_FLUSH: flag(undefined, 'allow the flush mutation; unset: only for the embedded Redis'),
+  CORS_ORIGINS: {
+    expected: '* or origins such as https://example.org, separated by commas',
+    meaning: 'pages of which origins may use the gateway; unset: the same origin and loopback',
+    fallback: undefined,
+    schema: z
+      .string()
+      .transform((value) => value.split(',').map((origin) => origin.trim().toLowerCase()))
+      .pipe(z.array(z.union([z.literal('*'), z.string().regex(ORIGIN)])).min(1)),
+  } satisfies Setting<string[]>,
+  LOG_LEVEL: {
+    expected: 'trace, debug, info, warn, error, fatal or silent',
+    meaning: 'least level that is logged',
+    fallback: 'info',
+    schema: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),
+  } satisfies Setting<string>,
+} as const;
+
+export type SettingName = keyof typeof SETTINGS;
+
+/** Settings that may stay unset. */
+type OptionalName = 'REDIS_URL' | 'ALLOW_FLUSH' | 'CORS_ORIGINS';
+type ValueOf<N extends SettingName> = z.output<(typeof SETTINGS)[N]['schema']>;
+
+export type Config = { readonly [N in Exclude<SettingName, OptionalName>]: ValueOf<N> } & {
+  readonly [N in OptionalName]: ValueOf<N> | undefined;
+};
+
+/** A setting has a value that it cannot have; the message is one sentence that names it. */
+export class ConfigError extends Error {}
+
+/**
+ * Checks the settings that `given` holds as text and fills in the rest.
+ *
+ * An empty text counts as unset, since that is what `docker compose` passes for an unset variable.
+ * @throws ConfigError naming the first setting with a bad value, what it must be and what came.
+ */
+export function loadConfig(given: Readonly<Record<string, string | undefined>>): Config {
+  const values: Record<string, unknown> = {};
+  for (const [name, setting] of Object.entries(SETTINGS)) {
+    const value = given[name] || setting.fallback;
+    if (value === undefined) {
+      values[name] = undefined;
+      continue;
+    }
+    const checked = setting.schema.safeParse(value);
+    if (!checked.success) {
+      // A Redis address may hold a password, so it is not repeated.
+      const shown = name === 'REDIS_URL' ? 'what was given' : `'${value}'`;
+      throw new ConfigError(`${name} must be ${setting.expected}, not ${shown}.`);
+    }
+    values[name] = checked.data;
+  }
+  return values as unknown as Config;
+}

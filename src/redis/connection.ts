@@ -1,0 +1,167 @@
+/**
+ * One connection to Redis of our own, for commands that move frames: the append pipe, the readers'
+ * blocking reads, the pool's range reads. All else goes through ioredis (`control.ts`).
+ *
+ * Promises: `ready` comes once the server has logged us in and takes commands; then one `reply` for each
+ * command, in the order written; at last `closed`, once, whatever the reason. Nothing is sent twice and
+ * nothing is queued here: who wants to try again makes a new connection.
+ */
+import { connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { Failure } from '../errors.js';
+import { encodeCommand, ReplyBuffer, ReplyCursor } from './resp.js';
+import type { RedisTarget } from './target.js';
+
+/** How long connecting and logging in may take in all, apart from a server that is loading its data. */
+const CONNECT_TIMEOUT_MS = 5000;
+/** How often a server that is not ready to serve yet is asked again. */
+const RETRY_PING_MS = 50;
+/** Error replies to PING that pass by themselves. */
+const NOT_YET = /^(LOADING|BUSY)/;
+/** Error replies to the login commands after which the connection is of no use. */
+const NOT_LOGGED_IN = /^(NOAUTH|WRONGPASS|NOPERM|ERR (AUTH|invalid password|DB index|max number))/;
+
+export interface ConnectionHandler {
+  ready(): void;
+  /** One reply; the cursor and its views are valid during the call only. */
+  reply(cursor: ReplyCursor): void;
+  /** The connection is gone, or was never made. */
+  closed(cause: Error): void;
+}
+
+export class RedisConnection {
+  readonly #socket: Socket;
+  readonly #handler: ConnectionHandler;
+  readonly #replies = new ReplyBuffer();
+  readonly #cursor = new ReplyCursor();
+  readonly #connectTimer: NodeJS.Timeout;
+  #pingTimer: NodeJS.Timeout | undefined;
+  /** Replies to the login commands that are still to come; 0 once the connection is ready. */
+  #handshake: number;
+  #isClosed = false;
+
+  /** @param role what CLIENT LIST shows behind `streamgate-` */
+  constructor(target: RedisTarget, role: string, handler: ConnectionHandler) {
+    this.#handler = handler;
+    const login = loginCommands(target, role);
+    this.#handshake = login.length;
+    this.#socket = this.#open(target);
+    this.#socket.setNoDelay(true);
+    this.#socket.on('error', (error) => this.#close(error));
+    this.#socket.on('close', () => this.#close(new Error('Redis closed the connection')));
+    this.#connectTimer = setTimeout(
+      () => this.#close(new Error('Redis did not answer in time')),
+      CONNECT_TIMEOUT_MS,
+    );
+    this.#socket.write(Buffer.concat(login));
+  }
+
+  /** Bytes handed over that the system has not taken yet. */
+  get unsentBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  /** Sends bytes that must not change until their reply came. Only once ready. */
+  write(...parts: readonly Uint8Array[]): void {
+    if (this.#isClosed) return;
+    if (parts.length === 1) {
+      this.#socket.write(parts[0]!);
+      return;
+    }
+    this.#socket.cork();
+    for (const part of parts) this.#socket.write(part);
+    this.#socket.uncork();
+  }
+
+  /** Ends the connection at once; `closed` is called with `cause`. */
+  destroy(cause: Error = new Error('the connection was closed')): void {
+    this.#close(cause);
+  }
+
+  #open(target: RedisTarget): Socket {
+    const address =
+      target.path === undefined ? { host: target.host, port: target.port } : { path: target.path };
+    if (target.tls) {
+      const socket = connectTls({ host: target.host, port: target.port, servername: target.host });
+      socket.on('data', (chunk: Buffer) => this.#copyIn(chunk));
+      return socket;
+    }
+    // The socket reads straight into the reply buffer: no buffer for each chunk, and no copy.
+    return connectTcp({
+      ...address,
+      onread: {
+        buffer: () => this.#replies.room(),
+        callback: (bytes: number) => {
+          this.#replies.received(bytes);
+          this.#readReplies();
+          return !this.#isClosed;
+        },
+      },
+    });
+  }
+
+  #copyIn(chunk: Buffer): void {
+    for (let at = 0; at < chunk.length; ) {
+      const room = this.#replies.room();
+      const part = chunk.subarray(at, at + room.length);
+      room.set(part);
+      this.#replies.received(part.length);
+      at += part.length;
+      this.#readReplies();
+    }
+  }
+
+  #readReplies(): void {
+    try {
+      while (!this.#isClosed && this.#replies.next(this.#cursor)) {
+        if (this.#handshake > 0) this.#readLoginReply(this.#cursor);
+        else this.#handler.reply(this.#cursor);
+      }
+    } catch (error) {
+      // After a reply that does not parse, nothing that follows can be trusted.
+      this.#close(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  /** The last login command is a PING, asked again for as long as the server is loading its data. */
+  #readLoginReply(cursor: ReplyCursor): void {
+    const isLast = this.#handshake === 1;
+    const error = cursor.isError ? cursor.text() : undefined;
+    if (error !== undefined && NOT_YET.test(error)) {
+      clearTimeout(this.#connectTimer);
+      if (isLast) this.#pingTimer = setTimeout(() => this.write(encodeCommand(['PING'])), RETRY_PING_MS);
+      else this.#handshake--;
+      return;
+    }
+    // CLIENT SETNAME may be unknown to a proxy and MISCONF answers even PING, yet reads still work.
+    if (error !== undefined && NOT_LOGGED_IN.test(error)) {
+      this.#close(new Failure('redis_denied', `Redis refused the connection: ${error}`));
+      return;
+    }
+    this.#handshake--;
+    if (!isLast) return;
+    clearTimeout(this.#connectTimer);
+    this.#handler.ready();
+  }
+
+  #close(cause: Error): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    clearTimeout(this.#connectTimer);
+    clearTimeout(this.#pingTimer);
+    this.#socket.destroy();
+    this.#handler.closed(cause);
+  }
+}
+
+function loginCommands(target: RedisTarget, role: string): Buffer[] {
+  const commands: Buffer[] = [];
+  if (target.password !== undefined) {
+    const user = target.username === undefined ? [] : [target.username];
+    commands.push(encodeCommand(['AUTH', ...user, target.password]));
+  }
+  if (target.database !== 0) commands.push(encodeCommand(['SELECT', target.database]));
+  commands.push(encodeCommand(['CLIENT', 'SETNAME', `streamgate-${role}`]));
+  commands.push(encodeCommand(['PING']));
+  return commands;
+}

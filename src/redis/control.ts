@@ -1,0 +1,41 @@
+/**
+ * The ioredis connection for all that is not hot: metadata, devices, scripts, health.
+ *
+ * A command fails at once while Redis is away and is never sent a second time unknowingly: waiting and
+ * trying again is for those who know what a repetition means.
+ */
+import { Redis } from 'ioredis';
+import { Failure, failureFromRedis } from '../errors.js';
+import type { Logger } from '../logger.js';
+import { defineScripts } from './scripts.js';
+import type { RedisTarget } from './target.js';
+
+const COMMAND_TIMEOUT_MS = 5000;
+const LAST_RETRY_MS = 500;
+
+export function connectControl(target: RedisTarget, logger: Logger): Redis {
+  const redis = new Redis({
+    ...(target.path === undefined ? { host: target.host, port: target.port } : { path: target.path }),
+    ...(target.tls ? { tls: { servername: target.host } } : {}),
+    ...(target.username === undefined ? {} : { username: target.username }),
+    ...(target.password === undefined ? {} : { password: target.password }),
+    db: target.database,
+    connectionName: 'streamgate-control',
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    commandTimeout: COMMAND_TIMEOUT_MS,
+    retryStrategy: (attempt) => Math.min(20 * 2 ** attempt, LAST_RETRY_MS),
+  });
+  defineScripts(redis);
+  // Without a listener ioredis prints to the console; the append pipe already warns of an outage.
+  redis.on('error', (error: Error) => logger.debug({ err: error.message }, 'control connection'));
+  return redis;
+}
+
+/** What a rejected ioredis command means to a client. */
+export function controlFailure(error: unknown): Failure {
+  if (error instanceof Failure) return error;
+  if (error instanceof Error && error.name === 'ReplyError') return failureFromRedis(error.message);
+  return new Failure('redis_unavailable', 'Redis cannot be reached');
+}

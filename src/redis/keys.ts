@@ -1,0 +1,28 @@
+/** The names of what is stored (contract §1). No other file spells a key. */
+import { Failure } from '../errors.js';
+import { SYSTEM_MARK } from '../wire/names.js';
+
+export const DEVICES_CONNECTED = ':devices:connected';
+export const DEVICES_SEEN = ':devices:seen';
+export const DEVICE_CONNECTED_EVENT = ':event:device.connected';
+export const DEVICE_META_EVENT = ':event:device.meta';
+
+/** The field of a stream's entry that holds its payload. */
+export const PAYLOAD_FIELD = 'd';
+
+export const streamMetaKey = (streamKey: string): string => `:stream:meta:${streamKey}`;
+export const deviceMetaKey = (device: string): string => `:devices:meta:${device}`;
+
+/**
+ * The key of stream `sid`: `{device}:{prefix}{sid}`, or `{prefix}{sid}` without device prefixing.
+ * A system stream's id is its key.
+ * @throws Failure `reserved_name` where a prefix would make a system stream's name of another
+ */
+export function streamKey(device: string, prefix: string, sid: string, devicePrefixing: boolean): string {
+  if (sid.startsWith(SYSTEM_MARK)) return sid;
+  const key = `${devicePrefixing ? `${device}:` : ''}${prefix}${sid}`;
+  if (key.startsWith(SYSTEM_MARK)) {
+    throw new Failure('reserved_name', `'${key}' begins with '${SYSTEM_MARK}', which marks system streams`);
+  }
+  return key;
+}

@@ -1,0 +1,24 @@
+/** What redis-server prints, as records of the gateway's own log. */
+
+export interface RedisLogLine {
+  readonly level: 'debug' | 'warn';
+  readonly text: string;
+}
+
+/** `4475:M 22 Nov 2026 08:08:26.790 * text`: the mark before the text is its level, `#` a warning. */
+const LINE = /^\d+:[A-Z] \d.*?:\d\d\.\d{3} ([.*#-]) (.*)$/;
+
+/** Said by the handler of a signal, which has no level. */
+const SIGNAL = /^\d+:signal-handler \(\d+\) (.*)$/;
+
+/** Redis up to 7.0 greets and takes its leave in warnings. */
+const ROUTINE =
+  /Redis is starting|^Redis version=|^Configuration loaded|^Server initialized|^User requested shutdown|ready to exit/;
+
+/** Reads one line; one of no known form, such as those of a crash report, is a warning. */
+export function readRedisLog(line: string): RedisLogLine {
+  const signal = SIGNAL.exec(line);
+  if (signal) return { level: 'debug', text: signal[1]! };
+  const [, mark = '#', text = line] = LINE.exec(line) ?? [];
+  return { level: mark === '#' && !ROUTINE.test(text) ? 'warn' : 'debug', text };
+}

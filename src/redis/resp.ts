@@ -1,0 +1,218 @@
+/**
+ * RESP2, the protocol of Redis, for the connections that move frames: commands out, replies in.
+ * Source: https://redis.io/docs/latest/develop/reference/protocol-spec/
+ *
+ *     command  *3\r\n $5\r\nXREAD\r\n …      an array of bulk strings
+ *     reply    +text\r\n  -error\r\n  :number\r\n  $length\r\nbytes\r\n  *count\r\n replies…
+ */
+
+const CR = 13;
+const LF = 10;
+const MINUS = 45;
+const PLUS = 43;
+const COLON = 58;
+const DOLLAR = 36;
+const STAR = 42;
+const ZERO = 48;
+
+/** A read from the socket is given at least this much room. */
+const READ_BYTES = 64 * 1024;
+/** A buffer that grew beyond this for one large reply is let go after it. */
+const KEEP_BYTES = 1024 * 1024;
+
+/** Redis closes the connection on such a reply, or ours is broken: it must not be used again. */
+export class ProtocolError extends Error {}
+
+/** Encodes a command; strings as UTF-8. */
+export function encodeCommand(args: readonly (string | number | Uint8Array)[]): Buffer {
+  const parts: Uint8Array[] = [Buffer.from(`*${args.length}\r\n`)];
+  for (const arg of args) {
+    const bytes = arg instanceof Uint8Array ? arg : Buffer.from(String(arg));
+    parts.push(Buffer.from(`$${bytes.length}\r\n`), bytes, Buffer.from('\r\n'));
+  }
+  return Buffer.concat(parts);
+}
+
+/**
+ * Collects what a socket receives and tells when a reply is whole.
+ *
+ *     bytes  | consumed | reply …          | room |
+ *            0          start   scanned    filled
+ *
+ * Scanning resumes where it stopped, so a reply that comes in many pieces is looked at once.
+ */
+export class ReplyBuffer {
+  #bytes = Buffer.allocUnsafeSlow(READ_BYTES);
+  #start = 0;
+  #scanned = 0;
+  #filled = 0;
+  /** Elements of the reply at `start` that are still to be scanned. */
+  #remaining = 1;
+  /** Bytes that the element being scanned needs beyond `filled`, where its length is known. */
+  #missing = 0;
+
+  /** Room for the next read; call `received` with how much of it was filled. */
+  room(): Uint8Array {
+    const wanted = Math.max(READ_BYTES, this.#missing);
+    if (this.#start === this.#filled) this.#reset(wanted);
+    else if (this.#bytes.length - this.#filled < Math.min(wanted, READ_BYTES)) this.#makeRoom(wanted);
+    return this.#bytes.subarray(this.#filled);
+  }
+
+  received(bytes: number): void {
+    this.#filled += bytes;
+  }
+
+  /**
+   * @returns a cursor at the next whole reply, or undefined. The cursor and every view it gives are
+   *   valid until the next call of `room`. It must be read to its end or skipped.
+   * @throws ProtocolError
+   */
+  next(cursor: ReplyCursor): boolean {
+    if (!this.#scan()) return false;
+    cursor.place(this.#bytes, this.#start);
+    this.#start = this.#scanned;
+    this.#remaining = 1;
+    return true;
+  }
+
+  #reset(wanted: number): void {
+    this.#start = 0;
+    this.#scanned = 0;
+    this.#filled = 0;
+    const isTooLarge = this.#bytes.length > KEEP_BYTES;
+    if (isTooLarge || this.#bytes.length < wanted) this.#bytes = Buffer.allocUnsafeSlow(wanted);
+  }
+
+  #makeRoom(wanted: number): void {
+    const used = this.#filled - this.#start;
+    // Where a bulk string's length is known, the buffer grows once, to fit it.
+    const needed = used + wanted;
+    const target = needed > this.#bytes.length ? Math.max(needed, used * 2) : this.#bytes.length;
+    const bytes = target > this.#bytes.length ? Buffer.allocUnsafeSlow(target) : this.#bytes;
+    this.#bytes.copy(bytes, 0, this.#start, this.#filled);
+    this.#bytes = bytes;
+    this.#scanned -= this.#start;
+    this.#filled = used;
+    this.#start = 0;
+  }
+
+  #scan(): boolean {
+    const bytes = this.#bytes;
+    const filled = this.#filled;
+    this.#missing = 0;
+    while (this.#remaining > 0) {
+      const at = this.#scanned;
+      let end = at + 1;
+      while (end < filled && bytes[end] !== LF) end++;
+      if (end >= filled) return false;
+      const type = bytes[at]!;
+      const next = end + 1;
+      if (type === DOLLAR) {
+        const length = parseNumber(bytes, at + 1);
+        const after = length < 0 ? next : next + length + 2;
+        if (after > filled) {
+          this.#missing = after - filled;
+          return false;
+        }
+        this.#scanned = after;
+        this.#remaining--;
+      } else if (type === STAR) {
+        this.#scanned = next;
+        this.#remaining += Math.max(parseNumber(bytes, at + 1), 0) - 1;
+      } else if (type === COLON || type === PLUS || type === MINUS) {
+        this.#scanned = next;
+        this.#remaining--;
+      } else {
+        throw new ProtocolError(`Redis sent a reply of unknown type ${type}`);
+      }
+    }
+    return true;
+  }
+}
+
+function parseNumber(bytes: Uint8Array, at: number): number {
+  const negative = bytes[at] === MINUS;
+  let position = negative ? at + 1 : at;
+  let number = 0;
+  for (;;) {
+    const digit = bytes[position]! - ZERO;
+    if (digit < 0 || digit > 9) {
+      if (bytes[position] !== CR) throw new ProtocolError('Redis sent a length that is not a number');
+      return negative ? -number : number;
+    }
+    number = number * 10 + digit;
+    position++;
+  }
+}
+
+/** Walks over one whole reply. Each method reads one element and moves on to the next. */
+export class ReplyCursor {
+  #bytes: Buffer = Buffer.alloc(0);
+  #at = 0;
+
+  place(bytes: Buffer, at: number): void {
+    this.#bytes = bytes;
+    this.#at = at;
+  }
+
+  /** Whether the element is an error reply; `text` reads it. */
+  get isError(): boolean {
+    return this.#bytes[this.#at] === MINUS;
+  }
+
+  /** Reads a simple string, error, number or bulk string as text; a null as ''. */
+  text(): string {
+    if (this.#bytes[this.#at] === DOLLAR) {
+      const bytes = this.bytes();
+      // An id is short ASCII, for which latin1 is the fastest decoder; anything else is UTF-8.
+      return bytes === null ? '' : bytes.length <= 41 ? decodeShort(bytes) : bytes.toString();
+    }
+    const begin = this.#at + 1;
+    const end = this.#bytes.indexOf(CR, begin);
+    this.#at = end + 2;
+    return this.#bytes.toString('utf8', begin, end);
+  }
+
+  number(): number {
+    return Number(this.text());
+  }
+
+  /** Reads a bulk string as a view; null where Redis has none. */
+  bytes(): Buffer | null {
+    const length = this.#length(DOLLAR);
+    if (length < 0) return null;
+    const view = this.#bytes.subarray(this.#at, this.#at + length);
+    this.#at += length + 2;
+    return view;
+  }
+
+  /** Reads an array's head: how many elements follow; -1 for a null array. */
+  array(): number {
+    // XREAD answers a null bulk string or a null array where nothing came in time.
+    const type = this.#bytes[this.#at] === DOLLAR ? DOLLAR : STAR;
+    return this.#length(type);
+  }
+
+  /** Moves past the element and all that it contains. */
+  skip(): void {
+    const type = this.#bytes[this.#at];
+    if (type === STAR) for (let count = this.array(); count > 0; count--) this.skip();
+    else if (type === DOLLAR) this.bytes();
+    else this.text();
+  }
+
+  #length(type: number): number {
+    if (this.#bytes[this.#at] !== type) {
+      throw new ProtocolError(`Redis sent a reply of type ${this.#bytes[this.#at]} where ${type} belongs`);
+    }
+    const length = parseNumber(this.#bytes, this.#at + 1);
+    this.#at = this.#bytes.indexOf(LF, this.#at) + 1;
+    return length;
+  }
+}
+
+function decodeShort(bytes: Buffer): string {
+  for (const byte of bytes) if (byte > 127) return bytes.toString();
+  return bytes.toString('latin1');
+}

@@ -1,0 +1,123 @@
+/**
+ * XREAD, XRANGE and XREVRANGE: their commands, and their replies as batches.
+ *
+ *     XREAD     *streams ( *2 $key *entries ( *2 $id *2f ( $field $value )… )… )…
+ *     XRANGE                       *entries ( *2 $id *2f ( $field $value )… )…
+ */
+import { isUtf8 } from 'node:buffer';
+import type { PackedBatch } from '../wire/batch.js';
+import { PAYLOAD_FIELD } from './keys.js';
+import { encodeCommand, type ReplyCursor } from './resp.js';
+
+/** Batches below this size share a buffer with the others of their reply. */
+const SHARED_BELOW_BYTES = 16 * 1024;
+const PAYLOAD_NAME = Buffer.from(PAYLOAD_FIELD);
+
+/** Entries of one stream while they are read: views into the reply, copied by `packBatches`. */
+export interface ReadEntries {
+  readonly key: string;
+  readonly after: string;
+  readonly trimmed: boolean;
+  readonly ids: string[];
+  readonly payloads: Uint8Array[];
+  bytes: number;
+}
+
+const bulk = (text: string) => `$${Buffer.byteLength(text)}\r\n${text}\r\n`;
+
+/**
+ * The XREAD of a set of streams that is sent again and again: the keys are encoded once for each change
+ * of the set, since with thousands of streams that is most of the work.
+ */
+export class BlockingRead {
+  #keys: Buffer | undefined;
+
+  /** To be called when streams come or go. */
+  changed(): void {
+    this.#keys = undefined;
+  }
+
+  /** Entries after each stream's cursor, at most `count` a stream. `block`: ms to wait for some. */
+  encode(cursors: ReadonlyMap<string, { readonly after: string }>, count: number, block: number): Buffer[] {
+    this.#keys ??= Buffer.from([...cursors.keys()].map(bulk).join(''));
+    const words = ['XREAD', 'COUNT', String(count), 'BLOCK', String(block), 'STREAMS'];
+    const head = `*${words.length + 2 * cursors.size}\r\n${words.map(bulk).join('')}`;
+    let ids = '';
+    for (const { after } of cursors.values()) ids += `$${after.length}\r\n${after}\r\n`;
+    return [Buffer.from(head), this.#keys, Buffer.from(ids, 'latin1')];
+  }
+}
+
+/** At most `count` entries after `cursor`, oldest first. */
+export function xrangeAfter(key: string, cursor: string, count: number): Buffer {
+  return encodeCommand(['XRANGE', key, `(${cursor}`, '+', 'COUNT', count]);
+}
+
+/** The newest entry after `cursor`. */
+export function xnewestAfter(key: string, cursor: string): Buffer {
+  return encodeCommand(['XREVRANGE', key, '+', `(${cursor}`, 'COUNT', 1]);
+}
+
+/** An entry of other writers' making: its fields as JSON, values that are not text as base64. */
+function describeFields(fields: readonly Buffer[]): Buffer {
+  const object: Record<string, unknown> = Object.create(null);
+  for (let index = 0; index + 1 < fields.length; index += 2) {
+    const value = fields[index + 1]!;
+    object[fields[index]!.toString()] = isUtf8(value)
+      ? value.toString()
+      : { base64: value.toString('base64') };
+  }
+  return Buffer.from(JSON.stringify(object));
+}
+
+function readPayload(cursor: ReplyCursor): Uint8Array {
+  const count = cursor.array();
+  const fields: Buffer[] = [];
+  for (let index = 0; index < count; index++) fields.push(cursor.bytes() ?? Buffer.alloc(0));
+  for (let index = 0; index + 1 < count; index += 2) {
+    if (fields[index]!.equals(PAYLOAD_NAME)) return fields[index + 1]!;
+  }
+  return describeFields(fields);
+}
+
+/** Reads the array of entries at the cursor; the payloads are views into the reply. */
+export function readEntries(cursor: ReplyCursor, key: string, after: string, trimmed: boolean): ReadEntries {
+  const read: ReadEntries = { key, after, trimmed, ids: [], payloads: [], bytes: 0 };
+  for (let count = cursor.array(); count > 0; count--) {
+    cursor.array();
+    read.ids.push(cursor.text());
+    const payload = readPayload(cursor);
+    read.payloads.push(payload);
+    read.bytes += payload.length;
+  }
+  return read;
+}
+
+/** Copies entries out of a reply into buffers that can be transferred, and lists those once each. */
+export function packBatches(reads: readonly ReadEntries[]): {
+  batches: PackedBatch[];
+  buffers: ArrayBuffer[];
+} {
+  const sharedBytes = reads.reduce((sum, { bytes }) => sum + (bytes < SHARED_BELOW_BYTES ? bytes : 0), 0);
+  const shared = new ArrayBuffer(sharedBytes);
+  const buffers = [shared];
+  let sharedUsed = 0;
+  const batches = reads.map((read) => {
+    const isShared = read.bytes < SHARED_BELOW_BYTES;
+    const buffer = isShared ? shared : new ArrayBuffer(read.bytes);
+    const offset = isShared ? sharedUsed : 0;
+    if (isShared) sharedUsed += read.bytes;
+    else buffers.push(buffer);
+    const bytes = new Uint8Array(buffer, offset, read.bytes);
+    const ends = new Uint32Array(read.payloads.length);
+    let at = 0;
+    read.payloads.forEach((payload, index) => {
+      bytes.set(payload, at);
+      at += payload.length;
+      ends[index] = at;
+    });
+    const { key, after, trimmed } = read;
+    return { key, after, trimmed, ids: read.ids.join(' '), ends, buffer, offset };
+  });
+  return { batches, buffers };
+}

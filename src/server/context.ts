@@ -1,0 +1,34 @@
+/** What every endpoint is given: the gateway's parts and its settings. */
+import type { Redis } from 'ioredis';
+import type { Config } from '../config.js';
+import type { Logger } from '../logger.js';
+import type { AppendPipe } from '../redis/append-pipe.js';
+import type { FollowerCounters } from '../streams/follower.js';
+import type { Hub } from '../streams/hub.js';
+import type { Threads } from '../streams/threads.js';
+import type { ClientSocket } from './client-socket.js';
+import type { OriginPolicy } from './origins.js';
+
+/** What endpoints count for the metrics. */
+export interface ServerCounters {
+  pushConnections: number;
+  pullConnections: number;
+  entriesIn: number;
+  bytesIn: number;
+  entriesRefused: number;
+  readonly followers: FollowerCounters;
+}
+
+export interface GatewayContext {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly control: Redis;
+  readonly pipe: AppendPipe;
+  readonly hub: Hub;
+  readonly threads: Threads;
+  readonly origins: OriginPolicy;
+  readonly counters: ServerCounters;
+  /** The live WebSockets. */
+  readonly sockets: Set<ClientSocket>;
+  isStopping: boolean;
+}

@@ -1,0 +1,170 @@
+/** `GET /data/{sid}`: entries after a cursor, waiting for some where there are none yet. */
+import type { HttpRequest } from 'uWebSockets.js';
+import type { Failure } from '../errors.js';
+import { readTails, resolveCursors } from '../streams/tails.js';
+import type { EntryBatch } from '../wire/batch.js';
+import {
+  NEWEST,
+  type PullParameters,
+  parsePullParameters,
+  parseSelection,
+  Query,
+} from '../wire/parameters.js';
+import { entryOffsets, packEntries } from '../wire/pull-message.js';
+import type { GatewayContext } from './context.js';
+import type { HttpExchange } from './http-exchange.js';
+import { selectedKeys, shownSids } from './stream-keys.js';
+
+/** A response ends after about so much a stream; the cursor leads on. */
+const MAX_RESPONSE_BYTES = 16 * 1024 * 1024;
+/** Entries of a stream not seen before are taken for large: the first of several reads stays small. */
+const GUESS_ENTRY_BYTES = 2 * 1024 * 1024;
+const MSGPACK = 'application/msgpack';
+
+interface Wanted {
+  readonly keys: readonly string[];
+  readonly cursors: readonly string[];
+  readonly parameters: PullParameters;
+}
+
+export async function getData(
+  context: GatewayContext,
+  exchange: HttpExchange,
+  req: HttpRequest,
+): Promise<void> {
+  const query = new Query(exchange.query);
+  const selection = parseSelection(req.getParameter(0), query);
+  const parameters = parsePullParameters(query, selection, 'rest');
+  const keys = selectedKeys(context.config, selection);
+  const sids = shownSids(context.config, selection, parameters.keepDevicePrefix);
+
+  const asksNewest = parameters.cursors.includes(NEWEST);
+  const tails = asksNewest ? await readTails(context.control, keys) : undefined;
+  const cursors = tails ? resolveCursors(parameters.cursors, tails) : parameters.cursors;
+  const wanted = { keys, cursors, parameters };
+  const isAtEnd = parameters.cursors.every((cursor) => cursor === NEWEST);
+  let batches = isAtEnd ? [] : await readAfter(context, wanted);
+  if (isEmpty(batches) && parameters.block !== -1)
+    batches = await waitForEntries(context, exchange, wanted, tails);
+  answerEntries(exchange, sids, wanted, batches);
+}
+
+function isEmpty(batches: readonly EntryBatch[]): boolean {
+  return batches.every((batch) => batch.length === 0);
+}
+
+function readAfter(context: GatewayContext, { keys, cursors, parameters }: Wanted): Promise<EntryBatch[]> {
+  return context.threads.range({
+    streams: keys.map((key, index) => ({ key, after: cursors[index]! })),
+    count: parameters.count,
+    latest: parameters.latest,
+    maxBytes: MAX_RESPONSE_BYTES,
+    expectedBytes: GUESS_ENTRY_BYTES,
+    detectTrimming: false,
+  });
+}
+
+/** Waits on the hub, whose readers follow the streams for everyone, and reads again when entries came. */
+async function waitForEntries(
+  context: GatewayContext,
+  exchange: HttpExchange,
+  wanted: Wanted,
+  knownTails: readonly string[] | undefined,
+): Promise<EntryBatch[]> {
+  const { block } = wanted.parameters;
+  const limit = context.config.MAX_BLOCK_MS;
+  const deadline = Date.now() + (block === 0 ? limit : Math.min(block, limit));
+  const tails = knownTails ?? (await readTails(context.control, wanted.keys));
+  const arrival = new Arrival();
+  const streams = wanted.keys.map((key, index) => context.hub.follow(key, tails[index]!, arrival));
+  exchange.onAborted(() => arrival.give());
+  try {
+    // The hub may have read on since the streams' ends were asked for.
+    let batches = await readAfter(context, wanted);
+    while (isEmpty(batches) && !exchange.isOver && !context.isStopping) {
+      if (!(await arrival.within(deadline - Date.now()))) break;
+      batches = await readAfter(context, wanted);
+    }
+    return batches;
+  } finally {
+    for (const stream of streams) context.hub.unfollow(stream, arrival);
+  }
+}
+
+/** Turns the hub's calls into something to wait for. */
+class Arrival {
+  #came = false;
+  #failure: Failure | undefined;
+  #wake: (() => void) | undefined;
+
+  onEntries(): void {
+    this.give();
+  }
+
+  onEvicted(failure: Failure): void {
+    this.#failure = failure;
+    this.give();
+  }
+
+  give(): void {
+    this.#came = true;
+    this.#wake?.();
+  }
+
+  /** @returns whether something came within `ms`; each arrival is told once. @throws Failure */
+  async within(ms: number): Promise<boolean> {
+    if (!this.#came && ms > 0) {
+      let timer: NodeJS.Timeout | undefined;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+        timer = setTimeout(resolve, ms);
+      });
+      clearTimeout(timer);
+      this.#wake = undefined;
+    }
+    if (this.#failure !== undefined) throw this.#failure;
+    const came = this.#came;
+    this.#came = false;
+    return came;
+  }
+}
+
+function answerEntries(
+  exchange: HttpExchange,
+  sids: readonly string[],
+  wanted: Wanted,
+  batches: readonly EntryBatch[],
+): void {
+  const rows: [string, string, number][] = [];
+  let bytes = 0;
+  batches.forEach((batch, index) => {
+    const offsets = entryOffsets(sids[index]!, batch, 0, batch.length, wanted.parameters.offsets);
+    for (const [sid, id, offset] of offsets) rows.push([sid, id, bytes + offset]);
+    bytes += batch.bytes.length;
+  });
+  const isPacked = exchange.header('accept').toLowerCase().includes(MSGPACK);
+  const parts = isPacked
+    ? packEntries(batches.map((batch, index) => ({ sid: sids[index]!, batch, from: 0, to: batch.length })))
+    : batches.map((batch) => batch.bytes);
+  exchange.answer({
+    type: isPacked ? MSGPACK : 'application/octet-stream',
+    headers: [
+      ['x-last-entry-id', wanted.cursors.map((cursor, index) => lastId(batches[index], cursor)).join('+')],
+      ['x-offsets', asciiJson(rows)],
+      ['cache-control', 'no-store'],
+    ],
+    body: parts.length === 1 ? parts[0]! : Buffer.concat(parts),
+  });
+}
+
+function lastId(batch: EntryBatch | undefined, cursor: string): string {
+  return batch !== undefined && batch.length > 0 ? batch.lastId : cursor;
+}
+
+/** JSON for a header, whose characters clients take for Latin-1: all others are escaped. */
+function asciiJson(value: unknown): string {
+  return JSON.stringify(value).replace(
+    /[\u007f-\uffff]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}

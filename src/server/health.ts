@@ -1,0 +1,22 @@
+/** `/healthz`: the process serves. `/readyz`: it can do its work. */
+import type { GatewayContext } from './context.js';
+import type { HttpExchange } from './http-exchange.js';
+
+export function healthz(_context: GatewayContext, exchange: HttpExchange): void {
+  exchange.answer({ type: 'application/json', body: '{"status":"ok"}' });
+}
+
+export function readyz(context: GatewayContext, exchange: HttpExchange): void {
+  const checks = {
+    redis: context.pipe.isReady && context.control.status === 'ready',
+    readers: context.threads.readers.every((reader) => reader.isConnected),
+    pool: context.threads.poolThreads > 0,
+    accepting: !context.isStopping,
+  };
+  const isReady = Object.values(checks).every(Boolean);
+  exchange.answer({
+    status: isReady ? 200 : 503,
+    type: 'application/json',
+    body: JSON.stringify({ status: isReady ? 'ready' : 'not ready', checks }),
+  });
+}

@@ -1,0 +1,263 @@
+/**
+ * One producer's WebSocket: its frames as entries, in order, and what it is told of them.
+ *
+ *     header=1        text (header) → binary (payload) → text → binary …
+ *     header=0        every frame is an entry
+ *     header=msgpack  every binary frame is a message
+ *
+ * With acks each message is answered by one text frame and the connection goes on, whatever happened.
+ * Without, the first entry that cannot be stored closes it.
+ */
+import { Failure, type FailureBody } from '../errors.js';
+import type { Receipt } from '../redis/append-batch.js';
+import { AppendStream } from '../redis/append-command.js';
+import type { ReplyCursor } from '../redis/resp.js';
+import { checkStreamId, checkWritable } from '../wire/names.js';
+import { NAMED_BY_ENTRY, type PushParameters, type StreamSelection } from '../wire/parameters.js';
+import {
+  AUTO_ID,
+  countEntries,
+  MAX_HEADER_BYTES,
+  type PushEntry,
+  type PushRules,
+  splitPayload,
+  unpackEntries,
+} from '../wire/push-message.js';
+import type { GatewayContext } from './context.js';
+import { selectedKey } from './stream-keys.js';
+
+/** Streams whose commands are kept prepared; a producer that names more starts anew. */
+const MAX_PREPARED_STREAMS = 4096;
+
+/** What a producer needs of its connection. */
+export interface ProducerTransport {
+  send(text: string): void;
+  end(failure: Failure): void;
+}
+
+/** One message's answer while its entries are under way. */
+interface PendingAck {
+  readonly results: (string | FailureBody)[];
+  pending: number;
+}
+
+export class Producer implements Receipt {
+  readonly #context: GatewayContext;
+  readonly #selection: StreamSelection;
+  readonly #parameters: PushParameters;
+  readonly #transport: ProducerTransport;
+  readonly #streams = new Map<string, AppendStream>();
+  /** The stream of every frame in raw framing. */
+  readonly #rawStream: AppendStream | undefined;
+  #header: string | undefined;
+  #acks: PendingAck[] = [];
+  #inFlightBytes = 0;
+  #isEnded = false;
+
+  /** What is wrong with the streams of the path, before the connection opens. @throws Failure */
+  static checkStreams(context: GatewayContext, selection: StreamSelection): void {
+    for (const sid of selection.sids) {
+      checkWritable(sid);
+      if (sid !== NAMED_BY_ENTRY) selectedKey(context.config, selection, sid);
+    }
+  }
+
+  constructor(
+    context: GatewayContext,
+    selection: StreamSelection,
+    parameters: PushParameters,
+    transport: ProducerTransport,
+  ) {
+    this.#context = context;
+    this.#selection = selection;
+    this.#parameters = parameters;
+    this.#transport = transport;
+    if (parameters.header === 'raw') this.#rawStream = this.#stream(selection.sids[0]!);
+  }
+
+  /** One frame; `bytes` is valid during the call only. */
+  take(bytes: Uint8Array, isBinary: boolean): void {
+    if (this.#isEnded) return;
+    const limit = this.#context.config.MAX_PAYLOAD_BYTES;
+    if (bytes.length > limit) {
+      this.#end(
+        new Failure('payload_too_large', `a frame of ${bytes.length} bytes; MAX_PAYLOAD_BYTES is ${limit}`),
+      );
+    } else if (this.#rawStream !== undefined) {
+      this.#store(1, () => [{ sid: '', id: AUTO_ID, payload: bytes }]);
+    } else if (this.#parameters.header === 'msgpack') {
+      this.#takePacked(bytes, isBinary);
+    } else if (isBinary) {
+      this.#takePayload(bytes);
+    } else {
+      this.#takeHeader(bytes);
+    }
+  }
+
+  close(): void {
+    this.#isEnded = true;
+    this.#acks = [];
+  }
+
+  /** Without acks; the token is the entry's bytes. */
+  stored(bytes: number): void {
+    this.#context.counters.entriesIn++;
+    this.#inFlightBytes -= bytes;
+  }
+
+  refused(bytes: number, failure: Failure): void {
+    this.#context.counters.entriesRefused++;
+    this.#inFlightBytes -= bytes;
+    this.#end(failure);
+  }
+
+  #takeHeader(bytes: Uint8Array): void {
+    const forsaken = this.#header;
+    // A header beyond the bound is refused by its length alone, so no more of it is kept.
+    this.#header = Buffer.from(
+      bytes.buffer,
+      bytes.byteOffset,
+      Math.min(bytes.length, MAX_HEADER_BYTES + 1),
+    ).toString();
+    if (forsaken === undefined) return;
+    const failure = new Failure(
+      'bad_frame',
+      'a text frame came where the binary payload of a header belongs',
+    );
+    this.#refuseMessage(countEntries(forsaken), failure);
+  }
+
+  #takePayload(payload: Uint8Array): void {
+    const header = this.#header;
+    this.#header = undefined;
+    if (header === undefined) {
+      this.#refuseMessage(
+        1,
+        new Failure('bad_frame', 'a binary frame came where the text of a header belongs'),
+      );
+      return;
+    }
+    this.#store(
+      undefined,
+      (rules) => splitPayload(header, payload, rules),
+      () => countEntries(header),
+    );
+  }
+
+  #takePacked(message: Uint8Array, isBinary: boolean): void {
+    if (isBinary) this.#store(undefined, (rules) => unpackEntries(message, rules));
+    else this.#refuseMessage(1, new Failure('bad_frame', 'a text frame came where MessagePack belongs'));
+  }
+
+  /** @param owed how many acks a message is owed that is refused as a whole */
+  #store(
+    count: number | undefined,
+    split: (rules: PushRules) => PushEntry[],
+    owed: () => number = () => count ?? 1,
+  ): void {
+    let entries: PushEntry[];
+    try {
+      entries = split({
+        sids: this.#selection.sids,
+        latestTime: Date.now() + this.#context.config.MAX_FUTURE_MS,
+      });
+    } catch (error) {
+      this.#refuseMessage(owed(), error as Failure);
+      return;
+    }
+    if (!this.#parameters.ack) {
+      for (const entry of entries) this.#append(entry, this, entry.payload.length);
+      return;
+    }
+    const ack: PendingAck = { results: new Array(entries.length), pending: entries.length };
+    this.#acks.push(ack);
+    const receipt = this.#ackReceipt(
+      ack,
+      entries.map(({ payload }) => payload.length),
+    );
+    entries.forEach((entry, index) => this.#append(entry, receipt, index));
+    // An array without entries is a message like any other, and answered when its turn comes.
+    if (entries.length === 0) this.#sendAcks();
+  }
+
+  #append(entry: PushEntry, receipt: Receipt, token: number): void {
+    if (this.#isEnded) return;
+    const { length } = entry.payload;
+    this.#inFlightBytes += length;
+    let stream: AppendStream;
+    try {
+      // Half of all that may wait: one producer must leave room for the others.
+      const limit = this.#context.config.MAX_BUFFERED_BYTES / 2;
+      if (this.#inFlightBytes > limit) {
+        throw new Failure(
+          'overloaded',
+          `${this.#inFlightBytes} bytes of this producer wait; at most ${limit} may`,
+        );
+      }
+      stream = this.#rawStream ?? this.#stream(entry.sid);
+    } catch (error) {
+      receipt.refused(token, error as Failure);
+      return;
+    }
+    this.#context.counters.bytesIn += length;
+    this.#context.pipe.append(stream, entry.id, entry.payload, receipt, token);
+  }
+
+  #ackReceipt(ack: PendingAck, sizes: readonly number[]): Receipt {
+    const settle = (index: number, result: string | FailureBody) => {
+      this.#inFlightBytes -= sizes[index]!;
+      ack.results[index] = result;
+      ack.pending--;
+      if (ack.pending === 0 && this.#acks[0] === ack) this.#sendAcks();
+    };
+    return {
+      stored: (index: number, reply: ReplyCursor) => {
+        this.#context.counters.entriesIn++;
+        settle(index, reply.text());
+      },
+      refused: (index: number, failure: Failure) => {
+        this.#context.counters.entriesRefused++;
+        settle(index, failure.body);
+      },
+    };
+  }
+
+  #refuseMessage(entries: number, failure: Failure): void {
+    this.#context.counters.entriesRefused += entries;
+    if (!this.#parameters.ack) {
+      this.#end(failure);
+      return;
+    }
+    this.#acks.push({ results: Array.from({ length: entries }, () => failure.body), pending: 0 });
+    this.#sendAcks();
+  }
+
+  /** Acks leave in the order of their messages. */
+  #sendAcks(): void {
+    let sent = 0;
+    while (sent < this.#acks.length && this.#acks[sent]!.pending === 0) {
+      this.#transport.send(JSON.stringify(this.#acks[sent]!.results));
+      sent++;
+    }
+    if (sent > 0) this.#acks.splice(0, sent);
+  }
+
+  #stream(sid: string): AppendStream {
+    let stream = this.#streams.get(sid);
+    if (stream === undefined) {
+      checkStreamId(sid);
+      checkWritable(sid);
+      if (this.#streams.size >= MAX_PREPARED_STREAMS) this.#streams.clear();
+      const { config } = this.#context;
+      stream = new AppendStream(selectedKey(config, this.#selection, sid), config.REDIS_STREAM_MAXLEN);
+      this.#streams.set(sid, stream);
+    }
+    return stream;
+  }
+
+  #end(failure: Failure): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    this.#transport.end(failure);
+  }
+}

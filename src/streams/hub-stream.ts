@@ -1,0 +1,127 @@
+/**
+ * A followed stream: its newest batches, and who listens.
+ *
+ *     Redis   … | entries before `startAfter` | batch n | batch n+1 | … lastId | not read yet
+ *                                              firstNumber              nextNumber
+ *
+ * The batches follow one another without a gap: each was read after the last id of the one before. So a
+ * follower whose cursor is at or after `startAfter` can go on here, and any other must ask Redis.
+ */
+import type { Failure } from '../errors.js';
+import type { EntryBatch } from '../wire/batch.js';
+import { compareEntryIds } from '../wire/entry-id.js';
+
+export interface HubListener {
+  /** A batch was added. */
+  onEntries(): void;
+  /** The stream cannot be read any more; nothing follows. */
+  onEvicted(failure: Failure): void;
+}
+
+/** What a batch takes besides its payloads, roughly: small batches must not slip under the bounds. */
+const BATCH_OVERHEAD_BYTES = 512;
+
+const heldBytes = (batch: EntryBatch) => batch.bytes.length + BATCH_OVERHEAD_BYTES;
+
+/** Where a follower goes on: entry `index` of batch `number`. */
+export interface HubPosition {
+  readonly number: number;
+  readonly index: number;
+}
+
+export class HubStream {
+  readonly key: string;
+  readonly listeners = new Set<HubListener>();
+  readonly #batches: EntryBatch[] = [];
+  #firstNumber = 0;
+  #startAfter: string;
+  #lastId: string;
+  #bytes = 0;
+  /** Average payload size seen, in bytes; 0 while nothing was. */
+  entryBytes = 0;
+
+  /** @param startAfter the id after which the reader begins */
+  constructor(key: string, startAfter: string) {
+    this.key = key;
+    this.#startAfter = startAfter;
+    this.#lastId = startAfter;
+  }
+
+  /** The id after which every entry that was read is still held here. */
+  get startAfter(): string {
+    return this.#startAfter;
+  }
+
+  /** The last entry that was read. */
+  get lastId(): string {
+    return this.#lastId;
+  }
+
+  get newest(): EntryBatch | undefined {
+    return this.#batches.at(-1);
+  }
+
+  /** The number that the next batch will have. */
+  get nextNumber(): number {
+    return this.#firstNumber + this.#batches.length;
+  }
+
+  /** What the batches held take. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get length(): number {
+    return this.#batches.length;
+  }
+
+  /** The number of the oldest batch that is held. */
+  get firstNumber(): number {
+    return this.#firstNumber;
+  }
+
+  /** Batch `number`; undefined once it was let go, or while it has not come. */
+  batch(number: number): EntryBatch | undefined {
+    return this.#batches[number - this.#firstNumber];
+  }
+
+  /** Adds what was read after `lastId`. @returns the bytes it takes */
+  add(batch: EntryBatch): number {
+    // Followers that keep up share the newest batch's messages; those of older ones are not worth keeping.
+    this.newest?.forgetMessages();
+    this.#batches.push(batch);
+    this.#bytes += heldBytes(batch);
+    this.#lastId = batch.lastId;
+    this.entryBytes = batch.bytes.length / batch.length;
+    return heldBytes(batch);
+  }
+
+  /** Lets the oldest batch go. @returns its bytes */
+  dropOldest(): number {
+    const batch = this.#batches.shift();
+    if (batch === undefined) return 0;
+    this.#firstNumber++;
+    this.#startAfter = batch.lastId;
+    this.#bytes -= heldBytes(batch);
+    return heldBytes(batch);
+  }
+
+  /** The first entry after `cursor`; undefined where it is no longer, or not yet, held here. */
+  locate(cursor: string): HubPosition | undefined {
+    const ahead = compareEntryIds(cursor, this.#lastId);
+    if (ahead === 0) return { number: this.nextNumber, index: 0 };
+    if (ahead > 0 || compareEntryIds(cursor, this.#startAfter) < 0) return undefined;
+    // From the newest back, since followers are mostly near it.
+    let at = this.#batches.length - 1;
+    while (at > 0 && compareEntryIds(cursor, this.#batches[at]!.after) < 0) at--;
+    const { ids } = this.#batches[at]!;
+    let low = 0;
+    let high = ids.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (compareEntryIds(ids[middle]!, cursor) <= 0) low = middle + 1;
+      else high = middle;
+    }
+    return { number: this.#firstNumber + at, index: low };
+  }
+}

@@ -1,0 +1,120 @@
+/**
+ * A batch: consecutive entries of one stream as they cross threads and go out to followers.
+ *
+ *     bytes  | payload 0 | payload 1 | … |
+ *            0         ends[0]     ends[1]
+ *
+ * The payloads lie one after the other, so that any run of entries is one view and no copy. A batch is
+ * shared by all followers of its stream and must never be changed.
+ */
+
+/** A batch as it crosses a thread boundary; `buffer` is transferred. */
+export interface PackedBatch {
+  readonly key: string;
+  /** The cursor that it was read after: no entry that Redis held lies between it and the first. */
+  readonly after: string;
+  /** Ids in canonical form, joined by spaces: one string crosses far faster than many. */
+  readonly ids: string;
+  /** End of each payload, in bytes from `offset`. */
+  readonly ends: Uint32Array;
+  readonly buffer: ArrayBuffer;
+  /** Where the payloads begin in `buffer`: small batches of one reply share a buffer. */
+  readonly offset: number;
+  /** Whether entries after `after` were trimmed before they could be read. */
+  readonly trimmed: boolean;
+}
+
+export class EntryBatch {
+  readonly key: string;
+  readonly after: string;
+  readonly trimmed: boolean;
+  readonly ends: Uint32Array;
+  readonly bytes: Uint8Array;
+  readonly #joinedIds: string;
+  #ids: readonly string[] | undefined;
+  #payloads: Uint8Array[] | undefined;
+  #messages: Map<string, unknown[]> | undefined;
+
+  constructor(packed: PackedBatch) {
+    this.key = packed.key;
+    this.after = packed.after;
+    this.trimmed = packed.trimmed;
+    this.ends = packed.ends;
+    this.bytes = new Uint8Array(packed.buffer, packed.offset, packed.ends.at(-1) ?? 0);
+    this.#joinedIds = packed.ids;
+  }
+
+  get length(): number {
+    return this.ends.length;
+  }
+
+  get ids(): readonly string[] {
+    this.#ids ??= this.#joinedIds === '' ? [] : this.#joinedIds.split(' ');
+    return this.#ids;
+  }
+
+  /** The id of the last entry; `after` where there is none. */
+  get lastId(): string {
+    const last = this.#joinedIds.slice(this.#joinedIds.lastIndexOf(' ') + 1);
+    return last === '' ? this.after : last;
+  }
+
+  /** Where entry `index` begins in `bytes`. */
+  start(index: number): number {
+    return index === 0 ? 0 : this.ends[index - 1]!;
+  }
+
+  /** The payload of entry `index`, a view that all followers share. */
+  payload(index: number): Uint8Array {
+    this.#payloads ??= [];
+    let view = this.#payloads[index];
+    if (view === undefined) {
+      view = this.bytes.subarray(this.start(index), this.ends[index]!);
+      this.#payloads[index] = view;
+    }
+    return view;
+  }
+
+  /**
+   * What `make` makes of the run that begins at entry `from`, made once for all who ask with the same
+   * `variant`: followers that keep up send the very same messages.
+   */
+  message<T>(variant: string, from: number, make: () => T): T {
+    this.#messages ??= new Map();
+    let messages = this.#messages.get(variant);
+    if (messages === undefined) {
+      messages = [];
+      this.#messages.set(variant, messages);
+    }
+    messages[from] ??= make();
+    return messages[from] as T;
+  }
+
+  forgetMessages(): void {
+    this.#messages = undefined;
+  }
+
+  /** The payloads of entries `from` to `to` (excluded), one after the other. */
+  run(from: number, to: number): Uint8Array {
+    return to === from + 1 ? this.payload(from) : this.bytes.subarray(this.start(from), this.start(to));
+  }
+}
+
+/** One batch of several that follow one another in the same stream. */
+export function joinBatches(parts: readonly PackedBatch[]): PackedBatch {
+  const [first] = parts;
+  if (first === undefined) throw new Error('there is no batch to join');
+  if (parts.length === 1) return first;
+  const sizes = parts.map(({ ends }) => ends.at(-1) ?? 0);
+  const bytes = new Uint8Array(sizes.reduce((sum, size) => sum + size, 0));
+  const ends = new Uint32Array(parts.reduce((sum, part) => sum + part.ends.length, 0));
+  let at = 0;
+  let entry = 0;
+  parts.forEach((part, index) => {
+    bytes.set(new Uint8Array(part.buffer, part.offset, sizes[index]), at);
+    for (const end of part.ends) ends[entry++] = at + end;
+    at += sizes[index]!;
+  });
+  const ids = parts.map((part) => part.ids).filter((joined) => joined !== '');
+  return { ...first, ids: ids.join(' '), ends, buffer: bytes.buffer, offset: 0 };
+}

@@ -1,0 +1,203 @@
+/**
+ * Query parameters, REST and WebSocket alike (contract §2): names, defaults and checks.
+ * Every refusal is a Failure `bad_parameter` whose text names the parameter.
+ */
+import { BOOLEAN_FORM, parseBoolean } from '../booleans.js';
+import { Failure } from '../errors.js';
+import { BEFORE_FIRST, parseEntryId } from './entry-id.js';
+import { checkDeviceId, checkPrefix, checkStreamId, ID_SEPARATOR } from './names.js';
+
+/** The cursor that stands for the newest entry at the moment the request arrived. */
+export const NEWEST = '$';
+/** The stream id with which each entry names its own stream. */
+export const NAMED_BY_ENTRY = '*';
+export const DEFAULT_DEVICE = 'default';
+
+const DEFAULT_BLOCK_MS = { rest: 500, websocket: 5000 } as const;
+const MAX_COUNT = 1_000_000;
+const MAX_STREAMS = 1024;
+const MAX_FPS = 1_000_000;
+
+export type Framing = 'json' | 'raw' | 'msgpack';
+export type Offsets = 'start' | 'end';
+
+/** Which streams a request is about. */
+export interface StreamSelection {
+  readonly device: string;
+  readonly prefix: string;
+  readonly sids: readonly string[];
+}
+
+export interface PushParameters {
+  readonly header: Framing;
+  readonly ack: boolean;
+}
+
+export interface PullParameters {
+  /** A canonical entry id or `$` for each stream, in the order of the ids. */
+  readonly cursors: readonly string[];
+  readonly latest: boolean;
+  readonly count: number;
+  /** Milliseconds; 0: no limit; -1: do not wait. */
+  readonly block: number;
+  readonly header: Framing;
+  readonly offsets: Offsets;
+  readonly ack: boolean;
+  /** Messages a second; 0: no limit. */
+  readonly maxFps: number;
+  readonly keepDevicePrefix: boolean;
+}
+
+function refuse(name: string, expected: string, value: string): Failure {
+  const shown = value.length > 64 ? `${value.slice(0, 64)}…` : value;
+  return new Failure('bad_parameter', `${name} must be ${expected}, not '${shown}'`);
+}
+
+function decode(name: string, encoded: string): string {
+  try {
+    return decodeURIComponent(encoded);
+  } catch {
+    throw refuse(name, 'percent-encoded UTF-8', encoded);
+  }
+}
+
+/** The parameters of a raw query string; each may be given once. */
+export class Query {
+  readonly #values = new Map<string, string>();
+
+  /** @throws Failure `bad_parameter` */
+  constructor(query: string) {
+    if (query === '') return;
+    for (const pair of query.split('&')) {
+      if (pair === '') continue;
+      const equals = pair.indexOf('=');
+      const name = decode('a parameter name', equals < 0 ? pair : pair.slice(0, equals));
+      // Forms write a space as '+'; a literal '+' in a cursor list is undone in `parseCursors`.
+      const value = equals < 0 ? '' : decode(name, pair.slice(equals + 1).replaceAll('+', ' '));
+      if (this.#values.has(name)) throw new Failure('bad_parameter', `${name} is given more than once`);
+      this.#values.set(name, value);
+    }
+  }
+
+  text(name: string): string | undefined {
+    return this.#values.get(name);
+  }
+
+  boolean(name: string, fallback: boolean): boolean {
+    const value = this.#values.get(name);
+    if (value === undefined) return fallback;
+    const parsed = parseBoolean(value);
+    if (parsed === undefined) throw refuse(name, BOOLEAN_FORM, value);
+    return parsed;
+  }
+
+  wholeNumber(name: string, min: number, max: number, fallback: number): number {
+    const value = this.#values.get(name);
+    if (value === undefined) return fallback;
+    const number = /^-?\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
+    if (!(number >= min && number <= max)) {
+      throw refuse(name, `a whole number from ${min} to ${max}`, value);
+    }
+    return number;
+  }
+
+  number(name: string, max: number, fallback: number): number {
+    const value = this.#values.get(name);
+    if (value === undefined) return fallback;
+    const number = /^\d{1,15}(\.\d{1,15})?$/.test(value) ? Number(value) : Number.NaN;
+    if (!(number <= max)) throw refuse(name, `a number from 0 to ${max}`, value);
+    return number;
+  }
+}
+
+/**
+ * The streams that a path's still encoded `{sid}` part and the query select.
+ * @throws Failure `bad_name`, `bad_parameter`
+ */
+export function parseSelection(encodedSid: string, query: Query): StreamSelection {
+  const device = query.text('device_id') ?? DEFAULT_DEVICE;
+  checkDeviceId(device);
+  const prefix = query.text('prefix') ?? '';
+  checkPrefix(prefix);
+  // Split before decoding: an encoded '+' belongs to a name, where it is refused.
+  const sids = encodedSid.split(ID_SEPARATOR).map((sid) => decode('the stream id', sid));
+  if (sids.length > MAX_STREAMS) {
+    throw new Failure(
+      'bad_parameter',
+      `${sids.length} streams are named; at most ${MAX_STREAMS} are allowed`,
+    );
+  }
+  for (const sid of sids) checkStreamId(sid);
+  if (new Set(sids).size < sids.length) throw new Failure('bad_name', 'a stream id is given more than once');
+  return { device, prefix, sids };
+}
+
+function parseHeader(query: Query): Framing {
+  const value = query.text('header');
+  if (value === undefined) return 'json';
+  const word = value.toLowerCase();
+  if (word === 'json' || word === 'raw' || word === 'msgpack') return word;
+  const parsed = parseBoolean(word);
+  if (parsed === undefined) throw refuse('header', '1 (json), 0 (raw) or msgpack', value);
+  return parsed ? 'json' : 'raw';
+}
+
+function parseOffsets(query: Query): Offsets {
+  const value = query.text('offsets') ?? 'start';
+  if (value !== 'start' && value !== 'end') throw refuse('offsets', 'start or end', value);
+  return value;
+}
+
+function parseCursor(text: string): string {
+  if (text === NEWEST) return NEWEST;
+  const id = text === '-' ? BEFORE_FIRST : parseEntryId(text);
+  if (id === undefined) throw refuse('last_entry_id', '$, -, 0, ms or ms-seq', text);
+  return id;
+}
+
+function parseCursors(query: Query, streams: number): string[] {
+  // A literal '+' has become a space; neither can stand in a cursor.
+  const given = (query.text('last_entry_id') ?? NEWEST).split(/[+ ]/).map(parseCursor);
+  if (given.length === 1) return Array.from({ length: streams }, () => given[0]!);
+  if (given.length !== streams) {
+    throw new Failure('bad_parameter', `last_entry_id has ${given.length} ids for ${streams} streams`);
+  }
+  return given;
+}
+
+/** @throws Failure `bad_parameter` */
+export function parsePushParameters(query: Query, selection: StreamSelection): PushParameters {
+  const header = parseHeader(query);
+  if (header === 'raw' && (selection.sids.length !== 1 || selection.sids[0] === NAMED_BY_ENTRY)) {
+    throw new Failure('bad_parameter', 'header=0 needs exactly one stream, since no frame names its own');
+  }
+  return { header, ack: query.boolean('ack', false) };
+}
+
+/** @throws Failure `bad_parameter` */
+export function parsePullParameters(
+  query: Query,
+  selection: StreamSelection,
+  transport: 'rest' | 'websocket',
+): PullParameters {
+  const parameters: PullParameters = {
+    cursors: parseCursors(query, selection.sids.length),
+    latest: query.boolean('latest', false),
+    count: query.wholeNumber('count', 1, MAX_COUNT, 1),
+    block: query.wholeNumber('block', -1, 999_999_999, DEFAULT_BLOCK_MS[transport]),
+    header: parseHeader(query),
+    offsets: parseOffsets(query),
+    ack: query.boolean('ack', false),
+    maxFps: query.number('max_fps', MAX_FPS, 0),
+    keepDevicePrefix: query.boolean('keep_device_id_in_stream_id', false),
+  };
+  if (transport === 'websocket' && parameters.header === 'raw') {
+    if (selection.sids.length !== 1) {
+      throw new Failure('bad_parameter', 'header=0 needs exactly one stream, since no frame names its own');
+    }
+    if (parameters.count !== 1) {
+      throw new Failure('bad_parameter', 'count must be 1 with header=0, since a frame is one entry');
+    }
+  }
+  return parameters;
+}

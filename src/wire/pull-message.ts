@@ -1,0 +1,138 @@
+/**
+ * What a follower is sent (contract §5): a run of a batch's entries in one of the three framings.
+ *
+ *     json     text  [[sid, id, offset], …]      then binary  | payload 0 | payload 1 | … |
+ *     raw      binary | payload |
+ *     msgpack  binary  array(n) ( array(3) str(sid) str(id) bin(payload) )…
+ */
+import type { EntryBatch } from './batch.js';
+import type { Framing, Offsets } from './parameters.js';
+
+/** One message to a follower: at most one text frame, then at most one binary frame. */
+export interface PullMessage {
+  readonly text: string | undefined;
+  /** The binary frame's bytes in order; more than one part is sent as fragments of one frame. */
+  readonly binary: readonly Uint8Array[] | undefined;
+  readonly bytes: number;
+}
+
+const EMPTY = new Uint8Array(0);
+/** Runs up to here are packed into one part; above, copying costs more than another fragment. */
+const COPY_BELOW_BYTES = 64 * 1024;
+
+/** `[sid, id, offset]` of entries `from` to `to` (excluded), offsets counted from the run's first byte. */
+export function entryOffsets(
+  sid: string,
+  batch: EntryBatch,
+  from: number,
+  to: number,
+  offsets: Offsets,
+): [string, string, number][] {
+  const base = batch.start(from);
+  const rows: [string, string, number][] = [];
+  for (let index = from; index < to; index++) {
+    const offset = offsets === 'start' ? batch.start(index) : batch.ends[index]!;
+    rows.push([sid, batch.ids[index]!, offset - base]);
+  }
+  return rows;
+}
+
+// MessagePack's formats, https://github.com/msgpack/msgpack/blob/master/spec.md. Written here and not by
+// the library because the payload itself must not be copied into the packed message.
+
+function arrayHead(length: number): Buffer {
+  if (length < 16) return Buffer.of(0x90 | length);
+  if (length < 0x10000) return Buffer.of(0xdc, length >> 8, length & 0xff);
+  const head = Buffer.of(0xdd, 0, 0, 0, 0);
+  head.writeUInt32BE(length, 1);
+  return head;
+}
+
+function stringParts(text: string): Buffer {
+  const bytes = Buffer.from(text);
+  if (bytes.length < 32) return Buffer.concat([Buffer.of(0xa0 | bytes.length), bytes]);
+  if (bytes.length < 0x100) return Buffer.concat([Buffer.of(0xd9, bytes.length), bytes]);
+  return Buffer.concat([Buffer.of(0xda, bytes.length >> 8, bytes.length & 0xff), bytes]);
+}
+
+function binaryHead(length: number): Buffer {
+  if (length < 0x100) return Buffer.of(0xc4, length);
+  if (length < 0x10000) return Buffer.of(0xc5, length >> 8, length & 0xff);
+  const head = Buffer.of(0xc6, 0, 0, 0, 0);
+  head.writeUInt32BE(length, 1);
+  return head;
+}
+
+/** The parts of a MessagePack array of `[sid, id, bin]`; each row is a stream's id and a run of its batch. */
+export function packEntries(
+  runs: readonly { sid: string; batch: EntryBatch; from: number; to: number }[],
+): Uint8Array[] {
+  const total = runs.reduce((sum, run) => sum + run.to - run.from, 0);
+  const parts: Uint8Array[] = [arrayHead(total)];
+  for (const { sid, batch, from, to } of runs) {
+    const entryHead = Buffer.concat([arrayHead(3), stringParts(sid)]);
+    for (let index = from; index < to; index++) {
+      const payload = batch.payload(index);
+      parts.push(entryHead, stringParts(batch.ids[index]!), binaryHead(payload.length), payload);
+    }
+  }
+  return joinSmall(parts);
+}
+
+/** Joins neighbouring small parts, so that a frame has few fragments and no large part is copied. */
+function joinSmall(parts: readonly Uint8Array[]): Uint8Array[] {
+  const joined: Uint8Array[] = [];
+  let small: Uint8Array[] = [];
+  let smallBytes = 0;
+  const flush = () => {
+    if (small.length > 0) joined.push(Buffer.concat(small, smallBytes));
+    small = [];
+    smallBytes = 0;
+  };
+  for (const part of parts) {
+    if (part.length >= COPY_BELOW_BYTES) {
+      flush();
+      joined.push(part);
+    } else {
+      small.push(part);
+      smallBytes += part.length;
+    }
+  }
+  flush();
+  return joined;
+}
+
+function byteLength(parts: readonly Uint8Array[]): number {
+  let bytes = 0;
+  for (const part of parts) bytes += part.length;
+  return bytes;
+}
+
+/** The message for entries `from` to `to` (excluded) of a batch; in raw framing that is one entry. */
+export function pullMessage(
+  framing: Framing,
+  offsets: Offsets,
+  sid: string,
+  batch: EntryBatch,
+  from: number,
+  to: number,
+): PullMessage {
+  if (framing === 'msgpack') {
+    const binary = packEntries([{ sid, batch, from, to }]);
+    return { text: undefined, binary, bytes: byteLength(binary) };
+  }
+  const payload = batch.run(from, to);
+  if (framing === 'raw') return { text: undefined, binary: [payload], bytes: payload.length };
+  const text =
+    to === from + 1
+      ? `[[${JSON.stringify(sid)},"${batch.ids[from]!}",${offsets === 'start' ? 0 : payload.length}]]`
+      : JSON.stringify(entryOffsets(sid, batch, from, to, offsets));
+  return { text, binary: [payload], bytes: text.length + payload.length };
+}
+
+/** What a follower without data is sent every `block` ms; nothing in raw framing. */
+export function heartbeat(framing: Framing): PullMessage | undefined {
+  if (framing === 'raw') return undefined;
+  if (framing === 'msgpack') return { text: undefined, binary: [arrayHead(0)], bytes: 1 };
+  return { text: '[]', binary: [EMPTY], bytes: 2 };
+}

@@ -1,0 +1,78 @@
+/** The built gateway in a process of its own, on a free port, as a user runs it. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+export const MAIN = fileURLToPath(new URL('../../dist/src/main.js', import.meta.url));
+
+export interface GatewayProcess {
+  readonly port: number;
+  /** `http://127.0.0.1:port` */
+  readonly http: string;
+  /** `ws://127.0.0.1:port` */
+  readonly ws: string;
+  readonly process: ChildProcess;
+  readonly dataDir: string;
+  /** What was logged so far, a record each. */
+  readonly log: readonly Record<string, unknown>[];
+  /** The gateway's own resident memory in bytes. */
+  residentBytes(): Promise<number>;
+  /** A metric's value, by its name without `streamgate_`. */
+  metric(name: string): Promise<number>;
+  /** Ends it with SIGTERM and removes its folder. @returns its exit code */
+  stop(): Promise<number | null>;
+}
+
+/** Starts a gateway with the given settings; without REDIS_URL with an embedded Redis of its own. */
+export async function startGatewayProcess(settings: Record<string, string> = {}): Promise<GatewayProcess> {
+  const ownFolder = settings.STREAMGATE_DATA_DIR === undefined;
+  const dataDir = settings.STREAMGATE_DATA_DIR ?? (await mkdtemp(join(tmpdir(), 'sg-data-')));
+  const { REDIS_URL: _, ...inherited } = process.env;
+  const child = spawn(process.execPath, [MAIN, 'serve'], {
+    env: { ...inherited, PORT: '0', STREAMGATE_DATA_DIR: dataDir, ...settings },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const log: Record<string, unknown>[] = [];
+  let errors = '';
+  child.stderr.on('data', (chunk) => {
+    errors += chunk;
+  });
+  const port = await new Promise<number>((resolve, reject) => {
+    createInterface(child.stdout).on('line', (line) => {
+      const record = JSON.parse(line) as Record<string, unknown>;
+      log.push(record);
+      const match = /listening on .*:(\d+)$/.exec(String(record.msg));
+      if (match) resolve(Number(match[1]));
+    });
+    child.once('exit', (code) => reject(new Error(`the gateway ended with code ${code}: ${errors}`)));
+  });
+  return {
+    port,
+    http: `http://127.0.0.1:${port}`,
+    ws: `ws://127.0.0.1:${port}`,
+    process: child,
+    dataDir,
+    log,
+    residentBytes: async () => {
+      const status = await readFile(`/proc/${child.pid}/status`, 'utf8');
+      return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) * 1024;
+    },
+    metric: async (name) => {
+      const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+      return Number(new RegExp(`^streamgate_${name} (\\S+)$`, 'm').exec(text)?.[1]);
+    },
+    stop: async () => {
+      if (child.exitCode === null && child.signalCode === null) {
+        const exit = once(child, 'exit');
+        child.kill('SIGTERM');
+        await exit;
+      }
+      if (ownFolder) await rm(dataDir, { recursive: true, force: true });
+      return child.exitCode;
+    },
+  };
+}

@@ -1,0 +1,24 @@
+/** What the tests need of the machine, installed where it is missing: run once before all of them. */
+import { execFileSync } from 'node:child_process';
+import { ensureRedisServer } from '../../src/redis/binaries.js';
+import { installPackages } from '../../src/system/packages.js';
+
+/** The system's own Python, for which the packages below are; another may be first on the PATH. */
+export const PYTHON = '/usr/bin/python3';
+
+function hasPythonClients(): boolean {
+  try {
+    execFileSync(PYTHON, ['-c', 'import websockets, requests'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export default async function prepareMachine(): Promise<void> {
+  const tell = (line: string) => console.error(line);
+  await ensureRedisServer(tell);
+  if (hasPythonClients()) return;
+  const packages = ['python3-websockets', 'python3-requests'];
+  await installPackages({ apt: ['python3', ...packages], dnf: packages }, tell);
+}
