@@ -18,7 +18,7 @@ export function isForm(contentType: string): boolean {
 
 /** Browsers and fetch write these three as the HTML standard says; all else in a filename is literal. */
 function decodeFilename(filename: string): string {
-  return filename.replace(/%(22|0D|0A)/gi, (escape) => decodeURIComponent(escape));
+  return filename.replace(/%(22|0D|0A)/gi, (encoded) => decodeURIComponent(encoded));
 }
 
 /**
