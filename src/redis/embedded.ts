@@ -7,6 +7,7 @@ import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../logger.js';
+import { AofSync } from './aof-sync.js';
 import { findRedisServer, RedisBinaryError } from './binaries.js';
 import { EmbeddedRedisError } from './embedded-error.js';
 import { type FolderLock, lockFolder } from './folder-lock.js';
@@ -67,6 +68,7 @@ class Supervisor implements EmbeddedRedis {
   #redis: RedisProcess | undefined;
   #watch: Promise<void> | undefined;
   #stopped: Promise<void> | undefined;
+  #sync: AofSync | undefined;
 
   constructor(binary: string, folder: string, socketPath: string, lock: FolderLock, logger: Logger) {
     this.#binary = binary;
@@ -83,6 +85,7 @@ class Supervisor implements EmbeddedRedis {
   async start(): Promise<void> {
     try {
       this.#watch = this.#keepRunning(await this.#launch());
+      this.#sync = new AofSync(this.#folder, this.#logger);
     } catch (cause) {
       await this.stop();
       throw cause;
@@ -96,6 +99,7 @@ class Supervisor implements EmbeddedRedis {
 
   async #stop(): Promise<void> {
     this.#stopping.abort();
+    await this.#sync?.stop();
     await this.#redis?.end();
     await this.#watch;
     await this.#lock.release();

@@ -21,10 +21,7 @@ export async function endOrphan(folder: string, name: string, logger: Logger): P
   await say(name, 'SHUTDOWN');
   if (await isGone(name)) return;
   const pid = Number(/^process_id:(\d+)/m.exec(info)?.[1]);
-  if (pid && (await worksIn(pid, folder))) {
-    process.kill(pid, 'SIGKILL');
-    if (await isGone(name)) return;
-  }
+  if (pid && (await kill(pid, folder)) && (await isGone(name))) return;
   throw new EmbeddedRedisError(`A Redis that does not end holds ${name}; end it, then start again.`);
 }
 
@@ -47,14 +44,16 @@ async function isGone(name: string): Promise<boolean> {
 }
 
 /**
- * Whether process `pid` has `folder` as its current one, as a Redis that serves it has. The number came
- * over a socket, so it may be one of another container, and that of a stranger here.
+ * Kills process `pid` if `folder` is its current one, as it is that of a Redis that serves it: the number
+ * came over a socket, so it may be one of another container, and that of a stranger here.
  */
-async function worksIn(pid: number, folder: string): Promise<boolean> {
+async function kill(pid: number, folder: string): Promise<boolean> {
   try {
-    return (await readlink(`/proc/${pid}/cwd`)) === (await realpath(folder));
+    // Only Linux has such containers, and /proc.
+    const isOurs =
+      process.platform !== 'linux' || (await readlink(`/proc/${pid}/cwd`)) === (await realpath(folder));
+    return isOurs && process.kill(pid, 'SIGKILL');
   } catch {
-    // There is no /proc on macOS, and no containers of its own either.
-    return process.platform !== 'linux';
+    return false;
   }
 }

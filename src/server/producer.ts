@@ -113,12 +113,13 @@ export class Producer implements Receipt {
 
   #takeHeader(bytes: Uint8Array): void {
     const forsaken = this.#header;
-    // A header beyond the bound is refused by its length alone, so no more of it is kept.
+    // A header beyond the bound is refused by its length alone, so no more of it is kept: a character a byte.
+    const isTooLong = bytes.length > MAX_HEADER_BYTES;
     this.#header = Buffer.from(
       bytes.buffer,
       bytes.byteOffset,
-      Math.min(bytes.length, MAX_HEADER_BYTES + 1),
-    ).toString();
+      isTooLong ? MAX_HEADER_BYTES + 1 : bytes.length,
+    ).toString(isTooLong ? 'latin1' : 'utf8');
     if (forsaken === undefined) return;
     const failure = new Failure(
       'bad_frame',

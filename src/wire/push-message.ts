@@ -163,6 +163,21 @@ export function splitPayload(header: string, payload: Uint8Array, rules: PushRul
 
 const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: false, int64AsType: 'string' });
 
+/** The one value that a message is. @throws Error */
+function unpackValue(message: Uint8Array): unknown {
+  let value: unknown;
+  let end = 0;
+  // Not `unpack`, which prints all that it has read into its error where bytes are left over: a large
+  // frame with one byte too many would hold up everyone for minutes.
+  unpackr.unpackMultiple(message, (first, _start, after) => {
+    value = first;
+    end = after ?? 0;
+    return false;
+  });
+  if (end !== message.length) throw new Error('bytes are left over');
+  return value;
+}
+
 /**
  * The entries of a `header=msgpack` message.
  * @throws Failure `bad_body` where it does not parse; `bad_header`, `time_in_future` for its entries
@@ -170,7 +185,7 @@ const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: false, int64AsTy
 export function unpackEntries(message: Uint8Array, rules: PushRules): PushEntry[] {
   let items: unknown;
   try {
-    items = unpackr.unpack(message);
+    items = unpackValue(message);
   } catch {
     throw new Failure('bad_body', 'the frame is not MessagePack');
   }
