@@ -6,7 +6,7 @@
  * command, in the order written; at last `closed`, once, whatever the reason. Nothing is sent twice and
  * nothing is queued here: who wants to try again makes a new connection.
  */
-import { connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { Failure } from '../errors.js';
 import { encodeCommand, ReplyBuffer, ReplyCursor } from './resp.js';
@@ -82,7 +82,7 @@ export class RedisConnection {
     const address =
       target.path === undefined ? { host: target.host, port: target.port } : { path: target.path };
     if (target.tls) {
-      const socket = connectTls({ host: target.host, port: target.port, servername: target.host });
+      const socket = connectTls({ host: target.host, port: target.port, ...tlsOptions(target) });
       socket.on('data', (chunk: Buffer) => this.#copyIn(chunk));
       return socket;
     }
@@ -164,4 +164,9 @@ function loginCommands(target: RedisTarget, role: string): Buffer[] {
   commands.push(encodeCommand(['CLIENT', 'SETNAME', `streamgate-${role}`]));
   commands.push(encodeCommand(['PING']));
   return commands;
+}
+
+/** What TLS is told of the server's name: nothing where that is an address (RFC 6066 §3). */
+export function tlsOptions(target: RedisTarget): { readonly servername?: string } {
+  return isIP(target.host) === 0 ? { servername: target.host } : {};
 }

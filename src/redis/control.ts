@@ -7,16 +7,19 @@
 import { Redis } from 'ioredis';
 import { Failure, failureFromRedis } from '../errors.js';
 import type { Logger } from '../logger.js';
+import { tlsOptions } from './connection.js';
 import { defineScripts } from './scripts.js';
 import type { RedisTarget } from './target.js';
 
 const COMMAND_TIMEOUT_MS = 5000;
 const LAST_RETRY_MS = 500;
+/** A server that reads its data is asked again so soon; by itself ioredis believes its guess of the rest, up to 10 s. */
+const LOADING_RETRY_MS = 100;
 
 export function connectControl(target: RedisTarget, logger: Logger): Redis {
   const redis = new Redis({
     ...(target.path === undefined ? { host: target.host, port: target.port } : { path: target.path }),
-    ...(target.tls ? { tls: { servername: target.host } } : {}),
+    ...(target.tls ? { tls: tlsOptions(target) } : {}),
     ...(target.username === undefined ? {} : { username: target.username }),
     ...(target.password === undefined ? {} : { password: target.password }),
     db: target.database,
@@ -24,6 +27,7 @@ export function connectControl(target: RedisTarget, logger: Logger): Redis {
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
+    maxLoadingRetryTime: LOADING_RETRY_MS,
     commandTimeout: COMMAND_TIMEOUT_MS,
     retryStrategy: (attempt) => Math.min(20 * 2 ** attempt, LAST_RETRY_MS),
   });

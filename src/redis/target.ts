@@ -1,4 +1,6 @@
 /** Where Redis is and how to log in: plain data, so that it can be handed to threads. */
+import { ConfigError } from '../config.js';
+
 export interface RedisTarget {
   readonly host: string;
   readonly port: number;
@@ -27,19 +29,21 @@ export function unixTarget(path: string): RedisTarget {
 /**
  * Reads `redis://[user[:password]@]host[:port][/database]`, the same with `rediss://` for TLS, or
  * `unix:///path[?db=database]`.
- * @throws Error with one sentence that does not repeat the address, which may hold a password
+ * @throws ConfigError with one sentence that does not repeat the address, which may hold a password
  */
 export function parseRedisUrl(url: string): RedisTarget {
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
-  if (parsed === undefined) throw new Error('REDIS_URL is not an address.');
+  if (parsed === undefined) throw new ConfigError('REDIS_URL is not an address.');
   const database = parsed.protocol === 'unix:' ? parsed.searchParams.get('db') : parsed.pathname.slice(1);
-  if (!/^\d{0,5}$/.test(database ?? '')) throw new Error('REDIS_URL names a database that is not a number.');
+  if (!/^\d{0,5}$/.test(database ?? '')) {
+    throw new ConfigError('REDIS_URL names a database that is not a number.');
+  }
   const login = {
-    username: decodeURIComponent(parsed.username) || undefined,
-    password: decodeURIComponent(parsed.password) || undefined,
+    username: decodePart(parsed.username) || undefined,
+    password: decodePart(parsed.password) || undefined,
     database: Number(database ?? 0),
   };
-  if (parsed.protocol === 'unix:') return { ...unixTarget(decodeURIComponent(parsed.pathname)), ...login };
+  if (parsed.protocol === 'unix:') return { ...unixTarget(decodePart(parsed.pathname)), ...login };
   return {
     // Node wants an IPv6 address without its brackets.
     host: parsed.hostname.replace(/^\[|\]$/g, ''),
@@ -48,6 +52,14 @@ export function parseRedisUrl(url: string): RedisTarget {
     tls: parsed.protocol === 'rediss:',
     ...login,
   };
+}
+
+function decodePart(encoded: string): string {
+  try {
+    return decodeURIComponent(encoded);
+  } catch {
+    throw new ConfigError("REDIS_URL has a '%' that does not begin an encoded character; write '%25'.");
+  }
 }
 
 /** For people and logs: never with a password. */

@@ -31,7 +31,12 @@ export async function startRedis(...settings: string[]): Promise<TestRedis> {
     return child;
   };
   let child = await launch();
-  const client = new Redis({ path, retryStrategy: () => 50, maxRetriesPerRequest: null });
+  const client = new Redis({
+    path,
+    retryStrategy: () => 50,
+    maxRetriesPerRequest: null,
+    maxLoadingRetryTime: 50,
+  });
   client.on('error', () => {});
   return {
     url: `unix://${path}`,
