@@ -1,5 +1,7 @@
 /** Puts the parts together, in the order in which they depend on one another, and takes them apart again. */
+
 import uws, { type TemplatedApp, type us_listen_socket } from 'uWebSockets.js';
+import { setMaxListeners } from 'node:events';
 import type { Config } from './config.js';
 import type { Logger } from './logger.js';
 import { AppendPipe } from './redis/append-pipe.js';
@@ -100,8 +102,15 @@ function startParts(config: Config, logger: Logger, target: RedisTarget): Gatewa
       followers: { entries: 0, bytes: 0, skipped: 0, trimmed: 0 },
     },
     sockets: new Set(),
-    isStopping: false,
+    stopping: createStopController(),
   };
+}
+
+function createStopController(): AbortController {
+  const stopping = new AbortController();
+  // Every waiting request listens: that is no leak.
+  setMaxListeners(0, stopping.signal);
+  return stopping;
 }
 
 function listen(app: TemplatedApp, config: Config): Promise<us_listen_socket> {
@@ -124,7 +133,7 @@ function listen(app: TemplatedApp, config: Config): Promise<us_listen_socket> {
 }
 
 async function stopServing(context: GatewayContext): Promise<void> {
-  context.isStopping = true;
+  context.stopping.abort();
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, FLUSH_MS);

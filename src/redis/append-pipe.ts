@@ -185,6 +185,9 @@ export class AppendPipe {
     if (this.#isReady) {
       this.disconnects++;
       this.#options.logger.warn({ err: cause.message }, 'the append pipe lost its connection to Redis');
+    } else if (this.#retryMs === FIRST_RETRY_MS) {
+      // The first of many attempts, at the start: a wrong address or password shows here.
+      this.#options.logger.warn({ err: cause.message }, 'the append pipe cannot connect to Redis');
     }
     this.#isReady = false;
     this.#startOutage();

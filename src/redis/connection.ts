@@ -133,8 +133,10 @@ export class RedisConnection {
       else this.#handshake--;
       return;
     }
-    // CLIENT SETNAME may be unknown to a proxy and MISCONF answers even PING, yet reads still work.
-    if (error !== undefined && NOT_LOGGED_IN.test(error)) {
+    // CLIENT SETNAME may be unknown to a proxy or not allowed to the user, and MISCONF answers even PING,
+    // yet reads still work.
+    const isName = this.#handshake === 2;
+    if (error !== undefined && !isName && NOT_LOGGED_IN.test(error)) {
       this.#close(new Failure('redis_denied', `Redis refused the connection: ${error}`));
       return;
     }

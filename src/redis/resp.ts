@@ -20,6 +20,9 @@ const READ_BYTES = 64 * 1024;
 /** A buffer that grew beyond this for one large reply is let go after it. */
 const KEEP_BYTES = 1024 * 1024;
 
+/** No bulk string is longer: Redis takes 512 MiB by default (proto-max-bulk-len), and so do we. */
+const MAX_BULK_BYTES = 1024 * 1024 * 1024;
+
 /** Redis closes the connection on such a reply, or ours is broken: it must not be used again. */
 export class ProtocolError extends Error {}
 
@@ -110,6 +113,7 @@ export class ReplyBuffer {
       const next = end + 1;
       if (type === DOLLAR) {
         const length = parseNumber(bytes, at + 1);
+        if (length > MAX_BULK_BYTES) throw new ProtocolError(`Redis sent a length of ${length} bytes`);
         const after = length < 0 ? next : next + length + 2;
         if (after > filled) {
           this.#missing = after - filled;

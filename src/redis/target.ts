@@ -12,6 +12,7 @@ export interface RedisTarget {
   readonly database: number;
 }
 
+const DEFAULT_HOST = 'localhost';
 const DEFAULT_PORT = 6379;
 
 export function unixTarget(path: string): RedisTarget {
@@ -27,7 +28,7 @@ export function unixTarget(path: string): RedisTarget {
 }
 
 /**
- * Reads `redis://[user[:password]@]host[:port][/database]`, the same with `rediss://` for TLS, or
+ * Reads `redis://[user[:password]@][host][:port][/database]`, the same with `rediss://` for TLS, or
  * `unix:///path[?db=database]`.
  * @throws ConfigError with one sentence that does not repeat the address, which may hold a password
  */
@@ -46,7 +47,7 @@ export function parseRedisUrl(url: string): RedisTarget {
   if (parsed.protocol === 'unix:') return { ...unixTarget(decodePart(parsed.pathname)), ...login };
   return {
     // Node wants an IPv6 address without its brackets.
-    host: parsed.hostname.replace(/^\[|\]$/g, ''),
+    host: parsed.hostname.replace(/^\[|\]$/g, '') || DEFAULT_HOST,
     port: Number(parsed.port || DEFAULT_PORT),
     path: undefined,
     tls: parsed.protocol === 'rediss:',

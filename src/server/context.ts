@@ -30,5 +30,6 @@ export interface GatewayContext {
   readonly counters: ServerCounters;
   /** The live WebSockets. */
   readonly sockets: Set<ClientSocket>;
-  isStopping: boolean;
+  /** Aborted once the gateway is going down: what is new is refused, what waits is answered. */
+  readonly stopping: AbortController;
 }

@@ -77,16 +77,20 @@ async function waitForEntries(
   const tails = knownTails ?? (await readTails(context.control, wanted.keys));
   const arrival = new Arrival();
   const streams = wanted.keys.map((key, index) => context.hub.follow(key, tails[index]!, arrival));
-  exchange.onAborted(() => arrival.give());
+  const wake = () => arrival.give();
+  const stopping = context.stopping.signal;
+  exchange.onAborted(wake);
+  stopping.addEventListener('abort', wake);
   try {
     // The hub may have read on since the streams' ends were asked for.
     let batches = await readAfter(context, wanted);
-    while (isEmpty(batches) && !exchange.isOver && !context.isStopping) {
+    while (isEmpty(batches) && !exchange.isOver && !stopping.aborted) {
       if (!(await arrival.within(deadline - Date.now()))) break;
       batches = await readAfter(context, wanted);
     }
     return batches;
   } finally {
+    stopping.removeEventListener('abort', wake);
     for (const stream of streams) context.hub.unfollow(stream, arrival);
   }
 }

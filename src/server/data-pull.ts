@@ -5,6 +5,7 @@ import { readTails, resolveCursors } from '../streams/tails.js';
 import { type PullParameters, parsePullParameters, parseSelection, Query } from '../wire/parameters.js';
 import { ClientSocket } from './client-socket.js';
 import type { GatewayContext } from './context.js';
+import { PullOutlet } from './pull-outlet.js';
 import { socketLimits } from './socket-limits.js';
 import { upgradeSocket } from './socket-upgrade.js';
 import { selectedKeys, shownSids } from './stream-keys.js';
@@ -14,6 +15,8 @@ const MAX_ACK_BYTES = 64 * 1024;
 
 interface PullSocket {
   readonly streams: readonly FollowerStream[];
+  /** How headers name the streams. */
+  readonly sids: readonly string[];
   readonly parameters: PullParameters;
   socket?: ClientSocket;
   follower?: Follower;
@@ -33,51 +36,51 @@ export function pullBehavior(context: GatewayContext): WebSocketBehavior<PullSoc
         const tails = await readTails(context.control, keys);
         const cursors = resolveCursors(parameters.cursors, tails);
         const streams = keys.map((key, index) => ({
-          sid: sids[index]!,
           key,
           cursor: cursors[index]!,
           tail: tails[index]!,
         }));
-        return { streams, parameters };
+        return { streams, sids, parameters };
       }),
     open: (ws) => {
       const data = ws.getUserData();
       const socket = new ClientSocket(ws, () => data.follower?.pump());
       data.socket = socket;
-      data.follower = new Follower(
-        { hub: context.hub, threads: context.threads, counters: context.counters.followers },
-        data.streams,
-        data.parameters,
-        {
-          isWritable: () => socket.isWritable(),
-          cork: (send) => socket.cork(send),
-          send: (message) => socket.send(message),
-          end: (failure) => {
-            const streams = data.streams.map(({ key }) => key);
-            context.logger.info(
-              { code: failure.code, reason: failure.message, streams },
-              'a follower is closed',
-            );
-            socket.end(failure);
-          },
-        },
-      );
       context.sockets.add(socket);
       context.counters.pullConnections++;
-      // After the library has sent its answer to the upgrade.
-      setImmediate(() => data.follower?.pump());
+      // Not before the upgrade has returned. After an upgrade that was awaited the library looks once more
+      // at memory it has freed for whether to close the connection (uWebSockets#1928), which holds what
+      // it held unless something is allocated in here, as by a message to a thread.
+      setImmediate(() => startFollowing(context, data));
     },
     message: (ws, _message, isBinary) => {
       if (!isBinary) ws.getUserData().follower?.acknowledge();
     },
     drain: (ws) => ws.getUserData().socket?.drained(),
     close: (ws) => {
-      const { follower, socket } = ws.getUserData();
+      const data = ws.getUserData();
+      const { follower, socket } = data;
       if (socket === undefined) return;
+      delete data.socket;
       follower?.close();
       socket.closed();
       context.sockets.delete(socket);
       context.counters.pullConnections--;
     },
   };
+}
+
+function startFollowing(context: GatewayContext, data: PullSocket): void {
+  const { socket } = data;
+  if (socket === undefined) return;
+  data.follower = new Follower(
+    { hub: context.hub, threads: context.threads, counters: context.counters.followers },
+    data.streams,
+    data.parameters,
+    new PullOutlet(socket, data.parameters, data.sids, (failure) => {
+      const streams = data.streams.map(({ key }) => key);
+      context.logger.info({ code: failure.code, reason: failure.message, streams }, 'a follower is closed');
+    }),
+  );
+  data.follower.pump();
 }

@@ -11,7 +11,7 @@ export function readyz(context: GatewayContext, exchange: HttpExchange): void {
     redis: context.pipe.isReady && context.control.status === 'ready',
     readers: context.threads.readers.every((reader) => reader.isConnected),
     pool: context.threads.poolThreads > 0,
-    accepting: !context.isStopping,
+    accepting: !context.stopping.signal.aborted,
   };
   const isReady = Object.values(checks).every(Boolean);
   exchange.answer({

@@ -84,7 +84,7 @@ export class HttpExchange {
       this.fail(
         new Failure('forbidden_origin', `pages of ${this.header('origin')} may not use this gateway`),
       );
-    } else if (context.isStopping) {
+    } else if (context.stopping.signal.aborted) {
       this.fail(new Failure('shutting_down', 'the gateway is going down'));
     }
   }

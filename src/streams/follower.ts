@@ -12,20 +12,46 @@
 import type { Failure } from '../errors.js';
 import type { EntryBatch } from '../wire/batch.js';
 import { BEFORE_FIRST, compareEntryIds } from '../wire/entry-id.js';
-import type { PullParameters } from '../wire/parameters.js';
-import { heartbeat, type PullMessage, pullMessage } from '../wire/pull-message.js';
 import type { Hub } from './hub.js';
 import type { HubListener, HubStream } from './hub-stream.js';
 import type { Threads } from './threads.js';
 
-/** What a follower needs of its client's connection. */
-export interface FollowerTransport {
+/** Entries `from` to `to` (excluded) of a batch of one of a follower's streams: one message. */
+export interface Run {
+  /** The stream's place among those that the follower was given. */
+  readonly index: number;
+  readonly batch: EntryBatch;
+  readonly from: number;
+  readonly to: number;
+  /** Others that keep up are sent the same. */
+  readonly isShared: boolean;
+}
+
+/** Where a follower's messages go: its client's connection, in its client's framing. */
+export interface FollowerOutlet {
   /** Whether a message would go out now rather than wait. */
   isWritable(): boolean;
-  send(message: PullMessage): void;
-  /** Runs `send` with the socket corked: small messages leave together. */
+  /** Sends a run as one message. @returns the message's bytes */
+  send(run: Run): number;
+  /** Runs `send` so that small messages leave together. */
   cork(send: () => void): void;
+  /** Says that there is nothing new. @returns whether this framing has a word for it */
+  sendHeartbeat(): boolean;
+  /** The follower cannot go on. */
   end(failure: Failure): void;
+}
+
+/** Of the contract's pull parameters those that decide what is sent when. */
+export interface FollowerParameters {
+  readonly latest: boolean;
+  /** At most so many entries in a message. */
+  readonly count: number;
+  /** Ms without data after which a heartbeat is sent; 0: none; -1: at once, whenever caught up. */
+  readonly block: number;
+  /** Wait for `acknowledge` after each message. */
+  readonly ack: boolean;
+  /** Messages a second; 0: no limit. */
+  readonly maxFps: number;
 }
 
 /** What followers did, over all of them, for the metrics. */
@@ -51,35 +77,24 @@ const RETRY_MS = 100;
 /** The place in the hub is not known: it must be looked up by the cursor. */
 const UNLOCATED = -1;
 
-/** Entries `from` to `to` (excluded) of a batch: the next message for a follower. */
-interface Run {
-  readonly stream: FollowedStream;
-  readonly batch: EntryBatch;
-  readonly from: number;
-  readonly to: number;
-}
-
 /** One stream of a follower, and how far it was sent. */
 interface FollowedStream {
-  /** The id that headers name it by. */
-  readonly sid: string;
-  readonly variant: string;
+  readonly index: number;
   readonly hub: HubStream;
   /** The last entry sent. */
   cursor: string;
   /** The batch in the hub that comes next, or `UNLOCATED`, and the entry in it. */
   number: number;
-  index: number;
+  entry: number;
   /** What the pool read while catching up, and the entry in it that comes next. */
   backlog: EntryBatch | undefined;
-  backlogIndex: number;
+  backlogEntry: number;
   isFetching: boolean;
   /** The cursor is one that we read, so that entries trimmed after it are a loss. */
   isOwnCursor: boolean;
 }
 
 export interface FollowerStream {
-  readonly sid: string;
   readonly key: string;
   readonly cursor: string;
   /** The stream's last generated id at the request. */
@@ -94,10 +109,9 @@ export interface FollowerContext {
 
 export class Follower implements HubListener {
   readonly #context: FollowerContext;
-  readonly #parameters: PullParameters;
-  readonly #transport: FollowerTransport;
+  readonly #parameters: FollowerParameters;
+  readonly #outlet: FollowerOutlet;
   readonly #streams: readonly FollowedStream[];
-  readonly #heartbeat: PullMessage | undefined;
   /** The stream whose turn it is: each sends one message in turn. */
   #turn = 0;
   #isPumping = false;
@@ -118,23 +132,20 @@ export class Follower implements HubListener {
   constructor(
     context: FollowerContext,
     streams: readonly FollowerStream[],
-    parameters: PullParameters,
-    transport: FollowerTransport,
+    parameters: FollowerParameters,
+    outlet: FollowerOutlet,
   ) {
     this.#context = context;
     this.#parameters = parameters;
-    this.#transport = transport;
-    this.#heartbeat = heartbeat(parameters.header);
-    const { header, offsets, count, latest } = parameters;
-    this.#streams = streams.map(({ sid, key, cursor, tail }) => ({
-      sid,
-      variant: `${header} ${offsets} ${latest ? 0 : count} ${sid}`,
+    this.#outlet = outlet;
+    this.#streams = streams.map(({ key, cursor, tail }, index) => ({
+      index,
       hub: context.hub.follow(key, tail, this),
       cursor,
       number: UNLOCATED,
-      index: 0,
+      entry: 0,
       backlog: undefined,
-      backlogIndex: 0,
+      backlogEntry: 0,
       isFetching: false,
       isOwnCursor: cursor === tail && tail !== BEFORE_FIRST,
     }));
@@ -146,7 +157,7 @@ export class Follower implements HubListener {
   }
 
   onEvicted(failure: Failure): void {
-    this.#transport.end(failure);
+    this.#outlet.end(failure);
   }
 
   /** The client acknowledged a message. */
@@ -184,6 +195,8 @@ export class Follower implements HubListener {
   #sendTurn(): void {
     let bytes = 0;
     let messages = 0;
+    // Once a turn is exact enough for heartbeats, and asking for the time costs as much as a small send.
+    const sentAt = Date.now();
     const mayGoOn = () => bytes < TURN_BYTES && messages < TURN_MESSAGES;
     const sendSmall = () => {
       while (mayGoOn() && this.#maySend()) {
@@ -198,6 +211,7 @@ export class Follower implements HubListener {
       }
     };
     for (;;) {
+      if (messages > 0) this.#lastSentAt = sentAt;
       if (!mayGoOn()) {
         this.#turnTimer ??= setImmediate(() => {
           this.#turnTimer = undefined;
@@ -218,7 +232,7 @@ export class Follower implements HubListener {
         bytes += this.#send(run);
         messages++;
       } else {
-        this.#transport.cork(() => {
+        this.#outlet.cork(() => {
           bytes += this.#send(run);
           messages++;
           sendSmall();
@@ -234,7 +248,7 @@ export class Follower implements HubListener {
   }
 
   #maySend(): boolean {
-    if (this.#isEnded || this.#awaitsAck || !this.#transport.isWritable()) return false;
+    if (this.#isEnded || this.#awaitsAck || !this.#outlet.isWritable()) return false;
     if (this.#parameters.maxFps === 0) return true;
     const wait = this.#nextFrameAt - performance.now();
     if (wait <= 0) return true;
@@ -260,9 +274,10 @@ export class Follower implements HubListener {
     const { count } = this.#parameters;
     const { backlog } = stream;
     if (backlog !== undefined) {
-      if (stream.backlogIndex < backlog.length) {
-        const from = stream.backlogIndex;
-        return { stream, batch: backlog, from, to: Math.min(from + count, backlog.length) };
+      if (stream.backlogEntry < backlog.length) {
+        const from = stream.backlogEntry;
+        const to = Math.min(from + count, backlog.length);
+        return { index: stream.index, batch: backlog, from, to, isShared: false };
       }
       stream.backlog = undefined;
       this.#appetite = Math.min(this.#appetite * 2, MOST_APPETITE_BYTES);
@@ -273,12 +288,13 @@ export class Follower implements HubListener {
       const batch = stream.hub.batch(stream.number);
       if (batch === undefined) {
         stream.number = UNLOCATED;
-      } else if (stream.index < batch.length) {
-        const from = stream.index;
-        return { stream, batch, from, to: Math.min(from + count, batch.length) };
+      } else if (stream.entry < batch.length) {
+        const from = stream.entry;
+        const to = Math.min(from + count, batch.length);
+        return { index: stream.index, batch, from, to, isShared: isShared(stream.hub, batch) };
       } else {
         stream.number++;
-        stream.index = 0;
+        stream.entry = 0;
       }
     }
   }
@@ -288,7 +304,7 @@ export class Follower implements HubListener {
     const position = stream.hub.locate(stream.cursor);
     if (position !== undefined) {
       stream.number = position.number;
-      stream.index = position.index;
+      stream.entry = position.index;
       return true;
     }
     if (compareEntryIds(stream.cursor, stream.hub.startAfter) < 0) void this.#fetch(stream);
@@ -300,11 +316,11 @@ export class Follower implements HubListener {
     const { newest } = hub;
     if (newest !== undefined && compareEntryIds(hub.lastId, stream.cursor) > 0) {
       stream.backlog = undefined;
-      return { stream, batch: newest, from: newest.length - 1, to: newest.length };
+      return lastOf(stream, newest, isShared(hub, newest));
     }
     const { backlog } = stream;
-    if (backlog !== undefined && stream.backlogIndex < backlog.length) {
-      return { stream, batch: backlog, from: backlog.length - 1, to: backlog.length };
+    if (backlog !== undefined && stream.backlogEntry < backlog.length) {
+      return lastOf(stream, backlog, false);
     }
     stream.backlog = undefined;
     if (compareEntryIds(hub.lastId, stream.cursor) > 0) void this.#fetch(stream);
@@ -332,7 +348,7 @@ export class Follower implements HubListener {
       if (batch.trimmed) this.#context.counters.trimmed++;
       if (batch.length > 0) {
         stream.backlog = batch;
-        stream.backlogIndex = 0;
+        stream.backlogEntry = 0;
       } else if (compareEntryIds(stream.cursor, read) < 0) {
         // Nothing is left up to there.
         stream.cursor = read;
@@ -348,7 +364,7 @@ export class Follower implements HubListener {
     if (this.#isEnded) return;
     // The client keeps its connection through whatever passes.
     if (!failure.kind?.retry && failure.code !== 'internal') {
-      this.#transport.end(failure);
+      this.#outlet.end(failure);
       return;
     }
     this.#retryTimer = setTimeout(() => {
@@ -359,35 +375,32 @@ export class Follower implements HubListener {
 
   /** Sends a run and moves its stream past it. @returns the message's bytes */
   #send(run: Run): number {
-    const { stream, batch, from, to } = run;
-    const { header, offsets, maxFps, ack, latest } = this.#parameters;
-    const make = () => pullMessage(header, offsets, stream.sid, batch, from, to);
-    const isShared = batch === stream.hub.newest && stream.hub.listeners.size > 1;
-    const message = isShared ? batch.message(stream.variant, from, make) : make();
-    this.#transport.send(message);
+    const { batch, from, to } = run;
+    const { maxFps, ack, latest } = this.#parameters;
+    const stream = this.#streams[run.index]!;
+    const bytes = this.#outlet.send(run);
     const { counters } = this.#context;
     counters.entries += to - from;
-    counters.bytes += message.bytes;
+    counters.bytes += bytes;
     stream.cursor = batch.ids[to - 1]!;
     stream.isOwnCursor = true;
     if (batch === stream.backlog) {
-      stream.backlogIndex = to;
+      stream.backlogEntry = to;
     } else if (latest) {
       counters.skipped += from;
     } else {
       if (from === 0 && batch.trimmed) counters.trimmed++;
-      stream.index = to;
+      stream.entry = to;
     }
-    this.#lastSentAt = Date.now();
     this.#owesHeartbeat = true;
     this.#awaitsAck = ack;
     if (maxFps > 0) this.#nextFrameAt = Math.max(this.#nextFrameAt, performance.now() - 1) + 1000 / maxFps;
-    return message.bytes;
+    return bytes;
   }
 
   /** While the socket is full, what was read for it alone is let go; the cursor finds it again. */
   #giveUpBacklogs(): void {
-    if (this.#awaitsAck || this.#transport.isWritable()) return;
+    if (this.#awaitsAck || this.#outlet.isWritable()) return;
     for (const stream of this.#streams) {
       if (stream.backlog === undefined || stream.backlog.bytes.length <= LEAST_APPETITE_BYTES) continue;
       stream.backlog = undefined;
@@ -404,16 +417,14 @@ export class Follower implements HubListener {
 
   #sendHeartbeat(): void {
     this.#owesHeartbeat = false;
-    if (this.#heartbeat === undefined || this.#awaitsAck || !this.#transport.isWritable()) return;
-    const message = this.#heartbeat;
-    this.#transport.cork(() => this.#transport.send(message));
+    if (this.#awaitsAck || !this.#outlet.isWritable() || !this.#outlet.sendHeartbeat()) return;
     this.#lastSentAt = Date.now();
     this.#awaitsAck = this.#parameters.ack;
   }
 
   #armHeartbeat(): void {
     const { block } = this.#parameters;
-    if (block <= 0 || this.#heartbeat === undefined) return;
+    if (block <= 0) return;
     const fire = () => {
       if (Date.now() - this.#lastSentAt >= block) this.#sendHeartbeat();
       // What was sent since the timer was set puts the next heartbeat off.
@@ -426,4 +437,13 @@ export class Follower implements HubListener {
 
 function runBytes({ batch, from, to }: Run): number {
   return batch.start(to) - batch.start(from);
+}
+
+function lastOf(stream: FollowedStream, batch: EntryBatch, isShared: boolean): Run {
+  return { index: stream.index, batch, from: batch.length - 1, to: batch.length, isShared };
+}
+
+/** Whether others are about to be sent the same: they are at the newest batch too. */
+function isShared(hub: HubStream, batch: EntryBatch): boolean {
+  return batch === hub.newest && hub.listeners.size > 1;
 }

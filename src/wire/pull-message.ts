@@ -8,11 +8,11 @@
 import type { EntryBatch } from './batch.js';
 import type { Framing, Offsets } from './parameters.js';
 
-/** One message to a follower: at most one text frame, then at most one binary frame. */
+/** One message to a follower: at most one text frame, then one binary frame. */
 export interface PullMessage {
   readonly text: string | undefined;
   /** The binary frame's bytes in order; more than one part is sent as fragments of one frame. */
-  readonly binary: readonly Uint8Array[] | undefined;
+  readonly binary: readonly Uint8Array[];
   readonly bytes: number;
 }
 

@@ -1,0 +1,66 @@
+/** A follower's messages in the framing that its client asked for, on its WebSocket. */
+import type { Failure } from '../errors.js';
+import type { FollowerOutlet, Run } from '../streams/follower.js';
+import type { PullParameters } from '../wire/parameters.js';
+import { heartbeat, type PullMessage, pullMessage } from '../wire/pull-message.js';
+import type { ClientSocket } from './client-socket.js';
+
+export class PullOutlet implements FollowerOutlet {
+  readonly #socket: ClientSocket;
+  readonly #parameters: PullParameters;
+  /** How headers name the streams. */
+  readonly #sids: readonly string[];
+  /** Which followers of a stream are sent the very same messages. */
+  readonly #variants: readonly string[];
+  readonly #heartbeat: PullMessage | undefined;
+  readonly #onEnd: (failure: Failure) => void;
+
+  constructor(
+    socket: ClientSocket,
+    parameters: PullParameters,
+    sids: readonly string[],
+    onEnd: (failure: Failure) => void,
+  ) {
+    const { header, offsets, latest, count } = parameters;
+    this.#socket = socket;
+    this.#parameters = parameters;
+    this.#sids = sids;
+    this.#variants = sids.map((sid) => `${header} ${offsets} ${latest ? 1 : count} ${sid}`);
+    this.#heartbeat = heartbeat(header);
+    this.#onEnd = onEnd;
+  }
+
+  isWritable(): boolean {
+    return this.#socket.isWritable();
+  }
+
+  cork(send: () => void): void {
+    this.#socket.cork(send);
+  }
+
+  send(run: Run): number {
+    const { batch, from, to } = run;
+    const { header, offsets } = this.#parameters;
+    if (header === 'raw') {
+      const payload = batch.payload(from);
+      this.#socket.sendBinary(payload);
+      return payload.length;
+    }
+    const make = () => pullMessage(header, offsets, this.#sids[run.index]!, batch, from, to);
+    const message = run.isShared ? batch.message(this.#variants[run.index]!, from, make) : make();
+    this.#socket.send(message);
+    return message.bytes;
+  }
+
+  sendHeartbeat(): boolean {
+    const message = this.#heartbeat;
+    if (message === undefined) return false;
+    this.#socket.cork(() => this.#socket.send(message));
+    return true;
+  }
+
+  end(failure: Failure): void {
+    this.#onEnd(failure);
+    this.#socket.end(failure);
+  }
+}
