@@ -5,9 +5,10 @@ import { cpus, release } from 'node:os';
 import { Command } from 'commander';
 import { median, type Round, type Scenario } from './scenario.js';
 import { FAN_OUT_SCENARIOS } from './scenarios/fan-out.js';
+import { GRAPHQL_SCENARIOS } from './scenarios/graphql.js';
 import { PUSH_SCENARIOS } from './scenarios/push.js';
 
-const SCENARIOS: readonly Scenario[] = [...PUSH_SCENARIOS, ...FAN_OUT_SCENARIOS];
+const SCENARIOS: readonly Scenario[] = [...PUSH_SCENARIOS, ...FAN_OUT_SCENARIOS, ...GRAPHQL_SCENARIOS];
 const QUICK_SCALE = 0.2;
 const ROUNDS = 3;
 

@@ -93,7 +93,7 @@ export const SETTINGS = {
   ALLOW_FLUSH: flag(undefined, 'allow the flush mutation; unset: only for the embedded Redis'),
   CORS_ORIGINS: {
     expected: '* or origins such as https://example.org, separated by commas',
-    meaning: 'pages of which origins may use the gateway; unset: the same origin and loopback',
+    meaning: 'pages of which origins may use the gateway, beside its own; unset: those of loopback',
     fallback: undefined,
     schema: z
       .string()

@@ -47,6 +47,10 @@ export const FAILURES = {
   /** A producer asked for acks and does not read them. */
   acks_unread: kind(429, 4429),
   internal: kind(500, 1011),
+  /** Metadata that is not a JSON object. */
+  bad_metadata: kind(400, 4400),
+  /** The configuration does not allow the operation. */
+  not_allowed: kind(403, 4403),
   /** Redis refused the command for a reason that has no code of its own. */
   redis_error: kind(502, 1011),
   /** Redis refused the gateway's credentials or rights. */
@@ -93,20 +97,20 @@ export class Failure extends Error {
 }
 
 /** First words of Redis' error replies, and what each means to a client. */
-const REDIS_ERRORS: Record<string, FailureCode> = {
-  WRONGTYPE: 'wrong_type',
-  OOM: 'redis_out_of_memory',
-  LOADING: 'redis_loading',
-  READONLY: 'redis_read_only',
-  MISCONF: 'redis_read_only',
-  NOREPLICAS: 'redis_read_only',
-  MASTERDOWN: 'redis_unavailable',
-  CLUSTERDOWN: 'redis_unavailable',
-  UNBLOCKED: 'redis_unavailable',
-  NOAUTH: 'redis_denied',
-  WRONGPASS: 'redis_denied',
-  NOPERM: 'redis_denied',
-};
+const REDIS_ERRORS: ReadonlyMap<string, FailureCode> = new Map([
+  ['WRONGTYPE', 'wrong_type'],
+  ['OOM', 'redis_out_of_memory'],
+  ['LOADING', 'redis_loading'],
+  ['READONLY', 'redis_read_only'],
+  ['MISCONF', 'redis_read_only'],
+  ['NOREPLICAS', 'redis_read_only'],
+  ['MASTERDOWN', 'redis_unavailable'],
+  ['CLUSTERDOWN', 'redis_unavailable'],
+  ['UNBLOCKED', 'redis_unavailable'],
+  ['NOAUTH', 'redis_denied'],
+  ['WRONGPASS', 'redis_denied'],
+  ['NOPERM', 'redis_denied'],
+]);
 
 /** Turns the text of a Redis error reply, such as `WRONGTYPE Operation …`, into a Failure. */
 export function failureFromRedis(reply: string): Failure {
@@ -114,7 +118,7 @@ export function failureFromRedis(reply: string): Failure {
   if (word === 'ERR' && /equal or smaller than the target|greater than 0-0/.test(reply)) {
     return new Failure('id_not_increasing', "the entry's time is not after the newest entry of its stream");
   }
-  return new Failure(REDIS_ERRORS[word] ?? 'redis_error', `Redis refused: ${reply.replace(/^ERR /, '')}`);
+  return new Failure(REDIS_ERRORS.get(word) ?? 'redis_error', `Redis refused: ${reply.replace(/^ERR /, '')}`);
 }
 
 /** Any thrown value as a Failure; what is not one already becomes `internal` and tells nothing. */

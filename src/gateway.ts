@@ -2,20 +2,25 @@
 
 import uws, { type TemplatedApp, type us_listen_socket } from 'uWebSockets.js';
 import { setMaxListeners } from 'node:events';
+import type { Redis } from 'ioredis';
 import type { Config } from './config.js';
 import type { Logger } from './logger.js';
 import { AppendPipe } from './redis/append-pipe.js';
 import { connectControl } from './redis/control.js';
 import { type EmbeddedRedis, startEmbeddedRedis } from './redis/embedded.js';
 import { describeTarget, parseRedisUrl, type RedisTarget, unixTarget } from './redis/target.js';
+import { type BorrowedCork, borrowCork } from './server/borrowed-cork.js';
 import type { GatewayContext } from './server/context.js';
 import { OriginPolicy } from './server/origins.js';
 import { createApp } from './server/routes.js';
+import { Site } from './server/site.js';
 import { Hub } from './streams/hub.js';
 import { Threads } from './streams/threads.js';
 
 /** uSockets' LIBUS_LISTEN_EXCLUSIVE_PORT: without it a second gateway shares the port in silence. */
 const EXCLUSIVE_PORT = 1;
+/** How long a Redis that says nothing holds up the start. */
+const FIRST_CONNECT_MS = 1000;
 /** How long entries under way may take to be stored when the gateway is stopped. */
 const FLUSH_MS = 5000;
 /** How often sockets are looked at that the library may have forgotten to call drained. */
@@ -42,12 +47,13 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
       ? await startEmbeddedRedis({ dataDir: config.STREAMGATE_DATA_DIR, logger })
       : undefined;
   const target = embedded ? unixTarget(embedded.socketPath) : parseRedisUrl(config.REDIS_URL!);
-  const parts = startParts(config, logger, target);
-  const app = createApp(parts);
+  const parts = startParts(config, logger, target, await borrowCork());
+  const app = createApp(parts, await Site.loadGraphiql());
   const sweep = setInterval(() => {
     for (const socket of parts.sockets) socket.resumeIfStuck();
   }, SWEEP_MS);
   try {
+    await tryRedis(parts.control);
     const listening = await listen(app, config);
     const port = uws.us_socket_local_port(listening as never);
     const host = config.HOST.includes(':') ? `[${config.HOST}]` : config.HOST;
@@ -73,7 +79,12 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
   }
 }
 
-function startParts(config: Config, logger: Logger, target: RedisTarget): GatewayContext {
+function startParts(
+  config: Config,
+  logger: Logger,
+  target: RedisTarget,
+  borrowedCork: BorrowedCork,
+): GatewayContext {
   const hub = new Hub();
   const threads = new Threads(
     { target, readers: config.READER_THREADS, poolThreads: config.POOL_THREADS, logger },
@@ -93,6 +104,7 @@ function startParts(config: Config, logger: Logger, target: RedisTarget): Gatewa
     hub,
     threads,
     origins: new OriginPolicy(config.CORS_ORIGINS),
+    borrowedCork,
     counters: {
       pushConnections: 0,
       pullConnections: 0,
@@ -104,6 +116,19 @@ function startParts(config: Config, logger: Logger, target: RedisTarget): Gatewa
     sockets: new Set(),
     stopping: createStopController(),
   };
+}
+
+/** Waits until Redis is reached, or is not: nobody should be refused only for having come early. */
+function tryRedis(control: Redis): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, FIRST_CONNECT_MS);
+    for (const event of ['ready', 'close']) {
+      control.once(event, () => {
+        clearTimeout(timer);
+        resolve();
+      });
+    }
+  });
 }
 
 function createStopController(): AbortController {
@@ -150,6 +175,7 @@ async function stopParts(
   embedded: EmbeddedRedis | undefined,
 ): Promise<void> {
   clearInterval(sweep);
+  context.borrowedCork.close();
   context.pipe.close();
   context.hub.close();
   context.control.disconnect();

@@ -1,5 +1,12 @@
 /** Every message across a thread boundary. */
 import type { FailureBody } from '../src/errors.js';
+import type { RangeRequest } from '../src/redis/range-reader.js';
+import type {
+  DecodedEntry,
+  DescribeRequest,
+  DescribeResult,
+  EntryForm,
+} from '../src/redis/stream-describer.js';
 import type { RedisTarget } from '../src/redis/target.js';
 import type { PackedBatch } from '../src/wire/batch.js';
 
@@ -25,19 +32,9 @@ export type ReaderEvent =
   | { readonly type: 'connected' }
   | { readonly type: 'disconnected'; readonly reason: string };
 
-/** A task for the pool: read entries after each stream's cursor, where a stream's newest only with `latest`. */
-export interface RangeTask {
+/** A task for the pool: read entries of some streams. */
+export interface RangeTask extends RangeRequest {
   readonly type: 'range';
-  readonly streams: readonly { readonly key: string; readonly after: string }[];
-  /** At most so many entries a stream. */
-  readonly count: number;
-  readonly latest: boolean;
-  /** Reading ends once so many bytes were read, though never before an entry. */
-  readonly maxBytes: number;
-  /** What an entry is expected to take, so that a first read is not far too large. */
-  readonly expectedBytes: number;
-  /** Whether to find out if entries after a cursor were trimmed away; it costs a script a stream. */
-  readonly detectTrimming: boolean;
 }
 
 /** In the order of the task's streams; a stream without entries has an empty batch. */
@@ -45,7 +42,26 @@ export interface RangeResult {
   readonly batches: readonly PackedBatch[];
 }
 
-export type PoolTask = RangeTask;
+/** A task for the pool: what XINFO STREAM and the metadata say of some streams. */
+export interface DescribeTask extends DescribeRequest {
+  readonly type: 'describe';
+}
+
+/** A task for the pool: a large payload, transferred, in the forms that GraphQL asks for. */
+export interface DecodeTask {
+  readonly type: 'decode';
+  readonly payload: Uint8Array;
+  readonly forms: readonly EntryForm[];
+}
+
+/** Each kind of task and what it is answered. */
+export interface PoolTasks {
+  readonly range: { readonly task: RangeTask; readonly answer: RangeResult };
+  readonly describe: { readonly task: DescribeTask; readonly answer: DescribeResult };
+  readonly decode: { readonly task: DecodeTask; readonly answer: DecodedEntry };
+}
+
+export type PoolTask = PoolTasks[keyof PoolTasks]['task'];
 
 /** A failure cannot cross as an Error with its code, so a task answers with one or the other. */
 export type PoolAnswer<T> = { readonly ok: T } | { readonly failure: FailureBody };

@@ -5,21 +5,29 @@
  */
 import { move, transferableSymbol, valueSymbol, workerData } from 'piscina';
 import { asFailure } from '../src/errors.js';
+import { CommandConnection } from '../src/redis/command-connection.js';
 import { RangeReader } from '../src/redis/range-reader.js';
-import type { PoolAnswer, PoolTask, RangeResult, ThreadData } from './messages.js';
+import { decodeEntry, StreamDescriber } from '../src/redis/stream-describer.js';
+import type { PoolAnswer, PoolTask, PoolTasks, RangeResult, ThreadData } from './messages.js';
 
-const reader = new RangeReader((workerData as ThreadData).target);
+const connection = new CommandConnection((workerData as ThreadData).target, 'pool');
+const ranges = new RangeReader(connection);
+const describer = new StreamDescriber(connection);
+
+type Answer = PoolTasks[keyof PoolTasks]['answer'];
 
 /** An answer whose buffers move to main instead of being copied. */
-function moved(result: RangeResult): PoolAnswer<RangeResult> {
+function moved(result: RangeResult): PoolAnswer<Answer> {
   const buffers = [...new Set(result.batches.map(({ buffer }) => buffer))];
   const movable = { [transferableSymbol]: buffers, [valueSymbol]: { ok: result } };
-  return move(movable) as unknown as PoolAnswer<RangeResult>;
+  return move(movable) as unknown as PoolAnswer<Answer>;
 }
 
-export default async function run(task: PoolTask): Promise<PoolAnswer<RangeResult>> {
+export default async function run(task: PoolTask): Promise<PoolAnswer<Answer>> {
   try {
-    return moved({ batches: await reader.read(task) });
+    if (task.type === 'range') return moved({ batches: await ranges.read(task) });
+    if (task.type === 'describe') return { ok: await describer.describe(task) };
+    return { ok: decodeEntry(task.payload, task.forms) };
   } catch (error) {
     return { failure: asFailure(error).body };
   }

@@ -21,7 +21,8 @@ const MAX_UNDERWAY_BYTES = 32 * 1024 * 1024;
 /** Until entries have been seen they are taken to be large, so that the first reply is not far too. */
 const FIRST_GUESS_BYTES = 512 * 1024;
 const MAX_COUNT = 1000;
-const BLOCK_MS = 5000;
+/** A read goes on unaware of a key that becomes another type: it is noticed by the next. */
+const BLOCK_MS = 500;
 /** A read that takes so much longer than it may block is on a dead connection. */
 const OVERDUE_MS = 3000;
 /** An interrupted read that has not ended by then was not blocked when the interruption came. */

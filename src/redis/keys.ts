@@ -10,7 +10,10 @@ export const DEVICE_META_EVENT = ':event:device.meta';
 /** The field of a stream's entry that holds its payload. */
 export const PAYLOAD_FIELD = 'd';
 
-export const streamMetaKey = (streamKey: string): string => `:stream:meta:${streamKey}`;
+/** What a stream's metadata key has before the stream's key. */
+export const STREAM_META_PREFIX = ':stream:meta:';
+
+export const streamMetaKey = (streamKey: string): string => `${STREAM_META_PREFIX}${streamKey}`;
 export const deviceMetaKey = (device: string): string => `:devices:meta:${device}`;
 
 /**

@@ -165,6 +165,11 @@ export class ReplyCursor {
     return this.#bytes[this.#at] === MINUS;
   }
 
+  /** Whether the element is an array, were it a null one. */
+  get isArray(): boolean {
+    return this.#bytes[this.#at] === STAR;
+  }
+
   /** Reads a simple string, error, number or bulk string as text; a null as ''. */
   text(): string {
     if (this.#bytes[this.#at] === DOLLAR) {

@@ -18,8 +18,136 @@ end
 return {last, first}
 `;
 
+/**
+ * XINFO STREAM of each key, with the ids of the first and last entry in place of the entries. A key that
+ * gives an error has it as its only field.
+ *
+ * KEYS the streams. Replies an array of arrays of names and values.
+ */
+export const DESCRIBE_SCRIPT = `
+local all = {}
+for k = 1, #KEYS do
+  local info = redis.pcall('XINFO', 'STREAM', KEYS[k])
+  if info.err then
+    all[k] = {'error', info.err}
+  else
+    for i = 2, #info, 2 do
+      local value = info[i]
+      if type(value) == 'table' then info[i] = value[1] elseif not value then info[i] = '' end
+    end
+    all[k] = info
+  end
+end
+return all
+`;
+
+/**
+ * Sets a string key to ARGV[2] if it still holds ARGV[1] ('' for no key): a change that was worked out
+ * from what was read is made only on that.
+ *
+ * KEYS[1] the key. Replies 1 if it was set.
+ */
+const REPLACE_SCRIPT = `
+local now = redis.call('GET', KEYS[1])
+if (now or '') ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2])
+return 1
+`;
+
+/**
+ * For scripts that write: Redis takes nothing back when a later step fails, so every key's type is looked
+ * at first. And metadata that somebody else stored may be anything, while events must stay JSON.
+ */
+const DEVICE_FUNCTIONS = `
+local function refuse(...)
+  for k, wanted in ipairs({...}) do
+    local found = redis.call('TYPE', KEYS[k]).ok
+    if found ~= 'none' and found ~= wanted then
+      return redis.error_reply('WRONGTYPE ' .. KEYS[k] .. ' is a ' .. found .. ' and not a ' .. wanted)
+    end
+  end
+end
+local function metadata(key)
+  local text = redis.call('GET', key) or '{}'
+  local ok, value = pcall(cjson.decode, text)
+  if ok and type(value) == 'table' and string.match(text, '^%s*{') then return text end
+  return '{}'
+end
+`;
+
+/**
+ * Connects a device and tells of it, all or nothing.
+ *
+ * KEYS connected set, seen set, the device's metadata, connected event, meta event.
+ * ARGV device id, the id as JSON, metadata as JSON or '', maxlen of the events.
+ * Replies {newly connected, newly seen, meta changed}.
+ */
+const CONNECT_SCRIPT = `${DEVICE_FUNCTIONS}
+local refusal = refuse('set', 'set', 'string', 'stream', 'stream')
+if refusal then return refusal end
+local connected = redis.call('SADD', KEYS[1], ARGV[1])
+local seen = redis.call('SADD', KEYS[2], ARGV[1])
+local before = redis.call('GET', KEYS[3]) or ''
+local changed = 0
+if ARGV[3] ~= '' then
+  if ARGV[3] ~= before then changed = 1 end
+  redis.call('SET', KEYS[3], ARGV[3])
+end
+local meta = metadata(KEYS[3])
+if connected == 1 then
+  redis.call('XADD', KEYS[4], 'MAXLEN', '~', ARGV[4], '*', 'd',
+    '{"device_id":' .. ARGV[2] .. ',"connected":true,"meta":' .. meta .. '}')
+end
+if changed == 1 then
+  redis.call('XADD', KEYS[5], 'MAXLEN', '~', ARGV[4], '*', 'd',
+    '{"device_id":' .. ARGV[2] .. ',"meta":' .. meta .. '}')
+end
+return {connected, seen, changed}
+`;
+
+/**
+ * Disconnects a device and tells of it.
+ *
+ * KEYS connected set, the device's metadata, connected event. ARGV device id, the id as JSON, maxlen.
+ * Replies {was connected}.
+ */
+const DISCONNECT_SCRIPT = `${DEVICE_FUNCTIONS}
+local refusal = refuse('set', 'string', 'stream')
+if refusal then return refusal end
+local removed = redis.call('SREM', KEYS[1], ARGV[1])
+if removed == 1 then
+  redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[3], '*', 'd',
+    '{"device_id":' .. ARGV[2] .. ',"connected":false,"meta":' .. metadata(KEYS[2]) .. '}')
+end
+return {removed}
+`;
+
+/**
+ * Sets a device's metadata and tells of it.
+ *
+ * KEYS seen set, the device's metadata, meta event. ARGV device id, the id as JSON, metadata, maxlen.
+ * Replies {newly seen, meta changed}.
+ */
+const DEVICE_META_SCRIPT = `${DEVICE_FUNCTIONS}
+local refusal = refuse('set', 'string', 'stream')
+if refusal then return refusal end
+local seen = redis.call('SADD', KEYS[1], ARGV[1])
+local changed = 0
+if redis.call('GET', KEYS[2]) ~= ARGV[3] then
+  changed = 1
+  redis.call('SET', KEYS[2], ARGV[3])
+  redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[4], '*', 'd',
+    '{"device_id":' .. ARGV[2] .. ',"meta":' .. ARGV[3] .. '}')
+end
+return {seen, changed}
+`;
+
 declare module 'ioredis' {
   interface Redis {
+    replaceValue(key: string, expected: string, value: string): Promise<number>;
+    connectDevice(...args: (string | number)[]): Promise<[connected: number, seen: number, meta: number]>;
+    disconnectDevice(...args: (string | number)[]): Promise<[removed: number]>;
+    setDeviceMeta(...args: (string | number)[]): Promise<[seen: number, meta: number]>;
     streamTail(key: string): Promise<[lastGeneratedId: string, firstEntryId: string]>;
   }
   interface ChainableCommander {
@@ -30,4 +158,8 @@ declare module 'ioredis' {
 /** Gives an ioredis client a command for each script; it sends their hashes, and their text when new. */
 export function defineScripts(redis: Redis): void {
   redis.defineCommand('streamTail', { numberOfKeys: 1, lua: TAIL_SCRIPT, readOnly: true });
+  redis.defineCommand('replaceValue', { numberOfKeys: 1, lua: REPLACE_SCRIPT });
+  redis.defineCommand('connectDevice', { numberOfKeys: 5, lua: CONNECT_SCRIPT });
+  redis.defineCommand('disconnectDevice', { numberOfKeys: 3, lua: DISCONNECT_SCRIPT });
+  redis.defineCommand('setDeviceMeta', { numberOfKeys: 3, lua: DEVICE_META_SCRIPT });
 }

@@ -70,7 +70,8 @@ function describeFields(fields: readonly Buffer[]): Buffer {
   return Buffer.from(JSON.stringify(object));
 }
 
-function readPayload(cursor: ReplyCursor): Uint8Array {
+/** Reads an entry's array of fields: the payload, or a description of fields that are not ours. */
+export function readPayload(cursor: ReplyCursor): Uint8Array {
   const count = cursor.array();
   const fields: Buffer[] = [];
   for (let index = 0; index < count; index++) fields.push(cursor.bytes() ?? Buffer.alloc(0));

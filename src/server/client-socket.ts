@@ -63,11 +63,15 @@ export class ClientSocket {
   }
 
   cork(send: () => void): void {
-    this.#ws?.cork(send);
+    if (this.#ws === undefined) return;
+    this.#ws.cork(send);
+    // A send into the cork says nothing of what became of it when the cork was drawn.
+    if (this.#ws.getBufferedAmount() > 0) this.#isBackedUp = true;
   }
 
+  /** One text frame, whatever waits already: who calls it bounds `waitingBytes`. */
   sendText(text: string): void {
-    this.#ws?.cork(() => this.#ws?.send(text, false));
+    if (this.#ws !== undefined && this.#ws.send(text, false) !== SENT) this.#isBackedUp = true;
   }
 
   /** Only while `isWritable`. */
@@ -117,11 +121,15 @@ export class ClientSocket {
   }
 
   end(failure: Failure): void {
-    this.#close(failure.kind.close, failure.message);
+    this.close(failure.kind.close, failure.message);
   }
 
   shutDown(): void {
-    this.#close(FAILURES.shutting_down.close, 'the gateway is going down');
+    this.close(FAILURES.shutting_down.close, 'the gateway is going down');
+  }
+
+  close(code: number, reason: string): void {
+    this.#ws?.end(code, closeReason(reason));
   }
 
   /** The library says that the socket is closed: it must not be touched again. */
@@ -129,14 +137,6 @@ export class ClientSocket {
     this.#ws = undefined;
     this.#unfinished = undefined;
     clearImmediate(this.#drainTimer);
-  }
-
-  #close(code: number, reason: string): void {
-    const ws = this.#ws;
-    if (ws === undefined) return;
-    // A close frame must not lie between the fragments of a message, where no client expects one.
-    if (this.#unfinished !== undefined) ws.close();
-    else ws.end(code, closeReason(reason));
   }
 
   #sendFragments(): void {

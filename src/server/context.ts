@@ -6,6 +6,7 @@ import type { AppendPipe } from '../redis/append-pipe.js';
 import type { FollowerCounters } from '../streams/follower.js';
 import type { Hub } from '../streams/hub.js';
 import type { Threads } from '../streams/threads.js';
+import type { BorrowedCork } from './borrowed-cork.js';
 import type { ClientSocket } from './client-socket.js';
 import type { OriginPolicy } from './origins.js';
 
@@ -27,6 +28,7 @@ export interface GatewayContext {
   readonly hub: Hub;
   readonly threads: Threads;
   readonly origins: OriginPolicy;
+  readonly borrowedCork: BorrowedCork;
   readonly counters: ServerCounters;
   /** The live WebSockets. */
   readonly sockets: Set<ClientSocket>;

@@ -15,7 +15,7 @@ import type { GatewayContext } from './context.js';
 import type { HttpExchange } from './http-exchange.js';
 import { selectedKeys, shownSids } from './stream-keys.js';
 
-/** A response ends after about so much a stream; the cursor leads on. */
+/** A response ends after about so much; the cursors lead on. */
 const MAX_RESPONSE_BYTES = 16 * 1024 * 1024;
 /** Entries of a stream not seen before are taken for large: the first of several reads stays small. */
 const GUESS_ENTRY_BYTES = 2 * 1024 * 1024;

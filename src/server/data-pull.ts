@@ -48,9 +48,7 @@ export function pullBehavior(context: GatewayContext): WebSocketBehavior<PullSoc
       data.socket = socket;
       context.sockets.add(socket);
       context.counters.pullConnections++;
-      // Not before the upgrade has returned. After an upgrade that was awaited the library looks once more
-      // at memory it has freed for whether to close the connection (uWebSockets#1928), which holds what
-      // it held unless something is allocated in here, as by a message to a thread.
+      // After the library has sent its answer to the upgrade.
       setImmediate(() => startFollowing(context, data));
     },
     message: (ws, _message, isBinary) => {

@@ -1,5 +1,5 @@
 /** The parts of a `multipart/form-data` body that are entries. */
-import { parseMultipart } from '@remix-run/multipart-parser';
+import { type MultipartPart, parseMultipart } from '@remix-run/multipart-parser';
 import { Failure } from '../errors.js';
 
 const PART_NAME = 'entries';
@@ -13,12 +13,30 @@ export interface FormEntry {
 }
 
 export function isForm(contentType: string): boolean {
-  return contentType.toLowerCase().startsWith('multipart/form-data');
+  return /^multipart\/form-data\s*(;|$)/i.test(contentType);
 }
 
-/** Browsers and fetch write these three as the HTML standard says; all else in a filename is literal. */
-function decodeFilename(filename: string): string {
-  return filename.replace(/%(22|0D|0A)/gi, (encoded) => decodeURIComponent(encoded));
+/**
+ * A part's filename. Not the library's, which takes every backslash for an escape though browsers write
+ * none, trims the name, and puts a character of its own where `filename*` is not UTF-8.
+ */
+function readFilename(part: MultipartPart): string {
+  const disposition = part.headers['content-disposition'] ?? '';
+  const extended = /;\s*filename\*=(?:"([^"]*)"|([^;\s]*))/i.exec(disposition);
+  if (extended !== null) return decodeExtended(extended[1] ?? extended[2]!);
+  const quoted = /;\s*filename="((?:[^"\\]|\\.)*)"/i.exec(disposition);
+  if (quoted === null) return part.filename ?? '';
+  // Browsers and fetch write three characters percent-encoded, as the HTML standard says; all else is literal.
+  return quoted[1]!.replace(/\\(["\\])|%(?:22|0D|0A)/gi, (encoded, literal?: string) => {
+    return literal ?? decodeURIComponent(encoded);
+  });
+}
+
+/** RFC 8187: `utf-8'language'percent-encoded`. @throws Error */
+function decodeExtended(value: string): string {
+  const encoded = /^utf-8'[^']*'(.*)$/i.exec(value)?.[1];
+  if (encoded === undefined) throw new Error('filename* must be UTF-8');
+  return decodeURIComponent(encoded);
 }
 
 /**
@@ -40,7 +58,7 @@ export function parseForm(contentType: string, body: Uint8Array): FormEntry[] {
     });
     for (const part of parts) {
       if (part.name !== PART_NAME) continue;
-      entries.push({ filename: decodeFilename(part.filename ?? ''), payload: part.bytes });
+      entries.push({ filename: readFilename(part), payload: part.bytes });
     }
   } catch (error) {
     throw new Failure('bad_body', `the form does not parse: ${(error as Error).message}`);

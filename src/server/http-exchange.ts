@@ -40,6 +40,13 @@ export interface Answer {
   readonly body?: string | Uint8Array;
 }
 
+/** An answer that is written bit by bit. Nothing happens where the client is gone. */
+export interface AnswerStream {
+  /** @returns whether the socket has room for more */
+  write(text: string): boolean;
+  end(): void;
+}
+
 /** A request that cannot be told apart from two: it is closed without an answer. */
 function isAmbiguous(req: HttpRequest): boolean {
   const once = { 'content-length': 0, host: 0, authorization: 0 };
@@ -113,14 +120,51 @@ export class HttpExchange {
       this.#res.writeStatus(STATUS_TEXT[status] ?? String(status));
       if (type !== undefined) this.#res.writeHeader('content-type', type);
       this.#res.writeHeader('x-content-type-options', 'nosniff');
-      for (const [name, value] of headers) this.#res.writeHeader(name, value);
-      for (const [name, value] of this.#context.origins.answerHeaders(this.header('origin'))) {
-        this.#res.writeHeader(name, value);
-      }
-      if (this.method === 'head' || status === 204) this.#res.endWithoutBody(bytes.length);
-      else if (isStreamed) this.#stream(bytes);
+      for (const [name, value] of [...headers, ...this.#originHeaders()]) this.#res.writeHeader(name, value);
+      if (this.method === 'head' || status === 204) {
+        // Given the length itself, the library would take the answer for unfinished and close the connection.
+        if (status !== 204) this.#res.writeHeader('content-length', String(bytes.length));
+        this.#res.endWithoutBody();
+      } else if (isStreamed) this.#stream(bytes);
       else this.#res.end(bytes);
     });
+  }
+
+  /**
+   * Begins an answer that is written bit by bit, for as long as the client stays.
+   * @param onRoom called when a full socket has room again
+   */
+  openStream(type: string, headers: readonly Header[], onRoom: () => void): AnswerStream {
+    const res = this.#res;
+    this.#isOver = true;
+    let isGone = false;
+    this.#onAborted.push(() => {
+      isGone = true;
+    });
+    res.onWritable(() => {
+      // Not within the library's callback, for the reason that `ClientSocket.drained` gives.
+      setImmediate(() => !isGone && onRoom());
+      return true;
+    });
+    res.cork(() => {
+      res.writeStatus(STATUS_TEXT[200]!).writeHeader('content-type', type);
+      for (const [name, value] of [...headers, ...this.#originHeaders()]) res.writeHeader(name, value);
+    });
+    return {
+      write: (text) => {
+        let hasRoom = false;
+        if (!isGone) {
+          res.cork(() => {
+            hasRoom = res.write(text);
+          });
+        }
+        return hasRoom;
+      },
+      end: () => {
+        if (!isGone) res.cork(() => res.end());
+        isGone = true;
+      },
+    };
   }
 
   fail(cause: unknown, headers: readonly Header[] = [], more: object = {}): void {
@@ -192,6 +236,10 @@ export class HttpExchange {
     } catch (error) {
       this.fail(error);
     }
+  }
+
+  #originHeaders(): Header[] {
+    return this.#context.origins.answerHeaders(this.header('origin'), this.header('host'));
   }
 
   /** Writes a large body as the socket takes it: it is never copied whole into the library's buffer. */

@@ -8,23 +8,23 @@ const PREFLIGHT_SECONDS = '86400';
 export class OriginPolicy {
   readonly #allowed: ReadonlySet<string> | undefined;
 
-  /** @param allowed origins in lower case, or `*`; undefined: the same origin and loopback */
+  /** @param allowed origins in lower case, or `*`, beside the gateway's own; undefined: loopback */
   constructor(allowed: readonly string[] | undefined) {
     this.#allowed = allowed && new Set(allowed);
   }
 
-  /** @param host the request's Host header, by which a page of the same origin is known */
+  /** @param host the request's Host header, by which the gateway's own pages are known */
   allows(origin: string, host: string): boolean {
-    if (origin === '') return true;
-    if (this.#allowed !== undefined) return this.#allowed.has('*') || this.#allowed.has(origin.toLowerCase());
+    if (origin === '' || this.#allowed?.has('*')) return true;
+    if (this.#allowed?.has(origin.toLowerCase())) return true;
     if (!URL.canParse(origin)) return false;
     const url = new URL(origin);
-    return url.host === host.toLowerCase() || LOOPBACK.test(url.hostname);
+    return url.host === host.toLowerCase() || (this.#allowed === undefined && LOOPBACK.test(url.hostname));
   }
 
   /** Headers that let a page of an allowed origin read the answer. */
-  answerHeaders(origin: string): [string, string][] {
-    if (origin === '') return [];
+  answerHeaders(origin: string, host: string): [string, string][] {
+    if (origin === '' || !this.allows(origin, host)) return [];
     const any = this.#allowed?.has('*') ?? false;
     return [
       ['access-control-allow-origin', any ? '*' : origin],

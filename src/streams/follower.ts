@@ -7,7 +7,7 @@
  *
  * Promises: every entry after the cursor that Redis still holds, in order, each once; with `latest` the
  * newest only, never one older than one sent. It holds one batch at most of its own, of a size that it
- * has shown to take, and none while its socket is full.
+ * has shown to take, and none once its client has stopped reading.
  */
 import type { Failure } from '../errors.js';
 import type { EntryBatch } from '../wire/batch.js';
@@ -74,6 +74,8 @@ const MAX_RANGE_COUNT = 10_000;
 /** What an entry is taken for before any was seen. */
 const GUESS_ENTRY_BYTES = 64 * 1024;
 const RETRY_MS = 100;
+/** A client whose connection takes nothing for so long is not read for in advance. */
+const STALL_MS = 250;
 /** The place in the hub is not known: it must be looked up by the cursor. */
 const UNLOCATED = -1;
 
@@ -83,6 +85,8 @@ interface FollowedStream {
   readonly hub: HubStream;
   /** The last entry sent. */
   cursor: string;
+  /** With `latest`: how many entries the hub had read by then. */
+  seen: number;
   /** The batch in the hub that comes next, or `UNLOCATED`, and the entry in it. */
   number: number;
   entry: number;
@@ -125,6 +129,7 @@ export class Follower implements HubListener {
   #frameTimer: NodeJS.Timeout | undefined;
   #heartbeatTimer: NodeJS.Timeout | undefined;
   #retryTimer: NodeJS.Timeout | undefined;
+  #stallTimer: NodeJS.Timeout | undefined;
   #turnTimer: NodeJS.Immediate | undefined;
   /** Found too large to be corked with those before it: sent next. */
   #largeRun: Run | undefined;
@@ -138,17 +143,21 @@ export class Follower implements HubListener {
     this.#context = context;
     this.#parameters = parameters;
     this.#outlet = outlet;
-    this.#streams = streams.map(({ key, cursor, tail }, index) => ({
-      index,
-      hub: context.hub.follow(key, tail, this),
-      cursor,
-      number: UNLOCATED,
-      entry: 0,
-      backlog: undefined,
-      backlogEntry: 0,
-      isFetching: false,
-      isOwnCursor: cursor === tail && tail !== BEFORE_FIRST,
-    }));
+    this.#streams = streams.map(({ key, cursor, tail }, index) => {
+      const hub = context.hub.follow(key, tail, this);
+      return {
+        index,
+        hub,
+        cursor,
+        seen: hub.entries,
+        number: UNLOCATED,
+        entry: 0,
+        backlog: undefined,
+        backlogEntry: 0,
+        isFetching: false,
+        isOwnCursor: cursor === tail && tail !== BEFORE_FIRST,
+      };
+    });
     this.#armHeartbeat();
   }
 
@@ -185,6 +194,7 @@ export class Follower implements HubListener {
     clearTimeout(this.#frameTimer);
     clearTimeout(this.#heartbeatTimer);
     clearTimeout(this.#retryTimer);
+    clearTimeout(this.#stallTimer);
     clearImmediate(this.#turnTimer);
     for (const stream of this.#streams) {
       stream.backlog = undefined;
@@ -220,7 +230,7 @@ export class Follower implements HubListener {
         return;
       }
       if (!this.#maySend()) {
-        this.#giveUpBacklogs();
+        this.#watchForStall();
         return;
       }
       const run = this.#nextRun();
@@ -346,7 +356,9 @@ export class Follower implements HubListener {
       stream.isFetching = false;
       if (this.#isEnded || batch === undefined) return;
       if (batch.trimmed) this.#context.counters.trimmed++;
-      if (batch.length > 0) {
+      if (stream.cursor !== cursor) {
+        // With `latest` a newer entry was sent meanwhile.
+      } else if (batch.length > 0) {
         stream.backlog = batch;
         stream.backlogEntry = 0;
       } else if (compareEntryIds(stream.cursor, read) < 0) {
@@ -387,7 +399,8 @@ export class Follower implements HubListener {
     if (batch === stream.backlog) {
       stream.backlogEntry = to;
     } else if (latest) {
-      counters.skipped += from;
+      counters.skipped += stream.hub.entries - stream.seen - 1;
+      stream.seen = stream.hub.entries;
     } else {
       if (from === 0 && batch.trimmed) counters.trimmed++;
       stream.entry = to;
@@ -398,20 +411,31 @@ export class Follower implements HubListener {
     return bytes;
   }
 
-  /** While the socket is full, what was read for it alone is let go; the cursor finds it again. */
+  /**
+   * What was read for a client alone is let go where it takes nothing for a while; the cursor finds it
+   * again. Not at once: a client that is merely slow would have everything read for it many times.
+   */
+  #watchForStall(): void {
+    if (this.#isEnded || this.#stallTimer !== undefined) return;
+    if (this.#awaitsAck || this.#streams.every((stream) => stream.backlog === undefined)) return;
+    this.#stallTimer = setTimeout(() => {
+      this.#stallTimer = undefined;
+      if (!this.#outlet.isWritable()) this.#giveUpBacklogs();
+    }, STALL_MS);
+  }
+
   #giveUpBacklogs(): void {
-    if (this.#awaitsAck || this.#outlet.isWritable()) return;
     for (const stream of this.#streams) {
-      if (stream.backlog === undefined || stream.backlog.bytes.length <= LEAST_APPETITE_BYTES) continue;
+      if (stream.backlog === undefined) continue;
       stream.backlog = undefined;
       stream.number = UNLOCATED;
-      this.#appetite = Math.max(this.#appetite / 2, LEAST_APPETITE_BYTES);
     }
+    this.#appetite = Math.max(this.#appetite / 2, LEAST_APPETITE_BYTES);
   }
 
   #caughtUp(): void {
     if (this.#parameters.block >= 0 || !this.#owesHeartbeat) return;
-    if (this.#streams.some((stream) => stream.isFetching)) return;
+    if (this.#retryTimer !== undefined || this.#streams.some((stream) => stream.isFetching)) return;
     this.#sendHeartbeat();
   }
 

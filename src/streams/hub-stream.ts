@@ -37,6 +37,8 @@ export class HubStream {
   #startAfter: string;
   #lastId: string;
   #bytes = 0;
+  /** How many entries were read so far. */
+  entries = 0;
   /** Average payload size seen, in bytes; 0 while nothing was. */
   entryBytes = 0;
 
@@ -92,6 +94,7 @@ export class HubStream {
     this.#batches.push(batch);
     this.#bytes += heldBytes(batch);
     this.#lastId = batch.lastId;
+    this.entries += batch.length;
     this.entryBytes = batch.bytes.length / batch.length;
     return heldBytes(batch);
   }

@@ -7,8 +7,7 @@ import { Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import type {
   PoolAnswer,
-  PoolTask,
-  RangeResult,
+  PoolTasks,
   RangeTask,
   ReaderCommand,
   ReaderEvent,
@@ -16,6 +15,12 @@ import type {
 } from '../../workers/messages.js';
 import { Failure } from '../errors.js';
 import type { Logger } from '../logger.js';
+import type {
+  DecodedEntry,
+  DescribeRequest,
+  EntryForm,
+  StreamDescription,
+} from '../redis/stream-describer.js';
 import type { RedisTarget } from '../redis/target.js';
 import { EntryBatch } from '../wire/batch.js';
 
@@ -130,10 +135,13 @@ export interface ThreadsOptions {
 
 export class Threads {
   readonly readers: readonly ReaderThread[];
-  readonly #pool: Piscina<PoolTask, PoolAnswer<RangeResult>>;
+  readonly #pool: Piscina;
+  readonly #logger: Logger;
+  #toldOfScripts = false;
 
   constructor(options: ThreadsOptions, listener: ReaderListener) {
     const data: ThreadData = { target: options.target };
+    this.#logger = options.logger;
     this.readers = Array.from(
       { length: options.readers },
       () => new ReaderThread(data, listener, options.logger),
@@ -166,8 +174,23 @@ export class Threads {
    * @throws Failure
    */
   async range(task: Omit<RangeTask, 'type'>): Promise<EntryBatch[]> {
-    const answer = await this.#run({ type: 'range', ...task });
+    const answer = await this.#run<'range'>({ type: 'range', ...task });
     return answer.batches.map((packed) => new EntryBatch(packed));
+  }
+
+  /** What XINFO STREAM and the metadata say of each key, in order, in one round trip. @throws Failure */
+  async describe(request: DescribeRequest): Promise<readonly StreamDescription[]> {
+    const { streams, scriptsRefused } = await this.#run<'describe'>({ type: 'describe', ...request });
+    if (scriptsRefused && !this.#toldOfScripts) {
+      this.#toldOfScripts = true;
+      this.#logger.warn('Redis runs no scripts for streamgate: describing streams moves their entries');
+    }
+    return streams;
+  }
+
+  /** Decodes a payload in the pool; `payload` is transferred, so it must have its buffer to itself. @throws Failure */
+  decode(payload: Uint8Array<ArrayBuffer>, forms: readonly EntryForm[]): Promise<DecodedEntry> {
+    return this.#run<'decode'>({ type: 'decode', payload, forms }, [payload.buffer]);
   }
 
   async close(): Promise<void> {
@@ -175,10 +198,13 @@ export class Threads {
     await this.#pool.destroy();
   }
 
-  async #run(task: PoolTask): Promise<RangeResult> {
-    let answer: PoolAnswer<RangeResult>;
+  async #run<K extends keyof PoolTasks>(
+    task: PoolTasks[K]['task'],
+    transferList: ArrayBuffer[] = [],
+  ): Promise<PoolTasks[K]['answer']> {
+    let answer: PoolAnswer<PoolTasks[K]['answer']>;
     try {
-      answer = await this.#pool.run(task);
+      answer = await this.#pool.run(task, { transferList });
     } catch (error) {
       // The queue is full or the worker died; the latter is logged where it is heard of.
       const isQueueFull = error instanceof Error && error.message.includes('queue');

@@ -148,16 +148,19 @@ function parseOffsets(query: Query): Offsets {
   return value;
 }
 
-function parseCursor(text: string): string {
+/** A cursor as people write it, as `$` or a canonical id. @throws Failure `bad_parameter` naming `name` */
+export function parseCursor(name: string, text: string): string {
   if (text === NEWEST) return NEWEST;
   const id = text === '-' ? BEFORE_FIRST : parseEntryId(text);
-  if (id === undefined) throw refuse('last_entry_id', '$, -, 0, ms or ms-seq', text);
+  if (id === undefined) throw refuse(name, '$, -, 0, ms or ms-seq', text);
   return id;
 }
 
 function parseCursors(query: Query, streams: number): string[] {
   // A literal '+' has become a space; neither can stand in a cursor.
-  const given = (query.text('last_entry_id') ?? NEWEST).split(/[+ ]/).map(parseCursor);
+  const given = (query.text('last_entry_id') ?? NEWEST)
+    .split(/[+ ]/)
+    .map((text) => parseCursor('last_entry_id', text));
   if (given.length === 1) return Array.from({ length: streams }, () => given[0]!);
   if (given.length !== streams) {
     throw new Failure('bad_parameter', `last_entry_id has ${given.length} ids for ${streams} streams`);

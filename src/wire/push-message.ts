@@ -16,13 +16,12 @@
  */
 import { Unpackr } from 'msgpackr';
 import { Failure } from '../errors.js';
+import { entryTime, parseEntryId } from './entry-id.js';
 import { NAMED_BY_ENTRY } from './parameters.js';
 
 /** Bounds the JSON parsing that one frame can cause on the main thread. */
 export const MAX_HEADER_BYTES = 1024 * 1024;
 const MAX_ENTRIES = 65_536;
-const MAX_U64_DIGITS = 20;
-const TIME = new RegExp(`^\\d{1,${MAX_U64_DIGITS}}(-\\d{1,${MAX_U64_DIGITS}})?$`);
 
 /** XADD's word for "the server's clock". */
 export const AUTO_ID = '*';
@@ -73,17 +72,17 @@ function entrySid(value: unknown, rules: PushRules): string {
 export function entryId(time: unknown, rules: PushRules): string {
   if (time === null || time === undefined) return AUTO_ID;
   const text = typeof time === 'number' && Number.isSafeInteger(time) ? String(time) : time;
-  if (typeof text !== 'string' || !TIME.test(text)) {
+  const id = typeof text === 'string' ? parseEntryId(text) : undefined;
+  if (typeof text !== 'string' || id === undefined) {
     throw badHeader("an entry's time must be null, whole milliseconds or ms-seq");
   }
-  const dash = text.indexOf('-');
-  if (Number(dash < 0 ? text : text.slice(0, dash)) > rules.latestTime) {
+  if (entryTime(id) > rules.latestTime) {
     throw new Failure(
       'time_in_future',
       `the time ${text} is too far ahead of the clock, where it would freeze the stream's time`,
     );
   }
-  return dash < 0 ? `${text}-*` : text;
+  return text.includes('-') ? id : `${id.slice(0, id.indexOf('-'))}-*`;
 }
 
 function headerOffset(value: unknown): number {

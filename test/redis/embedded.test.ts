@@ -11,6 +11,7 @@ import { type EmbeddedRedis, startEmbeddedRedis } from '../../src/redis/embedded
 import { redisArguments } from '../../src/redis/redis-process.js';
 import { ask, isNobody } from '../../src/redis/unix-socket.js';
 
+vi.setConfig({ testTimeout: 30_000 });
 const WAIT = { timeout: 15_000, interval: 10 };
 const logger = createLogger('silent');
 
@@ -103,6 +104,11 @@ test('answers on a socket for its owner only', async () => {
   for (const path of [folder, join(folder, 'redis.sock')]) {
     expect((await stat(path)).mode & 0o777).toBe(0o700);
   }
+});
+
+test('is beyond the reach of a Ctrl-C that is meant for the gateway', async () => {
+  const redis = await start();
+  expect(groupOf(parentOf(redis.pid!))).toContain(redis.pid);
 });
 
 test.runIf(process.platform === 'linux')('listens on no TCP port', async () => {

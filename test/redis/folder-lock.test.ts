@@ -9,6 +9,8 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { EmbeddedRedisError } from '../../src/redis/embedded-error.js';
 import { type FolderLock, lockFolder } from '../../src/redis/folder-lock.js';
 
+vi.setConfig({ testTimeout: 30_000 });
+
 let folder: string;
 let held: FolderLock[];
 

@@ -48,7 +48,9 @@ export async function startGatewayProcess(settings: Record<string, string> = {})
       const match = /listening on .*:(\d+)$/.exec(String(record.msg));
       if (match) resolve(Number(match[1]));
     });
-    child.once('exit', (code) => reject(new Error(`the gateway ended with code ${code}: ${errors}`)));
+    child.once('exit', (code, signal) =>
+      reject(new Error(`the gateway ended with ${signal ?? code}: ${errors}`)),
+    );
   });
   return {
     port,

@@ -1,6 +1,7 @@
 /** What the tests need of the machine, installed where it is missing: run once before all of them. */
 import { execFileSync } from 'node:child_process';
 import { ensureRedisServer } from '../../src/redis/binaries.js';
+import { findExecutable } from '../../src/system/executables.js';
 import { installPackages } from '../../src/system/packages.js';
 
 /** The system's own Python, for which the packages below are; another may be first on the PATH. */
@@ -15,10 +16,18 @@ function hasPythonClients(): boolean {
   }
 }
 
+/** The browser that opens GraphiQL. */
+export const findChromium = () => findExecutable(['chromium', 'chromium-browser', 'google-chrome']);
+
 export default async function prepareMachine(): Promise<void> {
   const tell = (line: string) => console.error(line);
   await ensureRedisServer(tell);
-  if (hasPythonClients()) return;
-  const packages = ['python3-websockets', 'python3-requests'];
-  await installPackages({ apt: ['python3', ...packages], dnf: packages }, tell);
+  if (!hasPythonClients()) {
+    const packages = ['python3-websockets', 'python3-requests'];
+    await installPackages({ apt: ['python3', ...packages], dnf: packages }, tell);
+  }
+  if ((await findChromium()) === undefined) {
+    const packages = ['chromium'];
+    await installPackages({ apt: packages, dnf: packages, apk: packages, pacman: packages }, tell);
+  }
 }

@@ -1,0 +1,30 @@
+/** What resolvers are given: the gateway's parts, and what one request has loaded so far. */
+import type { Redis } from 'ioredis';
+import type { Logger } from '../logger.js';
+import type { Devices } from '../streams/devices.js';
+import type { FollowerContext } from '../streams/follower.js';
+import { DeviceLoader } from './device-loader.js';
+import { StreamLoader } from './stream-loader.js';
+
+/** The parts, the same for all requests. */
+export interface GraphqlParts extends FollowerContext {
+  readonly control: Redis;
+  readonly devices: Devices;
+  readonly logger: Logger;
+  readonly devicePrefixing: boolean;
+  readonly allowFlush: boolean;
+}
+
+export interface GraphqlContext extends GraphqlParts {
+  readonly streamLoader: StreamLoader;
+  readonly deviceLoader: DeviceLoader;
+}
+
+/** A request's context: what it loads it loads once, and what is loaded together goes in one round trip. */
+export function createContext(parts: GraphqlParts): GraphqlContext {
+  return {
+    ...parts,
+    streamLoader: new StreamLoader(parts.control, parts.threads, parts.devicePrefixing),
+    deviceLoader: new DeviceLoader(parts.devices),
+  };
+}

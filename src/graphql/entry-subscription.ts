@@ -1,0 +1,120 @@
+/**
+ * A subscription's entries: a follower of the hub, asked for one entry at a time, so that nothing is held
+ * for a client that does not read on.
+ */
+import type { Failure } from '../errors.js';
+import { decodeEntry, type EntryForm } from '../redis/stream-describer.js';
+import { Follower, type FollowerOutlet, type FollowerStream, type Run } from '../streams/follower.js';
+import type { Threads } from '../streams/threads.js';
+import type { GraphqlContext } from './context.js';
+
+/** Larger payloads are decoded in the pool: below, the way there costs more than the work. */
+const INLINE_BYTES = 64 * 1024;
+
+/** One entry, under the schema's names. */
+export interface EntryPayload {
+  readonly streamId: string;
+  readonly time: string;
+  readonly data?: string;
+  readonly string?: string | null;
+  readonly json?: unknown;
+}
+
+/** What the client is told in place of an entry: the last event of a subscription that cannot go on. */
+export type EntryEvent = EntryPayload | Failure;
+
+async function describeEntry(
+  threads: Threads,
+  streamId: string,
+  { batch, from }: Run,
+  forms: readonly EntryForm[],
+): Promise<EntryPayload> {
+  const payload = batch.payload(from);
+  const time = batch.ids[from]!;
+  if (payload.length <= INLINE_BYTES || forms.length === 0) {
+    return { streamId, time, ...decodeEntry(payload, forms) };
+  }
+  // A copy, since the batch is shared and what is transferred is gone.
+  return { streamId, time, ...(await threads.decode(payload.slice() as Uint8Array<ArrayBuffer>, forms)) };
+}
+
+export class EntrySubscription implements FollowerOutlet, AsyncIterableIterator<EntryEvent> {
+  readonly #threads: Threads;
+  readonly #ids: readonly string[];
+  readonly #forms: readonly EntryForm[];
+  readonly #follower: Follower;
+  /** The one who waits for the next entry; while there is none, none is taken from the follower. */
+  #waiting: ((event: Promise<EntryEvent> | undefined) => void) | undefined;
+  #failure: Failure | undefined;
+  #isOver = false;
+
+  /** @param ids how the client names the streams, in their order */
+  constructor(
+    context: GraphqlContext,
+    streams: readonly FollowerStream[],
+    ids: readonly string[],
+    latest: boolean,
+    forms: readonly EntryForm[],
+  ) {
+    this.#threads = context.threads;
+    this.#ids = ids;
+    this.#forms = forms;
+    const parameters = { latest, count: 1, block: 0, ack: false, maxFps: 0 };
+    this.#follower = new Follower(context, streams, parameters, this);
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async next(): Promise<IteratorResult<EntryEvent, undefined>> {
+    if (this.#failure !== undefined && !this.#isOver) {
+      await this.return();
+      return { value: this.#failure, done: false };
+    }
+    if (this.#isOver) return { value: undefined, done: true };
+    const event = await new Promise<Promise<EntryEvent> | undefined>((resolve) => {
+      // An event is handed over in its promise: resolving with it would wait for it here.
+      this.#waiting = (next) => resolve(next && Promise.resolve(next).catch((error) => error as Failure));
+      this.#follower.pump();
+    });
+    return event === undefined ? { value: undefined, done: true } : { value: event, done: false };
+  }
+
+  async return(): Promise<IteratorResult<EntryEvent, undefined>> {
+    this.#isOver = true;
+    this.#follower.close();
+    this.#settle(undefined);
+    return { value: undefined, done: true };
+  }
+
+  isWritable(): boolean {
+    return this.#waiting !== undefined;
+  }
+
+  cork(send: () => void): void {
+    send();
+  }
+
+  send(run: Run): number {
+    this.#settle(describeEntry(this.#threads, this.#ids[run.index]!, run, this.#forms));
+    return run.batch.payload(run.from).length;
+  }
+
+  sendHeartbeat(): boolean {
+    return false;
+  }
+
+  end(failure: Failure): void {
+    this.#failure = failure;
+    if (this.#waiting === undefined) return;
+    this.#settle(Promise.resolve(failure));
+    void this.return();
+  }
+
+  #settle(event: Promise<EntryEvent> | undefined): void {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    waiting?.(event);
+  }
+}

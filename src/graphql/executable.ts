@@ -1,0 +1,57 @@
+/** The schema with its resolvers, whose failures are told as GraphQL errors. */
+import { randomUUID } from 'node:crypto';
+import {
+  buildSchema,
+  GraphQLError,
+  type GraphQLFieldResolver,
+  type GraphQLObjectType,
+  type GraphQLScalarType,
+  type GraphQLSchema,
+} from 'graphql';
+import { Failure } from '../errors.js';
+import type { GraphqlContext } from './context.js';
+import { RESOLVERS, SUBSCRIPTIONS } from './resolvers.js';
+import { SCHEMA } from './schema.js';
+
+// biome-ignore lint/suspicious/noExplicitAny: any field's source and arguments
+type AnyResolver = GraphQLFieldResolver<any, GraphqlContext, any>;
+
+/** What a client is told: a Failure as it is; anything else by an id alone, under which the log has it. */
+function tell(error: unknown, { logger }: GraphqlContext): GraphQLError {
+  if (error instanceof GraphQLError) return error;
+  if (error instanceof Failure && error.code !== 'internal') {
+    return new GraphQLError(error.message, { extensions: { code: error.code } });
+  }
+  const id = randomUUID();
+  logger.error({ err: error, id }, 'a GraphQL field failed');
+  return new GraphQLError(`the gateway failed to answer this field (error ${id})`, {
+    extensions: { code: 'internal', id },
+  });
+}
+
+function guarded(resolve: AnyResolver): AnyResolver {
+  return async (source, args, context, info) => {
+    try {
+      return await resolve(source, args, context, info);
+    } catch (error) {
+      throw tell(error, context);
+    }
+  };
+}
+
+export function createSchema(): GraphQLSchema {
+  const schema = buildSchema(SCHEMA);
+  for (const [type, resolvers] of Object.entries(RESOLVERS)) {
+    const fields = (schema.getType(type) as GraphQLObjectType).getFields();
+    for (const [name, resolve] of Object.entries(resolvers)) fields[name]!.resolve = guarded(resolve);
+  }
+  const events = schema.getSubscriptionType()!.getFields();
+  for (const [name, { subscribe, resolve }] of Object.entries(SUBSCRIPTIONS)) {
+    events[name]!.subscribe = guarded(subscribe);
+    events[name]!.resolve = guarded(resolve);
+  }
+  // Redis counts in 64 bits; a stream of more than two billion entries is to be told, not failed.
+  const int = schema.getType('Int') as GraphQLScalarType;
+  int.serialize = Number;
+  return schema;
+}

@@ -1,0 +1,73 @@
+/**
+ * A request's streams: the listing of keys, once; and what is asked of streams, for all that are asked for
+ * together in one round trip, however they are nested.
+ */
+import type { Redis } from 'ioredis';
+import type { DescribeRequest, EntryForm, StreamDescription } from '../redis/stream-describer.js';
+import { allKeys, type DeviceStream, groupByDevice, listKeys } from '../streams/stream-keys.js';
+import type { Threads } from '../streams/threads.js';
+import { BatchLoader } from './batch-loader.js';
+import type { StreamWants } from './stream-wants.js';
+
+interface Wanted {
+  readonly keys: readonly string[];
+  readonly wants: StreamWants;
+}
+
+export class StreamLoader {
+  readonly #control: Redis;
+  readonly #devicePrefixing: boolean;
+  readonly #descriptions: BatchLoader<Wanted, readonly StreamDescription[]>;
+  #byDevice: Promise<Map<string, DeviceStream[]>> | undefined;
+
+  constructor(control: Redis, threads: Threads, devicePrefixing: boolean) {
+    this.#control = control;
+    this.#devicePrefixing = devicePrefixing;
+    this.#descriptions = new BatchLoader((wanted) => describeAll(threads, wanted));
+  }
+
+  /** What the selected fields need to know of each key, in order. */
+  describe(keys: readonly string[], wants: StreamWants): Promise<readonly StreamDescription[]> {
+    return this.#descriptions.load({ keys, wants });
+  }
+
+  /** A device's streams, in alphabetical order. */
+  async streamsOf(device: string): Promise<readonly DeviceStream[]> {
+    this.#byDevice ??= listKeys(this.#control).then((listing) =>
+      groupByDevice(allKeys(listing), this.#devicePrefixing),
+    );
+    return (await this.#byDevice).get(device) ?? [];
+  }
+}
+
+/** One request to the pool for all; each stream is asked for what any of its askers want. */
+async function describeAll(
+  threads: Threads,
+  wanted: readonly Wanted[],
+): Promise<readonly (readonly StreamDescription[])[]> {
+  // Streams of which less is wanted must not be read as if it were more, so like goes with like.
+  const groups = new Map<string, { wants: StreamWants; keys: Set<string> }>();
+  for (const { keys, wants } of wanted) {
+    const name = JSON.stringify(wants);
+    const group = groups.get(name) ?? { wants, keys: new Set() };
+    groups.set(name, group);
+    for (const key of keys) group.keys.add(key);
+  }
+  const described = new Map<string, Map<string, StreamDescription>>();
+  await Promise.all(
+    [...groups].map(async ([name, { wants, keys }]) => {
+      const list = [...keys];
+      const descriptions = await threads.describe({ ...toRequest(wants), keys: list });
+      described.set(name, new Map(list.map((key, index) => [key, descriptions[index]!])));
+    }),
+  );
+  return wanted.map(({ keys, wants }) => {
+    const found = described.get(JSON.stringify(wants))!;
+    return keys.map((key) => found.get(key)!);
+  });
+}
+
+function toRequest({ info, first, last, meta }: StreamWants): Omit<DescribeRequest, 'keys'> {
+  const forms = (wanted: readonly EntryForm[]) => [...wanted];
+  return { info, first: forms(first), last: forms(last), meta };
+}

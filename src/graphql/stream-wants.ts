@@ -1,0 +1,57 @@
+/** What the selected fields of a Stream need to know, so that no more is read. */
+import {
+  type FieldNode,
+  GraphQLIncludeDirective,
+  type GraphQLResolveInfo,
+  GraphQLSkipDirective,
+  getDirectiveValues,
+  Kind,
+  type SelectionSetNode,
+} from 'graphql';
+import type { DescribeRequest, EntryForm } from '../redis/stream-describer.js';
+
+export type StreamWants = Omit<DescribeRequest, 'keys'>;
+
+/** Fields that name a stream or come with every request. */
+const FREE = new Set(['id', 'streamId', 'sid', '__typename']);
+const ENTRY_FORMS: Record<string, { readonly place: 'first' | 'last'; readonly form: EntryForm }> = {
+  firstEntryData: { place: 'first', form: 'data' },
+  firstEntryString: { place: 'first', form: 'string' },
+  firstEntryJson: { place: 'first', form: 'json' },
+  lastEntryData: { place: 'last', form: 'data' },
+  lastEntryString: { place: 'last', form: 'string' },
+  lastEntryJson: { place: 'last', form: 'json' },
+};
+
+/** Names of the fields that are selected below the field being resolved, through fragments. */
+export function selectedFields(info: GraphQLResolveInfo): Set<string> {
+  const names = new Set<string>();
+  const isIncluded = (node: FieldNode | SelectionSetNode['selections'][number]) =>
+    getDirectiveValues(GraphQLSkipDirective, node, info.variableValues)?.if !== true &&
+    getDirectiveValues(GraphQLIncludeDirective, node, info.variableValues)?.if !== false;
+  const collect = (selections: SelectionSetNode | undefined) => {
+    for (const selection of selections?.selections ?? []) {
+      if (!isIncluded(selection)) continue;
+      if (selection.kind === Kind.FIELD) names.add(selection.name.value);
+      else if (selection.kind === Kind.INLINE_FRAGMENT) collect(selection.selectionSet);
+      else collect(info.fragments[selection.name.value]?.selectionSet);
+    }
+  };
+  for (const node of info.fieldNodes) collect(node.selectionSet);
+  return names;
+}
+
+export function streamWants(info: GraphQLResolveInfo): StreamWants {
+  const fields = selectedFields(info);
+  const first: EntryForm[] = [];
+  const last: EntryForm[] = [];
+  let needed: DescribeRequest['info'] = 'none';
+  for (const name of fields) {
+    const entry = ENTRY_FORMS[name];
+    if (entry !== undefined) (entry.place === 'first' ? first : last).push(entry.form);
+    if (FREE.has(name) || name === 'meta') continue;
+    if (name === 'length' && needed === 'none') needed = 'length';
+    else if (name !== 'length') needed = 'all';
+  }
+  return { info: needed, first: first.sort(), last: last.sort(), meta: fields.has('meta') };
+}

@@ -1,0 +1,80 @@
+/**
+ * A GraphQL operation as server-sent events, for networks that let no WebSocket through: one request an
+ * operation, `event: next` for each result, `event: complete` at the end.
+ * Source: https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md, distinct connections mode
+ */
+import { type ExecutionResult, execute, getOperationAST, OperationTypeNode, subscribe } from 'graphql';
+import { Failure } from '../errors.js';
+import type { GatewayContext } from './context.js';
+import type { GraphqlEndpoint, GraphqlRequest } from './graphql-endpoint.js';
+import type { HttpExchange } from './http-exchange.js';
+
+/** A comment now and then keeps proxies from closing a stream on which nothing happens. */
+const KEEP_ALIVE_MS = 12_000;
+const COMPLETE = 'event: complete\ndata:\n\n';
+
+const nextEvent = (result: ExecutionResult) => `event: next\ndata: ${JSON.stringify(result)}\n\n`;
+
+/** @throws Failure `method_not_allowed` for a mutation by GET */
+export async function streamEvents(
+  context: GatewayContext,
+  endpoint: GraphqlEndpoint,
+  exchange: HttpExchange,
+  request: GraphqlRequest,
+): Promise<void> {
+  const prepared = endpoint.prepare(request);
+  if (!('document' in prepared)) {
+    exchange.answer({ status: 400, type: 'application/json', body: JSON.stringify({ errors: prepared }) });
+    return;
+  }
+  const operation = getOperationAST(prepared.document, prepared.operationName)?.operation;
+  if (operation === OperationTypeNode.MUTATION && exchange.method !== 'post') {
+    throw new Failure('method_not_allowed', 'a mutation needs a POST');
+  }
+  const isSubscription = operation === OperationTypeNode.SUBSCRIPTION;
+  const result = await (isSubscription ? subscribe(prepared) : execute(prepared));
+  const results = Symbol.asyncIterator in result ? result : once(result);
+  await writeEvents(context, exchange, results);
+}
+
+async function* once(result: ExecutionResult): AsyncGenerator<ExecutionResult> {
+  yield result;
+}
+
+async function writeEvents(
+  context: GatewayContext,
+  exchange: HttpExchange,
+  results: AsyncGenerator<ExecutionResult>,
+): Promise<void> {
+  let onRoom: (() => void) | undefined;
+  const end = () => {
+    onRoom?.();
+    void results.return(undefined);
+  };
+  // A client that left while the subscription was made.
+  if (exchange.isOver) return end();
+  const stopping = context.stopping.signal;
+  const stream = exchange.openStream(
+    'text/event-stream; charset=utf-8',
+    [['cache-control', 'no-store']],
+    () => onRoom?.(),
+  );
+  exchange.onAborted(end);
+  stopping.addEventListener('abort', end);
+  const keepAlive = setInterval(() => stream.write(':\n\n'), KEEP_ALIVE_MS);
+  stream.write(':\n\n');
+  try {
+    for await (const result of results) {
+      if (stream.write(nextEvent(result))) continue;
+      // Nothing more is taken from the subscription until the client has read on.
+      await new Promise<void>((resolve) => {
+        onRoom = resolve;
+      });
+    }
+    stream.write(COMPLETE);
+  } finally {
+    clearInterval(keepAlive);
+    stopping.removeEventListener('abort', end);
+    stream.end();
+  }
+}

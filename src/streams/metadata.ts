@@ -1,0 +1,81 @@
+/** What people attach to streams: a JSON object each. */
+import type { Redis } from 'ioredis';
+import { Failure } from '../errors.js';
+import { controlFailure } from '../redis/control.js';
+import { streamMetaKey } from '../redis/keys.js';
+
+export type Metadata = Record<string, unknown>;
+
+const MAX_METADATA_BYTES = 1024 * 1024;
+/** Writers of the same metadata that come between; each attempt but one means that another succeeded. */
+const MAX_ATTEMPTS = 100;
+
+function isObject(value: unknown): value is Metadata {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The text to store. @throws Failure `bad_metadata` where `value` is not a JSON object */
+export function encodeMetadata(value: unknown): string {
+  if (!isObject(value)) throw new Failure('bad_metadata', 'metadata must be a JSON object');
+  const text = JSON.stringify(value);
+  if (Buffer.byteLength(text) > MAX_METADATA_BYTES) {
+    throw new Failure('bad_metadata', `metadata may have at most ${MAX_METADATA_BYTES} bytes of JSON`);
+  }
+  return text;
+}
+
+/** What is stored, as an object; others may have stored anything, which then counts as none. */
+export function decodeMetadata(text: string | null): Metadata {
+  if (text === null) return {};
+  try {
+    const value: unknown = JSON.parse(text);
+    return isObject(value) ? value : {};
+  } catch {
+    return {};
+  }
+}
+
+/** Replaces a stream's metadata. @throws Failure */
+export async function replaceStreamMeta(control: Redis, streamKey: string, value: unknown): Promise<void> {
+  const text = encodeMetadata(value);
+  await control.set(streamMetaKey(streamKey), text).catch((error) => {
+    throw controlFailure(error);
+  });
+}
+
+/** Merges an object into a stream's metadata; of two writers at once neither's change is lost. @throws Failure */
+export async function mergeStreamMeta(control: Redis, streamKey: string, value: unknown): Promise<void> {
+  encodeMetadata(value);
+  const key = streamMetaKey(streamKey);
+  try {
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      const before = await control.get(key);
+      const after = encodeMetadata({ ...decodeMetadata(before), ...(value as Metadata) });
+      if ((await control.replaceValue(key, before ?? '', after)) === 1) return;
+    }
+  } catch (error) {
+    throw controlFailure(error);
+  }
+  throw new Failure('overloaded', 'too many writers change this metadata at once');
+}
+
+/** Deletes a stream and its metadata. @throws Failure `wrong_type` where the key is no stream */
+export async function deleteStream(
+  control: Redis,
+  streamKey: string,
+): Promise<{ data: boolean; meta: boolean }> {
+  try {
+    const type = await control.type(streamKey);
+    if (type !== 'stream' && type !== 'none') {
+      throw new Failure('wrong_type', `the key is a ${type}, not a stream`);
+    }
+    const replies = await control.pipeline().unlink(streamKey).unlink(streamMetaKey(streamKey)).exec();
+    const [data, meta] = (replies ?? []).map(([error, count]) => {
+      if (error) throw error;
+      return count === 1;
+    });
+    return { data: data === true, meta: meta === true };
+  } catch (error) {
+    throw controlFailure(error);
+  }
+}

@@ -1,0 +1,104 @@
+import { describe, expect, test } from 'vitest';
+import { asFailure, FAILURES, Failure, failureFromRedis } from '../src/errors.js';
+
+const KINDS = Object.entries(FAILURES);
+
+describe('the list of failures', () => {
+  test.each(KINDS)('%s has a status and a close code that a server may send', (code, { status, close }) => {
+    expect(code).toMatch(/^[a-z]+(_[a-z]+)*$/);
+    expect(status).toBeGreaterThanOrEqual(400);
+    expect(status).toBeLessThan(600);
+    // RFC 6455 §7.4.2 leaves 4000–4999 to applications; of its own, these are for servers to send.
+    if (close >= 4000) expect(close).toBe(4000 + status);
+    else expect(close).toBeOneOf([1001, 1009, 1011, 1013]);
+  });
+
+  test('what may succeed later is 503 and tells the client to come back, and nothing else is', () => {
+    for (const [, { status, close, retry }] of KINDS) {
+      expect(retry).toBe(status === 503);
+      expect(retry).toBe(close === 1013 || close === 1001);
+    }
+  });
+});
+
+describe('Failure', () => {
+  const failure = new Failure('wrong_type', 'the key holds another type');
+
+  test('is an Error with a code and what comes of it', () => {
+    expect(failure).toBeInstanceOf(Error);
+    expect(failure).toMatchObject({
+      name: 'Failure',
+      code: 'wrong_type',
+      message: 'the key holds another type',
+    });
+    expect(failure.kind).toBe(FAILURES.wrong_type);
+  });
+
+  test('is told as a sentence and a code', () => {
+    expect(JSON.stringify(failure.body)).toBe('{"error":"the key holds another type","code":"wrong_type"}');
+  });
+});
+
+describe('failureFromRedis', () => {
+  test.each([
+    ['WRONGTYPE Operation against a key holding the wrong kind of value', 'wrong_type'],
+    ["OOM command not allowed when used memory > 'maxmemory'.", 'redis_out_of_memory'],
+    ['LOADING Redis is loading the dataset in memory', 'redis_loading'],
+    ["READONLY You can't write against a read only replica.", 'redis_read_only'],
+    [
+      'MISCONF Redis is configured to save RDB snapshots, but it is currently unable to persist',
+      'redis_read_only',
+    ],
+    ['NOREPLICAS Not enough good replicas to write.', 'redis_read_only'],
+    ["MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.", 'redis_unavailable'],
+    ['CLUSTERDOWN Hash slot not served', 'redis_unavailable'],
+    ['UNBLOCKED force unblock from blocking operation', 'redis_unavailable'],
+    ['NOAUTH Authentication required.', 'redis_denied'],
+    ['WRONGPASS invalid username-password pair or user is disabled.', 'redis_denied'],
+    ["NOPERM this user has no permissions to run the 'xadd' command", 'redis_denied'],
+    ['ERR The ID specified in XADD is equal or smaller than the target stream top item', 'id_not_increasing'],
+    ['ERR The ID specified in XADD must be greater than 0-0', 'id_not_increasing'],
+    ['ERR unknown command', 'redis_error'],
+    ['ERR Invalid stream ID specified as stream command argument', 'redis_error'],
+    ['CROSSSLOT Keys in request', 'redis_error'],
+    ['MOVED 3999 127.0.0.1:6381', 'redis_error'],
+    ['OOM', 'redis_out_of_memory'],
+    ['', 'redis_error'],
+    ['__proto__ x', 'redis_error'],
+    ['constructor', 'redis_error'],
+    ['toString x', 'redis_error'],
+  ])('%s is %s', (reply, code) => {
+    const failure = failureFromRedis(reply);
+    expect(failure).toBeInstanceOf(Failure);
+    expect(failure.code).toBe(code);
+    expect(failure.kind).toBeDefined();
+  });
+
+  test('tells what Redis said', () => {
+    expect(failureFromRedis('WRONGTYPE Operation against').message).toBe(
+      'Redis refused: WRONGTYPE Operation against',
+    );
+    expect(failureFromRedis('ERR no such thing').message).toBe('Redis refused: no such thing');
+  });
+});
+
+describe('asFailure', () => {
+  test('leaves a failure as it is', () => {
+    const failure = new Failure('bad_name', 'no');
+    expect(asFailure(failure)).toBe(failure);
+  });
+
+  test.each([
+    new Error('a secret'),
+    new TypeError('a secret'),
+    'a secret',
+    undefined,
+    null,
+    { code: 'bad_name' },
+  ])('tells nothing of anything else', (cause) => {
+    expect(asFailure(cause).body).toEqual({
+      error: 'the gateway failed to answer this request',
+      code: 'internal',
+    });
+  });
+});

@@ -1,0 +1,88 @@
+/** Clients that come and go leave nothing behind. */
+import { readdir } from 'node:fs/promises';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { WebSocket } from 'ws';
+import { type GatewayProcess, startGatewayProcess } from '/work/main/test/support/gateway-process.js';
+import { startRedis, type TestRedis } from '/work/main/test/support/redis-server.js';
+
+const MIB = 1024 * 1024;
+const WARM_UP = 2500;
+const CONNECTIONS = 10_000;
+const AT_ONCE = 40;
+/** 2 KB for each connection would be twice as much. */
+const MOST_GROWTH = 10 * MIB;
+const SETTLED = { timeout: 15_000, interval: 100 };
+
+let redis: TestRedis;
+let gateway: GatewayProcess;
+
+beforeAll(async () => {
+  redis = await startRedis();
+  gateway = await startGatewayProcess({ REDIS_URL: redis.url, REDIS_STREAM_MAXLEN: '100' });
+});
+
+afterAll(async () => {
+  await gateway.stop();
+  await redis.stop();
+});
+
+const openFiles = async () => (await readdir(`/proc/${gateway.process.pid}/fd`)).length;
+
+const redisClients = async () =>
+  Number(/connected_clients:(\d+)/.exec(await redis.client.info('clients'))![1]);
+
+/** One client's visit, of a kind that its number decides: it leaves politely, or is cut off, or halfway. */
+async function visit(number: number): Promise<void> {
+  const sid = `s${number % 50}`;
+  const isPush = number % 2 === 0;
+  const query = ['', 'header=0', 'last_entry_id=0&header=msgpack', 'latest=1&block=10', 'ack=1'][number % 5];
+  const ws = new WebSocket(`${gateway.ws}/data/${sid}/${isPush ? 'push?ack=1' : `pull?${query}`}`, {
+    perMessageDeflate: false,
+  });
+  const closed = new Promise((resolve) => ws.once('close', resolve));
+  ws.on('error', () => {});
+  await new Promise((resolve, reject) => ws.once('open', resolve).once('error', reject));
+  if (isPush && number % 8 < 4) {
+    const acked = new Promise((resolve) => ws.once('message', resolve));
+    ws.send('[]');
+    ws.send(Buffer.alloc(number % 2000));
+    await acked;
+  } else if (isPush) {
+    ws.send('[]');
+  }
+  if (number % 3 === 0) ws.terminate();
+  else ws.close();
+  await closed;
+}
+
+async function visits(count: number): Promise<void> {
+  let number = 0;
+  const lane = async () => {
+    while (number < count) await visit(number++);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, lane));
+}
+
+/** Resolves once no client is left, and nothing that was kept for one. */
+async function settled(): Promise<void> {
+  await vi.waitFor(async () => {
+    const names = [
+      'push_connections',
+      'pull_connections',
+      'followed_streams',
+      'hub_bytes',
+      'append_queue_bytes',
+    ];
+    const values = await Promise.all(names.map((name) => gateway.metric(name)));
+    expect(Object.fromEntries(names.map((name, index) => [name, values[index]]))).toEqual(
+      Object.fromEntries(names.map((name) => [name, 0])),
+    );
+  }, SETTLED);
+}
+
+test('trend', async () => {
+  const m = async () => { const t = await (await fetch(gateway.http + '/metrics')).text(); const g = (n: string) => Math.round(Number(new RegExp('^' + n + ' (\\S+)$', 'm').exec(t)?.[1]) / 1e5) / 10; return [await gateway.residentBytes() / MIB | 0, g('nodejs_heap_size_used_bytes'), g('nodejs_external_memory_bytes'), g('nodejs_heap_size_total_bytes')]; };
+  await visits(WARM_UP); await settled(); const out = [await m()];
+  for (let i = 0; i < 5; i++) { await visits(CONNECTIONS); await settled(); out.push(await m()); }
+  console.log(JSON.stringify(out), openFiles, redisClients, MOST_GROWTH);
+}, 300_000);

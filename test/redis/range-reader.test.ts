@@ -1,0 +1,259 @@
+import { once } from 'node:events';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { CommandConnection } from '../../src/redis/command-connection.js';
+import { RangeReader, type RangeRequest } from '../../src/redis/range-reader.js';
+import { parseRedisUrl, type RedisTarget } from '../../src/redis/target.js';
+import { EntryBatch } from '../../src/wire/batch.js';
+import { AFTER_LAST } from '../../src/wire/entry-id.js';
+import { type Answer, politely, startFakeRedis } from '../support/fake-redis.js';
+import { startRedis, type TestRedis } from '../support/redis-server.js';
+
+const WAIT = { timeout: 15_000, interval: 5 };
+
+let cleanup: (() => unknown)[];
+
+beforeEach(() => {
+  cleanup = [];
+});
+
+afterEach(async () => {
+  vi.useRealTimers();
+  for (const clean of cleanup.reverse()) await clean();
+});
+
+async function newRedis(): Promise<TestRedis> {
+  const redis = await startRedis();
+  cleanup.push(() => redis.stop());
+  return redis;
+}
+
+/** A reader's only end is that of its thread, so the servers that it reads from end first. */
+async function newFake(answer: Answer): Promise<RedisTarget> {
+  const fake = await startFakeRedis(answer);
+  cleanup.push(() => fake.close());
+  return fake.target;
+}
+
+function readerOf(target: RedisTarget): RangeReader {
+  return new RangeReader(new CommandConnection(target, 'test'));
+}
+
+async function newReader(): Promise<{ redis: TestRedis; reader: RangeReader }> {
+  const redis = await newRedis();
+  return { redis, reader: readerOf(parseRedisUrl(redis.url)) };
+}
+
+const DEFAULTS: Omit<RangeRequest, 'streams'> = {
+  count: 1000,
+  latest: false,
+  maxBytes: 1_000_000,
+  expectedBytes: 100,
+  detectTrimming: false,
+};
+
+/** Adds entries `1-0`, `2-0`, … with these payloads. */
+async function fill(redis: TestRedis, key: string, payloads: readonly (string | Buffer)[]): Promise<void> {
+  const pipeline = redis.client.pipeline();
+  payloads.forEach((payload, index) => {
+    pipeline.xadd(key, `${index + 1}-0`, 'd', payload);
+  });
+  await pipeline.exec();
+}
+
+async function read(
+  reader: RangeReader,
+  cursors: Record<string, string>,
+  request: Partial<RangeRequest> = {},
+): Promise<EntryBatch[]> {
+  const streams = Object.entries(cursors).map(([key, after]) => ({ key, after }));
+  const batches = await reader.read({ ...DEFAULTS, streams, ...request });
+  return batches.map((batch) => new EntryBatch(batch));
+}
+
+const ids = (batch: EntryBatch | undefined) => batch?.ids.map((id) => Number.parseInt(id, 10));
+
+describe('a range', () => {
+  test('is what comes after the cursor, oldest first', async () => {
+    const { redis, reader } = await newReader();
+    await fill(redis, 'k', ['a', 'b', 'c', 'd']);
+    const [batch] = await read(reader, { k: '1-0' });
+    expect(batch).toMatchObject({ key: 'k', after: '1-0', trimmed: false, ids: ['2-0', '3-0', '4-0'] });
+    expect(Buffer.from(batch!.bytes).toString()).toBe('bcd');
+  });
+
+  test.each([
+    ['0-0', 2, [1, 2]],
+    ['1-0', 1, [2]],
+    ['1-5', 10, [2, 3, 4]],
+    ['4-0', 10, []],
+    ['9-0', 10, []],
+    [AFTER_LAST, 10, []],
+    ['18446744073709551615-0', 10, []],
+  ])('after %s of at most %i', async (after, count, expected) => {
+    const { redis, reader } = await newReader();
+    await fill(redis, 'k', ['a', 'b', 'c', 'd']);
+    const [batch] = await read(reader, { k: after }, { count });
+    expect(ids(batch)).toEqual(expected);
+    expect(batch!.after).toBe(after);
+  });
+
+  test('with latest is the newest entry only', async () => {
+    const { redis, reader } = await newReader();
+    await fill(redis, 'k', ['a', 'b', 'c', 'd']);
+    expect(ids((await read(reader, { k: '0-0' }, { latest: true }))[0])).toEqual([4]);
+    expect(ids((await read(reader, { k: '3-0' }, { latest: true, count: 1 }))[0])).toEqual([4]);
+    expect(ids((await read(reader, { k: '4-0' }, { latest: true }))[0])).toEqual([]);
+  });
+
+  test('of several streams, in their order, those without entries empty', async () => {
+    const { redis, reader } = await newReader();
+    await fill(redis, 'a', ['x', 'y']);
+    await fill(redis, 'b', ['z']);
+    const batches = await read(reader, { b: '0-0', none: '5-0', a: '1-0' });
+    expect(batches.map(({ key }) => key)).toEqual(['b', 'none', 'a']);
+    expect(batches.map(ids)).toEqual([[1], [], [2]]);
+    expect(batches[1]!.lastId).toBe('5-0');
+  });
+
+  test('of many reads at once', async () => {
+    const { redis, reader } = await newReader();
+    await fill(redis, 'k', Array.from({ length: 100 }, String));
+    const cursors = Array.from({ length: 100 }, (_, index) => index);
+    const batches = await Promise.all(
+      cursors.map((cursor) => read(reader, { k: `${cursor}-0` }, { count: 1 })),
+    );
+    expect(batches.map(([batch]) => ids(batch))).toEqual(cursors.map((cursor) => [cursor + 1]));
+  });
+
+  test('of entries that others wrote', async () => {
+    const { redis, reader } = await newReader();
+    await redis.client.xadd('k', '1-0', 'temperature', '21', 'unit', '°C');
+    const [batch] = await read(reader, { k: '0-0' });
+    expect(JSON.parse(Buffer.from(batch!.bytes).toString())).toEqual({ temperature: '21', unit: '°C' });
+  });
+});
+
+describe('the bytes of a range', () => {
+  test('are bounded: reading ends with the entry that reaches the bound', async () => {
+    const { redis, reader } = await newReader();
+    await fill(redis, 'k', new Array(50).fill(Buffer.alloc(1000, 'x')));
+    // The size of the entries is as expected, larger than expected, and smaller.
+    for (const expectedBytes of [1000, 10, 1_000_000]) {
+      const [batch] = await read(reader, { k: '0-0' }, { maxBytes: 5000, expectedBytes });
+      expect(batch!.length).toBeGreaterThanOrEqual(5);
+      if (expectedBytes >= 1000) expect(batch!.length).toBe(5);
+    }
+  });
+
+  test('never before an entry', async () => {
+    const { redis, reader } = await newReader();
+    await fill(redis, 'k', [Buffer.alloc(100_000, 'x'), Buffer.alloc(100_000, 'y')]);
+    const [batch] = await read(reader, { k: '0-0' }, { maxBytes: 1, expectedBytes: 1_000_000 });
+    expect(ids(batch)).toEqual([1]);
+  });
+
+  test('of entries without any: as many as are asked for', async () => {
+    const { redis, reader } = await newReader();
+    await fill(redis, 'k', new Array(500).fill(''));
+    const [batch] = await read(reader, { k: '0-0' }, { count: 400, maxBytes: 1000, expectedBytes: 100 });
+    expect(batch!.length).toBe(400);
+    expect(new Set(batch!.ids).size).toBe(400);
+  });
+
+  test('large ones come whole', async () => {
+    const { redis, reader } = await newReader();
+    const payload = Buffer.alloc(5_000_000, '漢');
+    await fill(redis, 'k', ['a', payload, 'b']);
+    const [batch] = await read(reader, { k: '0-0' }, { maxBytes: 100_000_000 });
+    expect(payload.equals(batch!.payload(1))).toBe(true);
+    expect(batch!.length).toBe(3);
+  });
+});
+
+describe('trimming', () => {
+  test('is noticed where the stream begins after the cursor', async () => {
+    const { redis, reader } = await newReader();
+    await fill(redis, 'k', ['a', 'b', 'c', 'd']);
+    await redis.client.xtrim('k', 'MAXLEN', '=', 2);
+    const trimmed = async (after: string, detectTrimming = true) =>
+      (await read(reader, { k: after }, { detectTrimming }))[0]!.trimmed;
+    expect(await trimmed('1-0')).toBe(true);
+    expect(await trimmed('1-0', false)).toBe(false);
+    expect(await trimmed('3-0')).toBe(false);
+    expect(await trimmed('4-0')).toBe(false);
+  });
+
+  test('cannot be where there is no stream', async () => {
+    const { reader } = await newReader();
+    const [batch] = await read(reader, { k: '5-0' }, { detectTrimming: true });
+    expect(batch).toMatchObject({ trimmed: false, length: 0 });
+  });
+
+  test('is not noticed, and nothing else suffers, where scripts are not allowed', async () => {
+    const { redis } = await newReader();
+    await redis.client.call('ACL', 'SETUSER', 'gate', 'on', '>x', '~*', '+@all', '-@scripting');
+    const reader = readerOf({ ...parseRedisUrl(redis.url), username: 'gate', password: 'x' });
+    await fill(redis, 'k', ['a', 'b']);
+    await redis.client.xtrim('k', 'MAXLEN', '=', 1);
+    const [batch] = await read(reader, { k: '0-0' }, { detectTrimming: true });
+    expect(batch).toMatchObject({ trimmed: false, length: 1 });
+  });
+});
+
+describe('a read that fails', () => {
+  test('fails alone', async () => {
+    const { redis, reader } = await newReader();
+    await redis.client.set('text', 'x');
+    await fill(redis, 'k', ['a']);
+    const failed = read(reader, { text: '0-0' });
+    const fine = read(reader, { k: '0-0' });
+    await expect(failed).rejects.toMatchObject({ code: 'wrong_type' });
+    expect(ids((await fine)[0])).toEqual([1]);
+    await expect(read(reader, { k: '0-0', text: '0-0' })).rejects.toMatchObject({ code: 'wrong_type' });
+    await expect(read(reader, { text: '0-0' }, { detectTrimming: true })).rejects.toMatchObject({
+      code: 'wrong_type',
+    });
+    expect(ids((await read(reader, { k: '0-0' }))[0])).toEqual([1]);
+  });
+
+  test('while Redis is away fails soon, and works again once it is back', async () => {
+    const { redis, reader } = await newReader();
+    await fill(redis, 'k', ['a']);
+    await read(reader, { k: '0-0' });
+    redis.process.kill('SIGKILL');
+    await once(redis.process, 'exit');
+    await expect(read(reader, { k: '0-0' })).rejects.toMatchObject({ code: 'redis_unavailable' });
+    await redis.restart();
+    await fill(redis, 'k', ['a', 'b']);
+    expect(ids((await read(reader, { k: '0-0' }))[0])).toEqual([1, 2]);
+  });
+
+  test('because the connection was lost under it', async () => {
+    const target = await newFake((command, client) => {
+      if (command[0] !== 'XRANGE') return politely(command, client);
+      if (client.index > 0) return '*0\r\n';
+      client.socket.destroy();
+      return undefined;
+    });
+    const reader = readerOf(target);
+    await expect(read(reader, { a: '0-0', b: '0-0' })).rejects.toMatchObject({ code: 'redis_unavailable' });
+    expect(ids((await read(reader, { a: '0-0' }))[0])).toEqual([]);
+  });
+
+  test('because no answer came for ten seconds', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    let asked = 0;
+    const target = await newFake((command, client) => {
+      if (command[0] !== 'XRANGE') return politely(command, client);
+      return asked++ < 2 ? undefined : '*0\r\n';
+    });
+    const reader = readerOf(target);
+    const silent = [read(reader, { a: '0-0' }), read(reader, { b: '0-0' })].map((reading) => {
+      return expect(reading).rejects.toMatchObject({ code: 'redis_unavailable' });
+    });
+    await vi.waitFor(() => expect(asked).toBe(2), WAIT);
+    vi.advanceTimersByTime(10_000);
+    await Promise.all(silent);
+    expect(ids((await read(reader, { a: '0-0' }))[0])).toEqual([]);
+  });
+});

@@ -1,0 +1,202 @@
+import type { Redis } from 'ioredis';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import {
+  decodeMetadata,
+  deleteStream,
+  encodeMetadata,
+  mergeStreamMeta,
+  replaceStreamMeta,
+} from '../../src/streams/metadata.js';
+import { openControl } from '../support/control.js';
+import { startRedis, type TestRedis } from '../support/redis-server.js';
+
+const KEY = ':stream:meta:cam:x';
+
+let redis: TestRedis;
+let control: Redis;
+
+beforeAll(async () => {
+  redis = await startRedis();
+  control = await openControl(redis);
+});
+
+afterAll(async () => {
+  control?.disconnect();
+  await redis?.stop();
+});
+
+beforeEach(() => redis.client.flushdb());
+
+const stored = async () => JSON.parse((await redis.client.get(KEY))!) as unknown;
+
+/** Values that Redis' own JSON, or a careless merge, would change. */
+const HARD_VALUES: Record<string, unknown> = {
+  emptyList: [],
+  emptyObject: {},
+  listOfEmpty: [[], {}, [[]]],
+  float: 11.2,
+  large: 2 ** 53 - 1,
+  tiny: 1e-300,
+  negativeZero: 0,
+  nothing: null,
+  no: false,
+  unicode: 'é漢😀\u2028\u0000"\\',
+  nested: { a: { b: { c: [1, { d: [] }] } } },
+  '': 'an empty name',
+  'a.b[0]*': 'a name of other characters',
+  '7': 'a number for a name',
+};
+
+describe('encode and decode', () => {
+  test.each([undefined, null, [], ['a'], 'text', 1, true])('%j is no metadata', (value) => {
+    expect(() => encodeMetadata(value)).toThrow('metadata must be a JSON object');
+  });
+
+  test('at most 1 MiB of JSON', () => {
+    const fits = 'é'.repeat((1024 * 1024 - '{"a":""}'.length) / 2);
+    expect(encodeMetadata({ a: fits })).toHaveLength(fits.length + 8);
+    expect(() => encodeMetadata({ a: `${fits}x` })).toThrow(/at most 1048576 bytes/);
+  });
+
+  test.each(['', 'x', '[1]', '5', 'null', '"a"', '{"a"', '{}x'])('stored %j counts as none', (text) => {
+    expect(decodeMetadata(text)).toEqual({});
+  });
+
+  test('no key is no metadata', () => {
+    expect(decodeMetadata(null)).toEqual({});
+  });
+
+  test('what was encoded is decoded', () => {
+    expect(decodeMetadata(encodeMetadata(HARD_VALUES))).toEqual(HARD_VALUES);
+  });
+});
+
+describe('replace', () => {
+  test('stores the object and nothing else', async () => {
+    await replaceStreamMeta(control, 'cam:x', { before: 1 });
+    await replaceStreamMeta(control, 'cam:x', HARD_VALUES);
+    expect(await stored()).toEqual(HARD_VALUES);
+    expect(await redis.client.keys('*')).toEqual([KEY]);
+  });
+});
+
+describe('merge', () => {
+  test('keeps what is there, byte for byte in value', async () => {
+    await replaceStreamMeta(control, 'cam:x', HARD_VALUES);
+    await mergeStreamMeta(control, 'cam:x', { added: [] });
+    expect(await stored()).toEqual({ ...HARD_VALUES, added: [] });
+  });
+
+  test('adds values of every form', async () => {
+    await mergeStreamMeta(control, 'cam:x', HARD_VALUES);
+    expect(await stored()).toEqual(HARD_VALUES);
+  });
+
+  test('is of the first level: a nested object is replaced', async () => {
+    await mergeStreamMeta(control, 'cam:x', { a: { b: 1 }, c: 1 });
+    await mergeStreamMeta(control, 'cam:x', { a: { d: 2 } });
+    expect(await stored()).toEqual({ a: { d: 2 }, c: 1 });
+  });
+
+  test('null is a value, not a removal', async () => {
+    await mergeStreamMeta(control, 'cam:x', { a: 1, b: 1 });
+    await mergeStreamMeta(control, 'cam:x', { a: null });
+    expect(await stored()).toEqual({ a: null, b: 1 });
+  });
+
+  test('the name __proto__ is a name like any other', async () => {
+    await mergeStreamMeta(control, 'cam:x', { a: 1 });
+    await mergeStreamMeta(control, 'cam:x', JSON.parse('{"__proto__": {"polluted": true}}'));
+    await mergeStreamMeta(control, 'cam:x', { b: 2 });
+    expect(await redis.client.get(KEY)).toBe('{"a":1,"__proto__":{"polluted":true},"b":2}');
+  });
+
+  test('replaces what is no object', async () => {
+    for (const text of ['not json', '[1]', '']) {
+      await redis.client.set(KEY, text);
+      await mergeStreamMeta(control, 'cam:x', { a: 1 });
+      expect(await stored()).toEqual({ a: 1 });
+    }
+  });
+
+  test('keeps numbers that are too large for it', async () => {
+    await redis.client.set(KEY, '{"serial": 12345678901234567890, "e": 1e400}');
+    const merging = mergeStreamMeta(control, 'cam:x', { a: 1 });
+    // JavaScript cannot hold them: what it would write is another number.
+    await merging;
+    expect(await redis.client.get(KEY)).toBe('{"serial":12345678901234567000,"e":null,"a":1}');
+  });
+
+  test.each([2, 20, 60])('%i writers at once lose nothing', async (writers) => {
+    await redis.client.set(KEY, '{"before": []}');
+    const merges = Array.from({ length: writers }, (_, writer) =>
+      mergeStreamMeta(control, 'cam:x', { [`w${writer}`]: [writer] }),
+    );
+    await Promise.all(merges);
+    const expected = Object.fromEntries(merges.map((_, writer) => [`w${writer}`, [writer]]));
+    expect(await stored()).toEqual({ before: [], ...expected });
+  });
+
+  test('writers that come again and again lose nothing', async () => {
+    const controls = await Promise.all([openControl(redis), openControl(redis), openControl(redis)]);
+    await Promise.all(
+      controls.map(async (own, writer) => {
+        for (let round = 0; round < 50; round++) {
+          await mergeStreamMeta(own, 'cam:x', { [`w${writer}-${round}`]: round });
+        }
+      }),
+    );
+    expect(Object.keys((await stored()) as object)).toHaveLength(150);
+    for (const own of controls) own.disconnect();
+  });
+
+  test('may not grow what is stored beyond 1 MiB', async () => {
+    await replaceStreamMeta(control, 'cam:x', { a: 'x'.repeat(700_000) });
+    await expect(mergeStreamMeta(control, 'cam:x', { b: 'x'.repeat(700_000) })).rejects.toMatchObject({
+      code: 'bad_metadata',
+    });
+    expect(Object.keys((await stored()) as object)).toEqual(['a']);
+  });
+});
+
+test('metadata under a key of another type is told of', async () => {
+  await redis.client.lpush(KEY, 'x');
+  await expect(mergeStreamMeta(control, 'cam:x', { a: 1 })).rejects.toMatchObject({ code: 'wrong_type' });
+});
+
+describe('deleteStream', () => {
+  test('deletes what there is, and says what that was', async () => {
+    const { client } = redis;
+    expect(await deleteStream(control, 'cam:x')).toEqual({ data: false, meta: false });
+    await client.xadd('cam:x', '*', 'd', '1');
+    await client.set(KEY, '{}');
+    await client.xadd('cam:y', '*', 'd', '1');
+    expect(await deleteStream(control, 'cam:x')).toEqual({ data: true, meta: true });
+    await client.set(KEY, '{}');
+    expect(await deleteStream(control, 'cam:x')).toEqual({ data: false, meta: true });
+    await client.xadd('cam:x', '*', 'd', '1');
+    expect(await deleteStream(control, 'cam:x')).toEqual({ data: true, meta: false });
+    expect(await client.keys('*')).toEqual(['cam:y']);
+  });
+
+  test('leaves a key that is no stream, and its metadata', async () => {
+    await redis.client.set('cam:x', 'a string');
+    await redis.client.set(KEY, '{}');
+    await expect(deleteStream(control, 'cam:x')).rejects.toMatchObject({
+      code: 'wrong_type',
+      message: 'the key is a string, not a stream',
+    });
+    expect((await redis.client.keys('*')).sort()).toEqual([KEY, 'cam:x']);
+  });
+});
+
+test('without Redis each is refused at once', async () => {
+  const other = await startRedis();
+  const lost = await openControl(other);
+  await other.stop();
+  const refusal = { code: 'redis_unavailable' };
+  await expect(replaceStreamMeta(lost, 'x', {})).rejects.toMatchObject(refusal);
+  await expect(mergeStreamMeta(lost, 'x', {})).rejects.toMatchObject(refusal);
+  await expect(deleteStream(lost, 'x')).rejects.toMatchObject(refusal);
+  lost.disconnect();
+});
