@@ -33,7 +33,9 @@ async function serveUntilStopped(given: Record<string, string | undefined>): Pro
   try {
     const config = loadConfig(given);
     const logger = createLogger(config.LOG_LEVEL);
-    stopOnSignal(await startGateway(config, logger), (signal) => logger.info({ signal }, 'stopping'));
+    const starting = startGateway(config, logger);
+    stopOnSignal(starting, (signal) => logger.info({ signal }, 'stopping'));
+    await starting;
   } catch (error) {
     if (!TOLD_PLAINLY.some((kind) => error instanceof kind)) throw error;
     console.error(`streamgate: ${(error as Error).message}`);
@@ -42,19 +44,22 @@ async function serveUntilStopped(given: Record<string, string | undefined>): Pro
 }
 
 /** The first signal stops in order; a second one, from somebody who will not wait, at once. */
-function stopOnSignal(gateway: Gateway, tell: (signal: string) => void): void {
+function stopOnSignal(starting: Promise<Gateway>, tell: (signal: string) => void): void {
   let isStopping = false;
   const stop = (signal: NodeJS.Signals) => {
     if (isStopping) process.exit(1);
     isStopping = true;
     tell(signal);
-    gateway.stop().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        console.error('streamgate: could not stop in order:', error);
-        process.exit(1);
-      },
-    );
+    const stopped = (gateway: Gateway) =>
+      gateway.stop().then(
+        () => process.exit(0),
+        (error: unknown) => {
+          console.error('streamgate: could not stop in order:', error);
+          process.exit(1);
+        },
+      );
+    // A start that fails is told where it was begun.
+    starting.then(stopped, () => process.exit(1));
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);

@@ -4,6 +4,8 @@
  * XINFO STREAM itself, whose first and last entry are decoded here.
  */
 import { isUtf8 } from 'node:buffer';
+import { failureFromRedis } from '../errors.js';
+import { parseJsonText } from '../wire/json-text.js';
 import type { CommandConnection } from './command-connection.js';
 import { streamMetaKey } from './keys.js';
 import { encodeCommand, type ReplyCursor } from './resp.js';
@@ -27,7 +29,7 @@ export interface DecodedEntry {
   data?: string;
   /** null where the bytes are not UTF-8. */
   string?: string | null;
-  /** The JSON text, parsed where it is used; null where it does not parse. */
+  /** The JSON's value; null where it does not parse. */
   json?: unknown;
 }
 
@@ -59,6 +61,8 @@ export interface DescribeResult {
 
 /** Keys in one call of the script, which holds up everybody else for as long as it runs. */
 const KEYS_A_CALL = 100;
+/** What Redis says where scripts as such are refused, be it to us or by a server that has none. */
+const NO_SCRIPTS = /^(NOPERM .*'eval'|ERR unknown command)/;
 const NUMBERS = new Map<string, 'length' | 'radixTreeKeys' | 'radixTreeNodes' | 'entriesAdded' | 'groups'>([
   ['length', 'length'],
   ['radix-tree-keys', 'radixTreeKeys'],
@@ -99,17 +103,8 @@ export function decodeEntry(payload: Uint8Array, forms: readonly EntryForm[]): D
   const isText = forms.length > (forms.includes('data') ? 1 : 0) && isUtf8(bytes);
   const text = isText ? bytes.toString() : null;
   if (forms.includes('string')) decoded.string = text;
-  if (forms.includes('json')) decoded.json = parseJson(text);
+  if (forms.includes('json')) decoded.json = text === null ? null : parseJsonText(text);
   return decoded;
-}
-
-function parseJson(text: string | null): unknown {
-  if (text === null) return null;
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }
 
 export class StreamDescriber {
@@ -122,7 +117,8 @@ export class StreamDescriber {
 
   /**
    * A description of each key, in order, all in one round trip.
-   * @throws Failure where Redis does not answer; what it says of a single key is that key's `error`
+   * @throws Failure where Redis does not answer or refuses it all; what it says of a single key is that
+   *   key's `error`
    */
   async describe(request: DescribeRequest): Promise<DescribeResult> {
     const { keys } = request;
@@ -147,7 +143,7 @@ export class StreamDescriber {
   #readMeta(keys: readonly string[], streams: readonly StreamDescription[]): Promise<void> {
     if (keys.length === 0) return Promise.resolve();
     return this.#connection.send(encodeCommand(['MGET', ...keys.map(streamMetaKey)]), (reply) => {
-      if (reply.isError) return reply.skip();
+      if (reply.isError) throw failureFromRedis(reply.text());
       const count = reply.array();
       for (let index = 0; index < count; index++) streams[index]!.meta = reply.bytes()?.toString() ?? null;
     });
@@ -182,17 +178,16 @@ export class StreamDescriber {
     streams: readonly StreamDescription[],
   ): Promise<void> {
     const command = encodeCommand(['EVAL', DESCRIBE_SCRIPT, keys.length, ...keys]);
-    const isRefused = await this.#connection.send(command, (reply) => {
-      if (reply.isError) {
-        reply.skip();
-        return true;
-      }
+    const refusal = await this.#connection.send(command, (reply) => {
+      if (reply.isError) return reply.text();
       const count = reply.array();
       for (let index = 0; index < count; index++) readInfo(reply, streams[index]!, request);
-      return false;
+      return undefined;
     });
-    if (!isRefused) return;
-    this.#scriptsRefused = true;
+    if (refusal === undefined) return;
+    if (NO_SCRIPTS.test(refusal)) this.#scriptsRefused = true;
+    // A key that one may not read is refused by itself when asked for by itself.
+    else if (!refusal.startsWith('NOPERM')) throw failureFromRedis(refusal);
     await this.#readWhole(request, keys, streams);
   }
 }

@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 import { Failure } from '../errors.js';
 import { controlFailure } from '../redis/control.js';
 import { streamMetaKey } from '../redis/keys.js';
+import { nestsTooDeep, parseJsonText } from '../wire/json-text.js';
 
 export type Metadata = Record<string, unknown>;
 
@@ -17,6 +18,7 @@ function isObject(value: unknown): value is Metadata {
 /** The text to store. @throws Failure `bad_metadata` where `value` is not a JSON object */
 export function encodeMetadata(value: unknown): string {
   if (!isObject(value)) throw new Failure('bad_metadata', 'metadata must be a JSON object');
+  if (nestsTooDeep(value)) throw new Failure('bad_metadata', 'metadata nests too deep');
   const text = JSON.stringify(value);
   if (Buffer.byteLength(text) > MAX_METADATA_BYTES) {
     throw new Failure('bad_metadata', `metadata may have at most ${MAX_METADATA_BYTES} bytes of JSON`);
@@ -26,13 +28,8 @@ export function encodeMetadata(value: unknown): string {
 
 /** What is stored, as an object; others may have stored anything, which then counts as none. */
 export function decodeMetadata(text: string | null): Metadata {
-  if (text === null) return {};
-  try {
-    const value: unknown = JSON.parse(text);
-    return isObject(value) ? value : {};
-  } catch {
-    return {};
-  }
+  const value = text === null ? null : parseJsonText(text);
+  return isObject(value) ? value : {};
 }
 
 /** Replaces a stream's metadata. @throws Failure */

@@ -40,7 +40,8 @@ beforeAll(async () => {
   page.on('request', (request) => asked.push(request.url()));
   page.on('websocket', (socket) => asked.push(socket.url()));
   page.on('console', (message) => {
-    if (['error', 'warning'].includes(message.type())) complaints.push(message.text());
+    if (!['error', 'warning'].includes(message.type())) return;
+    complaints.push(message.text().replace(/data:[^\s']+/g, 'data:…'));
   });
   page.on('pageerror', (error) => complaints.push(error.message));
 });

@@ -19,7 +19,13 @@ const fetcher = createGraphiQLFetcher({
 });
 
 createRoot(document.getElementById('graphiql')!).render(
-  <GraphiQL fetcher={fetcher} defaultTabs={EXAMPLES} defaultEditorToolsVisibility="variables">
+  <GraphiQL
+    fetcher={fetcher}
+    defaultTabs={EXAMPLES}
+    defaultEditorToolsVisibility="variables"
+    // Or arguments by a deprecated name would be underlined as unknown.
+    inputValueDeprecation
+  >
     <GraphiQL.Logo>streamgate</GraphiQL.Logo>
   </GraphiQL>,
 );

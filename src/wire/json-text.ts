@@ -1,0 +1,20 @@
+/** JSON that others wrote: it may be anything, and nest as deep as its bytes last. */
+
+/** Each level takes stack wherever the value is copied or written again. */
+const MAX_LEVELS = 1000;
+
+/** Whether a value has more levels than can be handed on. */
+export function nestsTooDeep(value: unknown, levels = MAX_LEVELS): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels === 0 || Object.values(value).some((inner) => nestsTooDeep(inner, levels - 1));
+}
+
+/** The value of a JSON text; null where it does not parse or nests too deep. */
+export function parseJsonText(text: string): unknown {
+  try {
+    const value: unknown = JSON.parse(text);
+    return nestsTooDeep(value) ? null : value;
+  } catch {
+    return null;
+  }
+}
