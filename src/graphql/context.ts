@@ -2,7 +2,7 @@
 import type { Redis } from 'ioredis';
 import type { Logger } from '../logger.js';
 import type { Devices } from '../streams/devices.js';
-import type { FollowerContext } from '../streams/follower.js';
+import type { FollowerContext } from '../streams/followed-stream.js';
 import { DeviceLoader } from './device-loader.js';
 import { StreamLoader } from './stream-loader.js';
 

@@ -4,7 +4,8 @@
  */
 import type { Failure } from '../errors.js';
 import { decodeEntry, type EntryForm } from '../redis/stream-describer.js';
-import { Follower, type FollowerOutlet, type FollowerStream, type Run } from '../streams/follower.js';
+import type { FollowerStream, Run } from '../streams/followed-stream.js';
+import { Follower, type FollowerOutlet } from '../streams/follower.js';
 import type { Threads } from '../streams/threads.js';
 import type { GraphqlContext } from './context.js';
 
@@ -20,8 +21,8 @@ export interface EntryPayload {
   readonly json?: unknown;
 }
 
-/** What the client is told in place of an entry: the last event of a subscription that cannot go on. */
-export type EntryEvent = EntryPayload | Failure;
+/** An entry, or what the client is told in place of one that there cannot be: the last event. */
+export type EntryEvent = EntryPayload | Error;
 
 async function describeEntry(
   threads: Threads,
@@ -44,7 +45,7 @@ export class EntrySubscription implements FollowerOutlet, AsyncIterableIterator<
   readonly #forms: readonly EntryForm[];
   readonly #follower: Follower;
   /** The one who waits for the next entry; while there is none, none is taken from the follower. */
-  #waiting: ((event: Promise<EntryEvent> | undefined) => void) | undefined;
+  #waiting: ((event: EntryEvent | Promise<EntryEvent> | undefined) => void) | undefined;
   #failure: Failure | undefined;
   #isOver = false;
 
@@ -73,10 +74,13 @@ export class EntrySubscription implements FollowerOutlet, AsyncIterableIterator<
       return { value: this.#failure, done: false };
     }
     if (this.#isOver) return { value: undefined, done: true };
-    const event = await new Promise<Promise<EntryEvent> | undefined>((resolve) => {
-      // An event is handed over in its promise: resolving with it would wait for it here.
-      this.#waiting = (next) => resolve(next && Promise.resolve(next).catch((error) => error as Failure));
+    const event = await new Promise<EntryEvent | undefined>((resolve) => {
+      this.#waiting = resolve;
       this.#follower.pump();
+    }).catch(async (error: Error) => {
+      // With an entry missing there is no going on.
+      await this.return();
+      return error;
     });
     return event === undefined ? { value: undefined, done: true } : { value: event, done: false };
   }
@@ -108,11 +112,11 @@ export class EntrySubscription implements FollowerOutlet, AsyncIterableIterator<
   end(failure: Failure): void {
     this.#failure = failure;
     if (this.#waiting === undefined) return;
-    this.#settle(Promise.resolve(failure));
+    this.#settle(failure);
     void this.return();
   }
 
-  #settle(event: Promise<EntryEvent> | undefined): void {
+  #settle(event: EntryEvent | Promise<EntryEvent> | undefined): void {
     const waiting = this.#waiting;
     this.#waiting = undefined;
     waiting?.(event);

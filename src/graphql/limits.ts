@@ -16,8 +16,14 @@ const MAX_DEPTH = 10;
 const MAX_ALIASES = 100;
 
 /** `parse`, for documents of a bounded number of tokens: what validation costs grows with their square. */
-export const parseBounded: typeof parse = (source, options) =>
-  parse(source, { ...options, maxTokens: MAX_TOKENS });
+export const parseBounded: typeof parse = (source, options) => {
+  try {
+    return parse(source, { ...options, maxTokens: MAX_TOKENS });
+  } catch (error) {
+    // The parser calls itself for each level, and so many tokens may be as many levels.
+    throw error instanceof RangeError ? new GraphQLError('the document nests too deep') : error;
+  }
+};
 
 /** A validation rule: refuses documents that nest too deep or name too many fields anew. */
 export function limitDocument(context: ValidationContext): ASTVisitor {

@@ -3,7 +3,7 @@ import type { GraphQLFieldResolver, GraphQLResolveInfo } from 'graphql';
 import { Failure } from '../errors.js';
 import { controlFailure } from '../redis/control.js';
 import { deleteStream, mergeStreamMeta, replaceStreamMeta } from '../streams/metadata.js';
-import { allKeys, deviceStreamKey, listKeys, resolveBareIds } from '../streams/stream-keys.js';
+import { allKeys, deviceStreamKey, resolveBareIds } from '../streams/stream-keys.js';
 import { readTails, resolveCursors } from '../streams/tails.js';
 import { checkDeviceId } from '../wire/names.js';
 import { DEFAULT_DEVICE, parseCursor } from '../wire/parameters.js';
@@ -55,15 +55,15 @@ const query: Record<string, Resolver> = {
     return { id };
   },
 
-  streamIds: async (_, { match, searchMeta, prefix }, { control }) => {
-    const listing = await listKeys(control, match ?? undefined, prefix);
+  streamIds: async (_, { match, searchMeta, prefix }, { streamLoader }) => {
+    const listing = await streamLoader.list(match ?? undefined, prefix);
     return searchMeta ? listing.described : allKeys(listing);
   },
 
   streams: async (_, { ids, sids, match, prefix }, context, info) => {
     const named = atMostOne<string[]>({ ids, sids });
     if (named === undefined) {
-      const keys = allKeys(await listKeys(context.control, match ?? undefined, prefix));
+      const keys = allKeys(await context.streamLoader.list(match ?? undefined, prefix));
       return describeStreams(context, info, keys, keys);
     }
     if (match || prefix) throw new Failure('bad_parameter', 'match and prefix are for listings without ids');
@@ -162,7 +162,7 @@ async function subscribeToData(
 
 /** An event is the entry itself, or why there is none. */
 function entryOf(event: unknown): EntryEvent {
-  if (event instanceof Failure) throw event;
+  if (event instanceof Error) throw event;
   return event as EntryEvent;
 }
 

@@ -1,10 +1,16 @@
 /**
- * A request's streams: the listing of keys, once; and what is asked of streams, for all that are asked for
+ * A request's streams: each listing of keys, once; and what is asked of streams, for all that are asked for
  * together in one round trip, however they are nested.
  */
 import type { Redis } from 'ioredis';
 import type { DescribeRequest, EntryForm, StreamDescription } from '../redis/stream-describer.js';
-import { allKeys, type DeviceStream, groupByDevice, listKeys } from '../streams/stream-keys.js';
+import {
+  allKeys,
+  type DeviceStream,
+  groupByDevice,
+  type KeyListing,
+  listKeys,
+} from '../streams/stream-keys.js';
 import type { Threads } from '../streams/threads.js';
 import { BatchLoader } from './batch-loader.js';
 import type { StreamWants } from './stream-wants.js';
@@ -18,6 +24,7 @@ export class StreamLoader {
   readonly #control: Redis;
   readonly #devicePrefixing: boolean;
   readonly #descriptions: BatchLoader<Wanted, readonly StreamDescription[]>;
+  readonly #listings = new Map<string, Promise<KeyListing>>();
   #byDevice: Promise<Map<string, DeviceStream[]>> | undefined;
 
   constructor(control: Redis, threads: Threads, devicePrefixing: boolean) {
@@ -31,11 +38,17 @@ export class StreamLoader {
     return this.#descriptions.load({ keys, wants });
   }
 
+  /** `listKeys`, once for the same arguments. */
+  list(match?: string, prefix = ''): Promise<KeyListing> {
+    const name = JSON.stringify([match, prefix]);
+    const listing = this.#listings.get(name) ?? listKeys(this.#control, match, prefix);
+    this.#listings.set(name, listing);
+    return listing;
+  }
+
   /** A device's streams, in alphabetical order. */
   async streamsOf(device: string): Promise<readonly DeviceStream[]> {
-    this.#byDevice ??= listKeys(this.#control).then((listing) =>
-      groupByDevice(allKeys(listing), this.#devicePrefixing),
-    );
+    this.#byDevice ??= this.list().then((listing) => groupByDevice(allKeys(listing), this.#devicePrefixing));
     return (await this.#byDevice).get(device) ?? [];
   }
 }

@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis';
 import type { Config } from '../config.js';
 import type { Logger } from '../logger.js';
 import type { AppendPipe } from '../redis/append-pipe.js';
-import type { FollowerCounters } from '../streams/follower.js';
+import type { FollowerCounters } from '../streams/followed-stream.js';
 import type { Hub } from '../streams/hub.js';
 import type { Threads } from '../streams/threads.js';
 import type { BorrowedCork } from './borrowed-cork.js';

@@ -1,6 +1,7 @@
 /** `/data/{sid}/pull`: a WebSocket that followers are sent entries through. */
 import type { WebSocketBehavior } from 'uWebSockets.js';
-import { Follower, type FollowerStream } from '../streams/follower.js';
+import type { FollowerStream } from '../streams/followed-stream.js';
+import { Follower } from '../streams/follower.js';
 import { readTails, resolveCursors } from '../streams/tails.js';
 import { type PullParameters, parsePullParameters, parseSelection, Query } from '../wire/parameters.js';
 import { ClientSocket } from './client-socket.js';

@@ -15,7 +15,7 @@ const COMPLETE = 'event: complete\ndata:\n\n';
 
 const nextEvent = (result: ExecutionResult) => `event: next\ndata: ${JSON.stringify(result)}\n\n`;
 
-/** @throws Failure `method_not_allowed` for a mutation by GET */
+/** Answers a request; where it cannot be executed, as any other. */
 export async function streamEvents(
   context: GatewayContext,
   endpoint: GraphqlEndpoint,
@@ -29,7 +29,8 @@ export async function streamEvents(
   }
   const operation = getOperationAST(prepared.document, prepared.operationName)?.operation;
   if (operation === OperationTypeNode.MUTATION && exchange.method !== 'post') {
-    throw new Failure('method_not_allowed', 'a mutation needs a POST');
+    exchange.fail(new Failure('method_not_allowed', 'a mutation needs a POST'), [['allow', 'POST']]);
+    return;
   }
   const isSubscription = operation === OperationTypeNode.SUBSCRIPTION;
   const result = await (isSubscription ? subscribe(prepared) : execute(prepared));

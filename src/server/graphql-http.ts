@@ -1,12 +1,16 @@
 /** `/graphql` over HTTP, by the GraphQL-over-HTTP specification; as server-sent events where asked for. */
+import { getOperationAST, OperationTypeNode } from 'graphql';
 import { createHandler, parseRequestParams } from 'graphql-http';
+import { Failure } from '../errors.js';
 import { limitDocument, MAX_REQUEST_BYTES, parseBounded } from '../graphql/limits.js';
 import type { GatewayContext } from './context.js';
-import type { GraphqlEndpoint } from './graphql-endpoint.js';
+import type { GraphqlEndpoint, GraphqlRequest } from './graphql-endpoint.js';
 import { streamEvents } from './graphql-events.js';
 import type { Header, HttpExchange } from './http-exchange.js';
 
 const EVENT_STREAM = 'text/event-stream';
+/** What is answered otherwise. */
+const JSON_TYPES = ['application/json', 'application/graphql-response+json', 'application/*', '*/*'];
 
 type Handle = (exchange: HttpExchange, body: string | null) => Promise<void>;
 
@@ -16,10 +20,11 @@ export function createGraphqlHandler(
   endpoint: GraphqlEndpoint,
 ): (exchange: HttpExchange) => void | Promise<void> {
   const handle = createHttpHandle(endpoint);
-  const answer: Handle = (exchange, body) =>
-    exchange.header('accept').includes(EVENT_STREAM)
-      ? answerEvents(context, endpoint, exchange, body)
-      : handle(exchange, body);
+  const answer: Handle = async (exchange, body) => {
+    const request = await readEventsRequest(exchange, body);
+    if (request === undefined) await handle(exchange, body);
+    else await streamEvents(context, endpoint, exchange, request);
+  };
   return (exchange) => {
     if (exchange.method !== 'post') return answer(exchange, null);
     exchange.readBody(MAX_REQUEST_BYTES, (body) => {
@@ -50,6 +55,9 @@ function createHttpHandle(endpoint: GraphqlEndpoint): Handle {
     // Beside the specification's own, which the library adds.
     validationRules: [limitDocument],
     context: () => endpoint.createContext() as never,
+    // Errors alone, as of a missing variable, are a bad request, which the library takes for an answer.
+    onOperation: (_req, _args, result) =>
+      'errors' in result && !('data' in result) ? (result.errors as never) : undefined,
   });
   return async (exchange, body) => {
     const [text, { status, headers }] = await handler(portable(exchange, body));
@@ -74,17 +82,32 @@ function answerPortable(
   });
 }
 
-async function answerEvents(
-  context: GatewayContext,
-  endpoint: GraphqlEndpoint,
+/**
+ * The request, where its client would have events: either rather than JSON, or since it is a subscription,
+ * for which there is no other way.
+ * @throws Failure `bad_body`
+ */
+async function readEventsRequest(
   exchange: HttpExchange,
   body: string | null,
-): Promise<void> {
-  const request = await parseRequestParams(portable(exchange, body));
-  if (Array.isArray(request)) {
-    const [text, { status, headers }] = request;
-    answerPortable(exchange, text, status, headers);
-  } else if ('query' in request) {
-    await streamEvents(context, endpoint, exchange, request);
+): Promise<GraphqlRequest | undefined> {
+  const accepted = exchange.header('accept').toLowerCase().split(',');
+  const types = accepted.map((type) => type.split(';')[0]!.trim());
+  const events = types.indexOf(EVENT_STREAM);
+  if (events < 0 || exchange.method === 'head') return undefined;
+  const request = await parseRequestParams(portable(exchange, body)).catch((error: Error) => {
+    throw new Failure('bad_body', `the request does not parse: ${error.message}`);
+  });
+  if (!('query' in request)) return undefined;
+  const isFirst = !types.slice(0, events).some((type) => JSON_TYPES.includes(type));
+  return isFirst || isSubscription(request) ? request : undefined;
+}
+
+function isSubscription({ query, operationName }: GraphqlRequest): boolean {
+  try {
+    const operation = getOperationAST(parseBounded(query), operationName);
+    return operation?.operation === OperationTypeNode.SUBSCRIPTION;
+  } catch {
+    return false;
   }
 }

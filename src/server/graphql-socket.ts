@@ -2,7 +2,7 @@
 
 import type { WebSocketBehavior } from 'uWebSockets.js';
 import { type ExecutionArgs, GraphQLError } from 'graphql';
-import { GRAPHQL_TRANSPORT_WS_PROTOCOL, makeServer } from 'graphql-ws';
+import { CloseCode, GRAPHQL_TRANSPORT_WS_PROTOCOL, makeServer } from 'graphql-ws';
 import { FAILURES, Failure } from '../errors.js';
 import { MAX_REQUEST_BYTES } from '../graphql/limits.js';
 import { ClientSocket } from './client-socket.js';
@@ -14,6 +14,8 @@ import { upgradeSocket } from './socket-upgrade.js';
 /** How long a client may take to send connection_init. */
 const INIT_MS = 10_000;
 const MAX_SUBSCRIPTIONS = 100;
+/** What the library throws where a client says what only servers say. */
+const SERVERS_MESSAGE = /^Unexpected message of type /;
 
 interface GraphqlSocket {
   readonly protocol: string;
@@ -85,7 +87,17 @@ export function graphqlBehavior(
         socket?.end(new Failure('bad_frame', 'a binary frame came where text belongs'));
         return;
       }
+      const bytes = message.byteLength;
+      if (bytes > MAX_REQUEST_BYTES) {
+        const refusal = `the message has ${bytes} bytes; at most ${MAX_REQUEST_BYTES} are allowed`;
+        socket?.end(new Failure('payload_too_large', refusal));
+        return;
+      }
       onMessage?.(Buffer.from(message).toString()).catch((error: unknown) => {
+        if (error instanceof Error && SERVERS_MESSAGE.test(error.message)) {
+          socket?.close(CloseCode.BadRequest, error.message);
+          return;
+        }
         context.logger.error({ err: error }, 'a GraphQL connection failed');
         socket?.end(new Failure('internal', 'the gateway failed to answer'));
       });

@@ -77,7 +77,8 @@ export class Producer implements Receipt {
 
   /** One frame; `bytes` is valid during the call only. */
   take(bytes: Uint8Array, isBinary: boolean): void {
-    if (this.#isEnded) return;
+    // A gateway that is going down closes the socket once all that it took is answered.
+    if (this.#isEnded || this.#context.stopping.signal.aborted) return;
     const limit = this.#context.config.MAX_PAYLOAD_BYTES;
     if (bytes.length > limit) {
       this.#end(

@@ -206,11 +206,10 @@ export class Threads {
     try {
       answer = await this.#pool.run(task, { transferList });
     } catch (error) {
-      // The queue is full or the worker died; the latter is logged where it is heard of.
-      const isQueueFull = error instanceof Error && error.message.includes('queue');
-      throw isQueueFull
-        ? new Failure('overloaded', 'too many reads wait for the pool')
-        : new Failure('internal', 'a pool thread failed');
+      if (error instanceof Error && error.message.startsWith('Task queue')) {
+        throw new Failure('overloaded', 'too many reads wait for the pool');
+      }
+      throw Object.assign(new Failure('internal', 'a pool thread failed'), { cause: error });
     }
     if ('failure' in answer) throw new Failure(answer.failure.code, answer.failure.error);
     return answer.ok;

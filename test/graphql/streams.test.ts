@@ -56,7 +56,11 @@ const base64 = (bytes: string | Buffer) => Buffer.from(bytes as string).toString
 describe('every field', () => {
   test('of a stream', async () => {
     const { client } = fixture.redis;
-    for (const [ms, payload] of [[1_638_125_133_432, '{"a": 1}'], [1_638_125_133_433, 'x'], [1_638_125_133_434, 'last']] as const) {
+    for (const [ms, payload] of [
+      [1_638_125_133_432, '{"a": 1}'],
+      [1_638_125_133_433, 'x'],
+      [1_638_125_133_434, 'last'],
+    ] as const) {
       await add('default:s', payload, `${ms}-7`);
     }
     await client.xdel('default:s', '1638125133433-7');
@@ -212,7 +216,15 @@ describe('entries', () => {
 
   test('counts beyond 32 bits', async () => {
     await add('default:s', 'x', '5-0');
-    await fixture.redis.client.call('XSETID', 'default:s', '9-0', 'ENTRIESADDED', '5000000000', 'MAXDELETEDID', '4-0');
+    await fixture.redis.client.call(
+      'XSETID',
+      'default:s',
+      '9-0',
+      'ENTRIESADDED',
+      '5000000000',
+      'MAXDELETEDID',
+      '4-0',
+    );
     for (const fields of ['entriesAdded', 'entriesAdded lastEntryString']) {
       expect(await stream('s', fields)).toMatchObject({ entriesAdded: 5_000_000_000 });
     }
@@ -220,7 +232,21 @@ describe('entries', () => {
 });
 
 describe('names', () => {
-  const NAMES = ['a:b', 'a::b:', 'é漢😀', 'a*b', 'a?b', '[ab]', 'a\\b', 'quote"\'', 'a b', 'a/b%2F', '{tag}', '__proto__', 'x'.repeat(500)];
+  const NAMES = [
+    'a:b',
+    'a::b:',
+    'é漢😀',
+    'a*b',
+    'a?b',
+    '[ab]',
+    'a\\b',
+    'quote"\'',
+    'a b',
+    'a/b%2F',
+    '{tag}',
+    '__proto__',
+    'x'.repeat(500),
+  ];
 
   test.each(NAMES)('%s', async (name) => {
     await add(`default:${name}`, 'mine');
@@ -245,16 +271,27 @@ describe('names', () => {
     expect(streams).toEqual([{ id: `default:${name}`, lastEntryString: 'mine' }]);
   });
 
-  test.each(['', 'a+b', 'new\nline', '\u0000', 'x'.repeat(513)])('%j is refused, of one stream and of many', async (id) => {
-    const document = 'query ($id: String!) { stream(id: $id) { id } }';
-    expect(await fixture.refusal(document, { id })).toMatch(/^bad_name: the stream id /);
-    expect(await fixture.refusal('query ($id: String!) { streams(ids: ["x", $id]) { id } }', { id })).toMatch(/^bad_name: /);
-    expect(await fixture.refusal('query ($id: String!) { device { stream(streamId: $id) { id } } }', { id })).toMatch(/^bad_name: /);
-  });
+  test.each(['', 'a+b', 'new\nline', '\u0000', 'x'.repeat(513)])(
+    '%j is refused, of one stream and of many',
+    async (id) => {
+      const document = 'query ($id: String!) { stream(id: $id) { id } }';
+      expect(await fixture.refusal(document, { id })).toMatch(/^bad_name: the stream id /);
+      expect(
+        await fixture.refusal('query ($id: String!) { streams(ids: ["x", $id]) { id } }', { id }),
+      ).toMatch(/^bad_name: /);
+      expect(
+        await fixture.refusal('query ($id: String!) { device { stream(streamId: $id) { id } } }', { id }),
+      ).toMatch(/^bad_name: /);
+    },
+  );
 
   test.each(['', 'a:b', 'a+b', 'x'.repeat(513)])('the device %j is refused', async (id) => {
-    expect(await fixture.refusal('query ($id: String!) { device(id: $id) { id } }', { id })).toMatch(/^bad_name: the device id /);
-    expect(await fixture.refusal('query ($id: String!) { devices(ids: ["x", $id]) { id } }', { id })).toMatch(/^bad_name: /);
+    expect(await fixture.refusal('query ($id: String!) { device(id: $id) { id } }', { id })).toMatch(
+      /^bad_name: the device id /,
+    );
+    expect(await fixture.refusal('query ($id: String!) { devices(ids: ["x", $id]) { id } }', { id })).toMatch(
+      /^bad_name: /,
+    );
   });
 });
 
@@ -268,7 +305,10 @@ describe('a bare id', () => {
     await fixture.redis.client.set('text', 'no stream');
     await add('default:text', 'a stream');
     const ids = ['mine', 'both', 'default:both', 'cam:x', 'cam:y', 'text', 'none'];
-    const { streams } = await fixture.data('query ($ids: [String!]) { streams(ids: $ids) { id lastEntryString error } }', { ids });
+    const { streams } = await fixture.data(
+      'query ($ids: [String!]) { streams(ids: $ids) { id lastEntryString error } }',
+      { ids },
+    );
     expect(streams).toEqual([
       { id: 'mine', lastEntryString: 'mine', error: '' },
       { id: 'both', lastEntryString: 'the key', error: '' },
@@ -284,13 +324,19 @@ describe('a bare id', () => {
     await fixture.redis.client.set(':stream:meta:x', '{"of":"the key"}');
     await fixture.redis.client.set(':stream:meta:default:x', '{"of":"the device"}');
     await add('default:x', 'mine');
-    expect(await stream('x', 'id meta error')).toEqual({ id: 'x', meta: { of: 'the key' }, error: 'no such key' });
+    expect(await stream('x', 'id meta error')).toEqual({
+      id: 'x',
+      meta: { of: 'the key' },
+      error: 'no such key',
+    });
     expect(await stream('default:x', 'meta')).toEqual({ meta: { of: 'the device' } });
   });
 
   test('asked for again and again is told each time, in the order asked for', async () => {
     await add('default:a', '1');
-    const { streams } = await fixture.data('{ streams(ids: ["b", "a", "default:a", "a"]) { id lastEntryString } }');
+    const { streams } = await fixture.data(
+      '{ streams(ids: ["b", "a", "default:a", "a"]) { id lastEntryString } }',
+    );
     expect(streams).toEqual([
       { id: 'b', lastEntryString: '' },
       { id: 'a', lastEntryString: '1' },
@@ -302,7 +348,9 @@ describe('a bare id', () => {
   test('of a system stream', async () => {
     await add(':event:x', 'e');
     expect(await stream(':event:x', 'id lastEntryString')).toEqual({ id: ':event:x', lastEntryString: 'e' });
-    expect(await fixture.data('{ device(id: "cam") { stream(streamId: ":event:x") { lastEntryString } } }')).toEqual({
+    expect(
+      await fixture.data('{ device(id: "cam") { stream(streamId: ":event:x") { lastEntryString } } }'),
+    ).toEqual({
       device: { stream: { lastEntryString: 'e' } },
     });
   });
@@ -310,15 +358,19 @@ describe('a bare id', () => {
 
 describe('listings', () => {
   beforeEach(async () => {
-    for (const key of ['cam:b', 'cam:a', 'default:x', ':event:z', 'plain', 'cam:sub:c', 'é:1']) await add(key, key);
-    for (const key of ['cam:only', 'cam:a']) await fixture.redis.client.set(`:stream:meta:${key}`, `{"of":"${key}"}`);
+    for (const key of ['cam:b', 'cam:a', 'default:x', ':event:z', 'plain', 'cam:sub:c', 'é:1'])
+      await add(key, key);
+    for (const key of ['cam:only', 'cam:a'])
+      await fixture.redis.client.set(`:stream:meta:${key}`, `{"of":"${key}"}`);
     await fixture.redis.client.set('cam:string', 'no stream');
   });
 
   const ALL = [':event:z', 'cam:a', 'cam:b', 'cam:only', 'cam:sub:c', 'default:x', 'plain', 'é:1'];
 
   test('of everything, sorted by whole keys', async () => {
-    const { streams, streamIds } = await fixture.data('{ streamIds streams { id lastEntryString meta error } }');
+    const { streams, streamIds } = await fixture.data(
+      '{ streamIds streams { id lastEntryString meta error } }',
+    );
     expect(streamIds).toEqual(ALL);
     expect(streams).toEqual(
       ALL.map((id) => ({
@@ -347,7 +399,9 @@ describe('listings', () => {
   });
 
   test('of those that have metadata', async () => {
-    expect(await fixture.data('{ a: streamIds(searchMeta: true) b: streamIds(searchMeta: true, match: "*:o*") }')).toEqual({
+    expect(
+      await fixture.data('{ a: streamIds(searchMeta: true) b: streamIds(searchMeta: true, match: "*:o*") }'),
+    ).toEqual({
       a: ['cam:a', 'cam:only'],
       b: ['cam:only'],
     });
@@ -386,7 +440,10 @@ describe('listings', () => {
   });
 
   test('of no ids are empty', async () => {
-    expect(await fixture.data('{ streams(ids: []) { id } devices(ids: []) { id } }')).toEqual({ streams: [], devices: [] });
+    expect(await fixture.data('{ streams(ids: []) { id } devices(ids: []) { id } }')).toEqual({
+      streams: [],
+      devices: [],
+    });
   });
 
   test('an empty database', async () => {

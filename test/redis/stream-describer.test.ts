@@ -8,6 +8,7 @@ import {
 } from '../../src/redis/stream-describer.js';
 import { type RedisTarget, unixTarget } from '../../src/redis/target.js';
 import { type Answer, politely, startFakeRedis } from '../support/fake-redis.js';
+import { costOf } from '../support/redis-cost.js';
 import { startRedis, type TestRedis } from '../support/redis-server.js';
 import { array, bulk, encodeReply, type Reply, text } from '../support/replies.js';
 
@@ -37,19 +38,7 @@ afterAll(() => redis?.stop());
 
 beforeEach(() => redis.client.flushdb());
 
-/** Bytes that Redis sends while `act` runs, and calls of each command. */
-async function cost(act: () => Promise<unknown>): Promise<{ bytes: number; calls: Record<string, number> }> {
-  const sent = async () => Number(/total_net_output_bytes:(\d+)/.exec(await redis.client.info('stats'))![1]);
-  await redis.client.config('RESETSTAT');
-  const before = await sent();
-  await act();
-  const bytes = (await sent()) - before;
-  const stats = await redis.client.info('commandstats');
-  const calls = Object.fromEntries(
-    [...stats.matchAll(/^cmdstat_([^:]+):calls=(\d+)/gm)].map(([, name, count]) => [name, Number(count)]),
-  );
-  return { bytes, calls };
-}
+const cost = (act: () => Promise<unknown>) => costOf(redis.client, act);
 
 describe('what is told of a stream', () => {
   test('what XINFO STREAM tells, with the entries or without', async () => {

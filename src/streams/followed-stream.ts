@@ -1,0 +1,264 @@
+/**
+ * One stream of a follower, and how far it was sent.
+ *
+ * Its next entries come from the hub where that still holds what follows the cursor, and else from the
+ * pool, which reads from the cursor on. The hand-over compares ids: no gap, no doubles. It holds one batch
+ * at most of its own, of a size that the client has shown to take.
+ */
+import type { Failure } from '../errors.js';
+import type { EntryBatch } from '../wire/batch.js';
+import { BEFORE_FIRST, compareEntryIds } from '../wire/entry-id.js';
+import type { Hub } from './hub.js';
+import type { HubListener, HubStream } from './hub-stream.js';
+import type { Threads } from './threads.js';
+
+/** Entries `from` to `to` (excluded) of a batch of one of a follower's streams: one message. */
+export interface Run {
+  /** The stream's place among those that the follower was given. */
+  readonly index: number;
+  readonly batch: EntryBatch;
+  readonly from: number;
+  readonly to: number;
+  /** Others that keep up are sent the same. */
+  readonly isShared: boolean;
+}
+
+/** What followers did, over all of them, for the metrics. */
+export interface FollowerCounters {
+  entries: number;
+  bytes: number;
+  skipped: number;
+  trimmed: number;
+}
+
+export interface FollowerContext {
+  readonly hub: Hub;
+  readonly threads: Threads;
+  readonly counters: FollowerCounters;
+}
+
+/** A stream as a request names it. */
+export interface FollowerStream {
+  readonly key: string;
+  /** Entries after this id are wanted. */
+  readonly cursor: string;
+  /** The stream's last generated id at the request. */
+  readonly tail: string;
+}
+
+/** Who follows the stream: hears of new batches, and of what the pool has read. */
+export interface StreamFollower extends HubListener {
+  /** The pool has answered: there may be something to send. */
+  onFetched(): void;
+  onFetchFailed(failure: Failure): void;
+}
+
+const FIRST_APPETITE_BYTES = 256 * 1024;
+const LEAST_APPETITE_BYTES = 64 * 1024;
+const MOST_APPETITE_BYTES = 4 * 1024 * 1024;
+const MAX_RANGE_COUNT = 10_000;
+/** What an entry is taken for before any was seen. */
+const GUESS_ENTRY_BYTES = 64 * 1024;
+/** The place in the hub is not known: it must be looked up by the cursor. */
+const UNLOCATED = -1;
+
+export class FollowedStream {
+  readonly #context: FollowerContext;
+  readonly #follower: StreamFollower;
+  readonly #index: number;
+  readonly #tail: string;
+  readonly #latest: boolean;
+  readonly #hub: HubStream;
+  /** The last entry sent. */
+  #cursor: string;
+  /** The cursor is one that we read, so that entries trimmed after it are a loss. */
+  #isOwnCursor: boolean;
+  /** With `latest`: how many entries the hub had read when the last one was sent. */
+  #seen: number;
+  /** The batch in the hub that comes next, or `UNLOCATED`, and the entry in it. */
+  #number = UNLOCATED;
+  #entry = 0;
+  /** What the pool has read, and the entry in it that comes next. */
+  #backlog: EntryBatch | undefined;
+  #backlogEntry = 0;
+  /** How much the pool reads at once: as much as the client was seen to take. */
+  #appetite = FIRST_APPETITE_BYTES;
+  #isFetching = false;
+  /** The pool is not asked again before `retry`. */
+  #hasFailed = false;
+  #isClosed = false;
+
+  /** @param index the stream's place among the follower's @param latest only the newest entry is wanted */
+  constructor(
+    context: FollowerContext,
+    follower: StreamFollower,
+    index: number,
+    { key, cursor, tail }: FollowerStream,
+    latest: boolean,
+  ) {
+    this.#context = context;
+    this.#follower = follower;
+    this.#index = index;
+    this.#tail = tail;
+    this.#latest = latest;
+    this.#hub = context.hub.follow(key, tail, follower);
+    this.#cursor = cursor;
+    this.#isOwnCursor = cursor === tail && tail !== BEFORE_FIRST;
+    this.#seen = this.#hub.entries;
+  }
+
+  /** Whether entries that there were at the request are still to come. */
+  get isBehind(): boolean {
+    return this.#isFetching || this.#hasFailed || compareEntryIds(this.#hub.lastId, this.#tail) < 0;
+  }
+
+  get hasBacklog(): boolean {
+    return this.#backlog !== undefined;
+  }
+
+  /** What to send next, of at most `count` entries; undefined where there is nothing, or not yet. */
+  next(count: number): Run | undefined {
+    return this.#latest ? this.#newestRun() : (this.#backlogRun(count) ?? this.#hubRun(count));
+  }
+
+  /** Moves on past a run that was sent. */
+  sent({ batch, from, to }: Run): void {
+    const { counters } = this.#context;
+    counters.entries += to - from;
+    this.#cursor = batch.ids[to - 1]!;
+    this.#isOwnCursor = true;
+    if (batch === this.#backlog) {
+      this.#backlogEntry = to;
+    } else if (this.#latest) {
+      counters.skipped += this.#hub.entries - this.#seen - 1;
+      this.#seen = this.#hub.entries;
+    } else {
+      if (from === 0 && batch.trimmed) counters.trimmed++;
+      this.#entry = to;
+    }
+  }
+
+  /** Lets go of what the pool has read: the client does not take it. The cursor finds it again. */
+  giveUpBacklog(): void {
+    if (this.#backlog === undefined) return;
+    this.#backlog = undefined;
+    this.#number = UNLOCATED;
+    this.#appetite = Math.max(this.#appetite / 2, LEAST_APPETITE_BYTES);
+  }
+
+  /** Lets the pool be asked again after it failed. */
+  retry(): void {
+    this.#hasFailed = false;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#backlog = undefined;
+    this.#context.hub.unfollow(this.#hub, this.#follower);
+  }
+
+  #backlogRun(count: number): Run | undefined {
+    const batch = this.#backlog;
+    if (batch === undefined) return undefined;
+    const from = this.#backlogEntry;
+    if (from < batch.length) {
+      return { index: this.#index, batch, from, to: Math.min(from + count, batch.length), isShared: false };
+    }
+    this.#backlog = undefined;
+    this.#appetite = Math.min(this.#appetite * 2, MOST_APPETITE_BYTES);
+    return undefined;
+  }
+
+  #hubRun(count: number): Run | undefined {
+    for (;;) {
+      if (this.#number === UNLOCATED && !this.#locate()) return undefined;
+      if (this.#number === this.#hub.nextNumber) return undefined;
+      const batch = this.#hub.batch(this.#number);
+      if (batch === undefined) {
+        this.#number = UNLOCATED;
+      } else if (this.#entry < batch.length) {
+        const from = this.#entry;
+        const to = Math.min(from + count, batch.length);
+        return { index: this.#index, batch, from, to, isShared: this.#isShared(batch) };
+      } else {
+        this.#number++;
+        this.#entry = 0;
+      }
+    }
+  }
+
+  /** Finds the cursor's place in the hub. Where the hub does not go back that far, the pool is asked. */
+  #locate(): boolean {
+    const position = this.#hub.locate(this.#cursor);
+    if (position !== undefined) {
+      this.#number = position.number;
+      this.#entry = position.index;
+      return true;
+    }
+    if (compareEntryIds(this.#cursor, this.#hub.startAfter) < 0) void this.#fetch();
+    return false;
+  }
+
+  #newestRun(): Run | undefined {
+    const { newest, lastId } = this.#hub;
+    const isNew = compareEntryIds(lastId, this.#cursor) > 0;
+    if (newest !== undefined && isNew) {
+      this.#backlog = undefined;
+      return this.#lastOf(newest, this.#isShared(newest));
+    }
+    const backlog = this.#backlog;
+    if (backlog !== undefined && this.#backlogEntry < backlog.length) return this.#lastOf(backlog, false);
+    this.#backlog = undefined;
+    if (isNew) void this.#fetch();
+    return undefined;
+  }
+
+  #lastOf(batch: EntryBatch, isShared: boolean): Run {
+    return { index: this.#index, batch, from: batch.length - 1, to: batch.length, isShared };
+  }
+
+  /** Whether others are about to be sent the same: they are at the newest batch too. */
+  #isShared(batch: EntryBatch): boolean {
+    return batch === this.#hub.newest && this.#hub.listeners.size > 1;
+  }
+
+  /** Asks the pool for what comes after the cursor. */
+  async #fetch(): Promise<void> {
+    if (this.#isFetching || this.#hasFailed) return;
+    this.#isFetching = true;
+    const cursor = this.#cursor;
+    // What the hub held from here on when the read began need not be read again.
+    const known = this.#latest ? this.#hub.lastId : this.#hub.startAfter;
+    try {
+      const [batch] = await this.#context.threads.range({
+        streams: [{ key: this.#hub.key, after: cursor }],
+        count: this.#latest ? 1 : MAX_RANGE_COUNT,
+        latest: this.#latest,
+        maxBytes: this.#appetite,
+        expectedBytes: this.#hub.entryBytes || GUESS_ENTRY_BYTES,
+        detectTrimming: this.#isOwnCursor,
+      });
+      this.#isFetching = false;
+      if (this.#isClosed || batch === undefined) return;
+      this.#take(batch, cursor, known);
+      this.#follower.onFetched();
+    } catch (error) {
+      this.#isFetching = false;
+      this.#hasFailed = true;
+      if (!this.#isClosed) this.#follower.onFetchFailed(error as Failure);
+    }
+  }
+
+  #take(batch: EntryBatch, cursor: string, known: string): void {
+    if (batch.trimmed) this.#context.counters.trimmed++;
+    // With `latest` a newer entry may have been sent meanwhile.
+    if (this.#cursor !== cursor) return;
+    if (batch.length > 0) {
+      this.#backlog = batch;
+      this.#backlogEntry = 0;
+    } else if (compareEntryIds(cursor, known) < 0) {
+      // Nothing is left up to there.
+      this.#cursor = known;
+    }
+  }
+}
