@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { asFailure, FAILURES, Failure, failureFromRedis } from '../src/errors.js';
 
@@ -101,4 +102,14 @@ describe('asFailure', () => {
       code: 'internal',
     });
   });
+});
+
+test('the README lists every failure with its statuses, and no other', () => {
+  const readme = readFileSync('README.md', 'utf8');
+  const rows = [...readme.matchAll(/^\| `([a-z_]+)` \| (\d{3}) \| (\d{4}) \|(.*)$/gm)];
+  const told = rows.map(([, code, status, close, text]) => [
+    code,
+    { status: Number(status), close: Number(close), retry: text!.includes('↻') },
+  ]);
+  expect(Object.fromEntries(told)).toEqual(FAILURES);
 });

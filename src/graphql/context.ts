@@ -15,16 +15,24 @@ export interface GraphqlParts extends FollowerContext {
   readonly allowFlush: boolean;
 }
 
+/** A subscription that has not ended. */
+export interface OpenSubscription {
+  return(): Promise<unknown>;
+}
+
 export interface GraphqlContext extends GraphqlParts {
   readonly streamLoader: StreamLoader;
   readonly deviceLoader: DeviceLoader;
+  /** Those that the request, or others of its connection, have made. */
+  readonly subscriptions: Set<OpenSubscription>;
 }
 
 /** A request's context: what it loads it loads once, and what is loaded together goes in one round trip. */
-export function createContext(parts: GraphqlParts): GraphqlContext {
+export function createContext(parts: GraphqlParts, subscriptions: Set<OpenSubscription>): GraphqlContext {
   return {
     ...parts,
     streamLoader: new StreamLoader(parts.control, parts.threads, parts.devicePrefixing),
     deviceLoader: new DeviceLoader(parts.devices),
+    subscriptions,
   };
 }

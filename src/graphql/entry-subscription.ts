@@ -7,7 +7,7 @@ import { decodeEntry, type EntryForm } from '../redis/stream-describer.js';
 import type { FollowerStream, Run } from '../streams/followed-stream.js';
 import { Follower, type FollowerOutlet } from '../streams/follower.js';
 import type { Threads } from '../streams/threads.js';
-import type { GraphqlContext } from './context.js';
+import type { GraphqlContext, OpenSubscription } from './context.js';
 
 /** Larger payloads are decoded in the pool: below, the way there costs more than the work. */
 const INLINE_BYTES = 64 * 1024;
@@ -41,6 +41,7 @@ async function describeEntry(
 
 export class EntrySubscription implements FollowerOutlet, AsyncIterableIterator<EntryEvent> {
   readonly #threads: Threads;
+  readonly #subscriptions: Set<OpenSubscription>;
   readonly #ids: readonly string[];
   readonly #forms: readonly EntryForm[];
   readonly #follower: Follower;
@@ -58,6 +59,8 @@ export class EntrySubscription implements FollowerOutlet, AsyncIterableIterator<
     forms: readonly EntryForm[],
   ) {
     this.#threads = context.threads;
+    this.#subscriptions = context.subscriptions;
+    this.#subscriptions.add(this);
     this.#ids = ids;
     this.#forms = forms;
     const parameters = { latest, count: 1, block: 0, ack: false, maxFps: 0 };
@@ -87,6 +90,7 @@ export class EntrySubscription implements FollowerOutlet, AsyncIterableIterator<
 
   async return(): Promise<IteratorResult<EntryEvent, undefined>> {
     this.#isOver = true;
+    this.#subscriptions.delete(this);
     this.#follower.close();
     this.#settle(undefined);
     return { value: undefined, done: true };

@@ -25,10 +25,13 @@ export const SOCKET_FILE = 'redis.sock';
 const END_MS = 10_000;
 const LAST_WORDS_MS = 500;
 
-/** What redis-server is called with to serve `folder`. `AofSync` does what appendfsync leaves out, and says why. */
-export function redisArguments(folder: string): string[] {
+/**
+ * What redis-server is called with, in the folder that it serves: Valkey reads a path with quotes in it as
+ * broken configuration. `AofSync` does what appendfsync leaves out, and says why.
+ */
+export function redisArguments(): string[] {
   return [
-    ...['--port', '0', '--unixsocket', SOCKET_FILE, '--unixsocketperm', '700', '--dir', folder],
+    ...['--port', '0', '--unixsocket', SOCKET_FILE, '--unixsocketperm', '700', '--dir', './'],
     ...['--appendonly', 'yes', '--appendfsync', 'no', '--save', ''],
     ...['--maxmemory-policy', 'noeviction', '--daemonize', 'no', '--loglevel', 'notice'],
   ];
@@ -68,7 +71,8 @@ exit $status
 
 /** Starts redis-server; resolves as soon as its process id is known or it has ended. */
 export async function spawnRedis(binary: string, folder: string, logger: Logger): Promise<RedisProcess> {
-  const child = spawn('/bin/sh', ['-c', WATCHER, 'streamgate-redis', binary, ...redisArguments(folder)], {
+  const child = spawn('/bin/sh', ['-c', WATCHER, 'streamgate-redis', binary, ...redisArguments()], {
+    cwd: folder,
     // A session of its own: a Ctrl-C in the terminal is for the gateway alone, which stops Redis last.
     detached: true,
     // From 7.2 on Redis refuses to start under a locale that the system does not have.

@@ -1,6 +1,11 @@
 /** What the three ways to GraphQL have in common: the schema, its limits, and a context for each request. */
 import { type ExecutionArgs, GraphQLError, type GraphQLSchema, specifiedRules, validate } from 'graphql';
-import { createContext, type GraphqlContext, type GraphqlParts } from '../graphql/context.js';
+import {
+  createContext,
+  type GraphqlContext,
+  type GraphqlParts,
+  type OpenSubscription,
+} from '../graphql/context.js';
 import { createSchema } from '../graphql/executable.js';
 import { limitDocument, parseBounded } from '../graphql/limits.js';
 import { Devices } from '../streams/devices.js';
@@ -32,12 +37,16 @@ export class GraphqlEndpoint {
     };
   }
 
-  createContext(): GraphqlContext {
-    return createContext(this.#parts);
+  /** @param subscriptions where those that the request makes are kept until they end */
+  createContext(subscriptions: Set<OpenSubscription> = new Set()): GraphqlContext {
+    return createContext(this.#parts, subscriptions);
   }
 
   /** What to execute, or what is wrong with the document. */
-  prepare({ query, operationName, variables }: GraphqlRequest): ExecutionArgs | readonly GraphQLError[] {
+  prepare(
+    { query, operationName, variables }: GraphqlRequest,
+    subscriptions?: Set<OpenSubscription>,
+  ): ExecutionArgs | readonly GraphQLError[] {
     try {
       const document = parseBounded(query);
       const errors = validate(this.schema, document, VALIDATION_RULES);
@@ -47,7 +56,7 @@ export class GraphqlEndpoint {
         document,
         operationName: operationName ?? null,
         variableValues: variables ?? null,
-        contextValue: this.createContext(),
+        contextValue: this.createContext(subscriptions),
       };
     } catch (error) {
       return [error instanceof GraphQLError ? error : new GraphQLError('the document does not parse')];

@@ -4,6 +4,7 @@ import type { WebSocketBehavior } from 'uWebSockets.js';
 import { type ExecutionArgs, GraphQLError } from 'graphql';
 import { CloseCode, GRAPHQL_TRANSPORT_WS_PROTOCOL, makeServer } from 'graphql-ws';
 import { FAILURES, Failure } from '../errors.js';
+import type { OpenSubscription } from '../graphql/context.js';
 import { MAX_REQUEST_BYTES } from '../graphql/limits.js';
 import { ClientSocket } from './client-socket.js';
 import type { GatewayContext } from './context.js';
@@ -13,9 +14,17 @@ import { upgradeSocket } from './socket-upgrade.js';
 
 /** How long a client may take to send connection_init. */
 const INIT_MS = 10_000;
-const MAX_SUBSCRIPTIONS = 100;
+const MAX_OPERATIONS = 100;
+/** Messages that may wait for a client to read on: one of each operation, and as many of other kinds. */
+const MAX_WAITING = 2 * MAX_OPERATIONS;
 /** What the library throws where a client says what only servers say. */
 const SERVERS_MESSAGE = /^Unexpected message of type /;
+
+/** What a connection has besides what the library knows. */
+interface Extra {
+  /** Those that have not ended. */
+  readonly subscriptions: Set<OpenSubscription>;
+}
 
 interface GraphqlSocket {
   readonly protocol: string;
@@ -28,14 +37,16 @@ export function graphqlBehavior(
   context: GatewayContext,
   endpoint: GraphqlEndpoint,
 ): WebSocketBehavior<GraphqlSocket> {
-  const server = makeServer<Record<string, unknown>, undefined>({
+  const server = makeServer<Record<string, unknown>, Extra>({
     schema: endpoint.schema,
     connectionInitWaitTimeout: INIT_MS,
     onSubscribe: (connection, _id, payload): ExecutionArgs | readonly GraphQLError[] => {
-      if (Object.keys(connection.subscriptions).length > MAX_SUBSCRIPTIONS) {
-        return [new GraphQLError(`a connection may have at most ${MAX_SUBSCRIPTIONS} operations at once`)];
+      const { subscriptions } = connection.extra;
+      const operations = Math.max(Object.keys(connection.subscriptions).length, subscriptions.size + 1);
+      if (operations > MAX_OPERATIONS) {
+        return [new GraphQLError(`a connection may have at most ${MAX_OPERATIONS} operations at once`)];
       }
-      return endpoint.prepare(payload);
+      return endpoint.prepare(payload, subscriptions);
     },
   });
   return {
@@ -57,27 +68,26 @@ export function graphqlBehavior(
       ),
     open: (ws) => {
       const data = ws.getUserData();
-      const waiting = new Waiting();
-      const socket = new ClientSocket(ws, () => waiting.wake());
+      const socket = new ClientSocket(ws, () => outbox.wake());
+      const outbox = new Outbox(socket);
+      const subscriptions = new Set<OpenSubscription>();
       data.socket = socket;
       context.sockets.add(socket);
       const onClosed = server.opened(
         {
           protocol: data.protocol,
-          send: (text) => {
-            socket.sendText(text);
-            // The next result is not asked for before this one has gone out.
-            return socket.isWritable() ? undefined : waiting.untilRoom();
-          },
+          send: (text) => outbox.send(text),
           close: (code, reason) => socket.close(code ?? FAILURES.internal.close, reason ?? ''),
           onMessage: (take) => {
             data.onMessage = take;
           },
         },
-        undefined,
+        { subscriptions },
       );
       data.onClosed = async (code, reason) => {
-        waiting.wake();
+        outbox.close();
+        // The library forgets one whose id was used again while it ended.
+        for (const subscription of subscriptions) void subscription.return();
         await onClosed(code, reason);
       };
     },
@@ -113,21 +123,47 @@ export function graphqlBehavior(
   };
 }
 
-/** All of a socket's results that wait for room, on one event. */
-class Waiting {
+/** A client's messages, which wait for it to read on; and with each whoever has sent it. */
+class Outbox {
+  readonly #socket: ClientSocket;
+  #waiting = 0;
+  #isClosed = false;
   #room: Promise<void> | undefined;
-  #resolve: (() => void) | undefined;
+  #onRoom: (() => void) | undefined;
 
-  untilRoom(): Promise<void> {
-    this.#room ??= new Promise((resolve) => {
-      this.#resolve = resolve;
-    });
-    return this.#room;
+  constructor(socket: ClientSocket) {
+    this.#socket = socket;
+  }
+
+  /** Resolves once the message has gone out: the next result is not asked for before. */
+  async send(text: string): Promise<void> {
+    await this.#untilRoom();
+    this.#socket.sendText(text);
+    await this.#untilRoom();
   }
 
   wake(): void {
-    this.#resolve?.();
+    this.#onRoom?.();
     this.#room = undefined;
-    this.#resolve = undefined;
+    this.#onRoom = undefined;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.wake();
+  }
+
+  async #untilRoom(): Promise<void> {
+    if (this.#isClosed || this.#socket.isWritable()) return;
+    if (++this.#waiting > MAX_WAITING) {
+      this.#socket.end(new Failure('acks_unread', 'too many answers wait to be read'));
+    }
+    while (!this.#isClosed && !this.#socket.isWritable()) {
+      this.#room ??= new Promise((resolve) => {
+        this.#onRoom = resolve;
+      });
+      await this.#room;
+    }
+    this.#waiting--;
   }
 }

@@ -83,6 +83,8 @@ export class FollowedStream {
   #backlogEntry = 0;
   /** How much the pool reads at once: as much as the client was seen to take. */
   #appetite = FIRST_APPETITE_BYTES;
+  /** Redis has not been asked yet what it holds after the cursor: the hub may hold more, but not less. */
+  #mustFetch: boolean;
   #isFetching = false;
   /** The pool is not asked again before `retry`. */
   #hasFailed = false;
@@ -104,6 +106,7 @@ export class FollowedStream {
     this.#hub = context.hub.follow(key, tail, follower);
     this.#cursor = cursor;
     this.#isOwnCursor = cursor === tail && tail !== BEFORE_FIRST;
+    this.#mustFetch = compareEntryIds(cursor, tail) < 0;
     this.#seen = this.#hub.entries;
   }
 
@@ -189,6 +192,10 @@ export class FollowedStream {
 
   /** Finds the cursor's place in the hub. Where the hub does not go back that far, the pool is asked. */
   #locate(): boolean {
+    if (this.#mustFetch) {
+      void this.#fetch();
+      return false;
+    }
     const position = this.#hub.locate(this.#cursor);
     if (position !== undefined) {
       this.#number = position.number;
@@ -250,6 +257,7 @@ export class FollowedStream {
   }
 
   #take(batch: EntryBatch, cursor: string, known: string): void {
+    this.#mustFetch = false;
     if (batch.trimmed) this.#context.counters.trimmed++;
     // With `latest` a newer entry may have been sent meanwhile.
     if (this.#cursor !== cursor) return;

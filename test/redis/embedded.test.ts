@@ -193,7 +193,10 @@ test('a start right after the gateway was killed waits for the old one to end', 
 
 test('ends an orphan and takes its data over', async () => {
   await mkdir(folder, { mode: 0o700 });
-  const orphan = spawn((await findRedisServer())!, redisArguments(folder), { stdio: 'ignore' });
+  const orphan = spawn((await findRedisServer())!, redisArguments(), {
+    cwd: folder,
+    stdio: 'ignore',
+  });
   children.push(orphan);
   const path = join(folder, 'redis.sock');
   await vi.waitFor(async () => expect(await command(path, 'SET kept yes')).toEqual(['+OK']), WAIT);
