@@ -48,7 +48,9 @@ async function writeEvents(
   results: AsyncGenerator<ExecutionResult>,
 ): Promise<void> {
   let onRoom: (() => void) | undefined;
+  let isEnding = false;
   const end = () => {
+    isEnding = true;
     onRoom?.();
     void results.return(undefined);
   };
@@ -66,7 +68,8 @@ async function writeEvents(
   stream.write(':\n\n');
   try {
     for await (const result of results) {
-      if (stream.write(nextEvent(result))) continue;
+      // Who has left has no room for ever.
+      if (stream.write(nextEvent(result)) || isEnding) continue;
       // Nothing more is taken from the subscription until the client has read on.
       await new Promise<void>((resolve) => {
         onRoom = resolve;
