@@ -7,6 +7,7 @@ import { decodeEntry, type EntryForm } from '../redis/stream-describer.js';
 import type { FollowerStream, Run } from '../streams/followed-stream.js';
 import { Follower, type FollowerOutlet } from '../streams/follower.js';
 import type { Threads } from '../streams/threads.js';
+import { AnswerBudget } from '../wire/answer-budget.js';
 import type { GraphqlContext, OpenSubscription } from './context.js';
 
 /** Larger payloads are decoded in the pool: below, the way there costs more than the work. */
@@ -24,13 +25,21 @@ export interface EntryPayload {
 /** An entry, or what the client is told in place of one that there cannot be: the last event. */
 export type EntryEvent = EntryPayload | Error;
 
+/** What is asked for of each entry. */
+export interface EntryWants {
+  readonly forms: readonly EntryForm[];
+  /** Under how many names the client has the same form, at most. */
+  readonly copies: number;
+}
+
 async function describeEntry(
   threads: Threads,
   streamId: string,
   { batch, from }: Run,
-  forms: readonly EntryForm[],
+  { forms, copies }: EntryWants,
 ): Promise<EntryPayload> {
   const payload = batch.payload(from);
+  new AnswerBudget().spend(payload.length * forms.length, copies);
   const time = batch.ids[from]!;
   if (payload.length <= INLINE_BYTES || forms.length === 0) {
     return { streamId, time, ...decodeEntry(payload, forms) };
@@ -43,7 +52,7 @@ export class EntrySubscription implements FollowerOutlet, AsyncIterableIterator<
   readonly #threads: Threads;
   readonly #subscriptions: Set<OpenSubscription>;
   readonly #ids: readonly string[];
-  readonly #forms: readonly EntryForm[];
+  readonly #wants: EntryWants;
   readonly #follower: Follower;
   /** The one who waits for the next entry; while there is none, none is taken from the follower. */
   #waiting: ((event: EntryEvent | Promise<EntryEvent> | undefined) => void) | undefined;
@@ -56,13 +65,13 @@ export class EntrySubscription implements FollowerOutlet, AsyncIterableIterator<
     streams: readonly FollowerStream[],
     ids: readonly string[],
     latest: boolean,
-    forms: readonly EntryForm[],
+    wants: EntryWants,
   ) {
     this.#threads = context.threads;
     this.#subscriptions = context.subscriptions;
     this.#subscriptions.add(this);
     this.#ids = ids;
-    this.#forms = forms;
+    this.#wants = wants;
     const parameters = { latest, count: 1, block: 0, ack: false, maxFps: 0 };
     this.#follower = new Follower(context, streams, parameters, this);
   }
@@ -105,7 +114,7 @@ export class EntrySubscription implements FollowerOutlet, AsyncIterableIterator<
   }
 
   send(run: Run): number {
-    this.#settle(describeEntry(this.#threads, this.#ids[run.index]!, run, this.#forms));
+    this.#settle(describeEntry(this.#threads, this.#ids[run.index]!, run, this.#wants));
     return run.batch.payload(run.from).length;
   }
 

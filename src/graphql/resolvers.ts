@@ -157,7 +157,8 @@ async function subscribeToData(
   const streams = keys.map((key, index) => ({ key, cursor: cursors[index]!, tail: tails[index]! }));
   const fields = selectedFields(info);
   const forms = FORMS.filter((form) => fields.has(form));
-  return new EntrySubscription(context, streams, streamIds, latest, forms);
+  const copies = Math.max(1, ...forms.map((form) => fields.get(form)!));
+  return new EntrySubscription(context, streams, streamIds, latest, { forms, copies });
 }
 
 /** An event is the entry itself, or why there is none. */

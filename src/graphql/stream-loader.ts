@@ -12,6 +12,7 @@ import {
   listKeys,
 } from '../streams/stream-keys.js';
 import type { Threads } from '../streams/threads.js';
+import { AnswerBudget } from '../wire/answer-budget.js';
 import { BatchLoader } from './batch-loader.js';
 import type { StreamWants } from './stream-wants.js';
 
@@ -24,6 +25,7 @@ export class StreamLoader {
   readonly #control: Redis;
   readonly #devicePrefixing: boolean;
   readonly #descriptions: BatchLoader<Wanted, readonly StreamDescription[]>;
+  readonly #budget = new AnswerBudget();
   readonly #listings = new Map<string, Promise<KeyListing>>();
   #byDevice: Promise<Map<string, DeviceStream[]>> | undefined;
 
@@ -33,9 +35,12 @@ export class StreamLoader {
     this.#descriptions = new BatchLoader((wanted) => describeAll(threads, wanted));
   }
 
-  /** What the selected fields need to know of each key, in order. */
-  describe(keys: readonly string[], wants: StreamWants): Promise<readonly StreamDescription[]> {
-    return this.#descriptions.load({ keys, wants });
+  /** What the selected fields need to know of each key, in order. @throws Failure */
+  async describe(keys: readonly string[], wants: StreamWants): Promise<readonly StreamDescription[]> {
+    const described = await this.#descriptions.load({ keys, wants });
+    // What is read once is printed for each asker, and under each name.
+    for (const { answerBytes } of described) this.#budget.spend(answerBytes, wants.copies);
+    return described;
   }
 
   /** `listKeys`, once for the same arguments. */

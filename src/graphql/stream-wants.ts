@@ -10,7 +10,10 @@ import {
 } from 'graphql';
 import type { DescribeRequest, EntryForm } from '../redis/stream-describer.js';
 
-export type StreamWants = Omit<DescribeRequest, 'keys'>;
+export interface StreamWants extends Omit<DescribeRequest, 'keys'> {
+  /** Under how many names the answer has the same thing, at most. */
+  readonly copies: number;
+}
 
 /** Fields that name a stream or come with every request. */
 const FREE = new Set(['id', 'streamId', 'sid', '__typename']);
@@ -23,22 +26,25 @@ const ENTRY_FORMS: Record<string, { readonly place: 'first' | 'last'; readonly f
   lastEntryJson: { place: 'last', form: 'json' },
 };
 
-/** Names of the fields that are selected below the field being resolved, through fragments. */
-export function selectedFields(info: GraphQLResolveInfo): Set<string> {
-  const names = new Set<string>();
+/** The fields that are selected below the one being resolved, through fragments, and under how many names each. */
+export function selectedFields(info: GraphQLResolveInfo): Map<string, number> {
+  const names = new Map<string, Set<string>>();
   const isIncluded = (node: FieldNode | SelectionSetNode['selections'][number]) =>
     getDirectiveValues(GraphQLSkipDirective, node, info.variableValues)?.if !== true &&
     getDirectiveValues(GraphQLIncludeDirective, node, info.variableValues)?.if !== false;
   const collect = (selections: SelectionSetNode | undefined) => {
     for (const selection of selections?.selections ?? []) {
       if (!isIncluded(selection)) continue;
-      if (selection.kind === Kind.FIELD) names.add(selection.name.value);
-      else if (selection.kind === Kind.INLINE_FRAGMENT) collect(selection.selectionSet);
+      if (selection.kind === Kind.FIELD) {
+        const field = selection.name.value;
+        const aliases = names.get(field) ?? new Set();
+        names.set(field, aliases.add(selection.alias?.value ?? field));
+      } else if (selection.kind === Kind.INLINE_FRAGMENT) collect(selection.selectionSet);
       else collect(info.fragments[selection.name.value]?.selectionSet);
     }
   };
   for (const node of info.fieldNodes) collect(node.selectionSet);
-  return names;
+  return new Map([...names].map(([name, aliases]) => [name, aliases.size]));
 }
 
 export function streamWants(info: GraphQLResolveInfo): StreamWants {
@@ -46,12 +52,14 @@ export function streamWants(info: GraphQLResolveInfo): StreamWants {
   const first: EntryForm[] = [];
   const last: EntryForm[] = [];
   let needed: DescribeRequest['info'] = 'none';
-  for (const name of fields) {
+  let copies = 1;
+  for (const [name, aliases] of fields) {
     const entry = ENTRY_FORMS[name];
     if (entry !== undefined) (entry.place === 'first' ? first : last).push(entry.form);
+    if (entry !== undefined || name === 'meta') copies = Math.max(copies, aliases);
     if (FREE.has(name) || name === 'meta') continue;
     if (name === 'length' && needed === 'none') needed = 'length';
     else if (name !== 'length') needed = 'all';
   }
-  return { info: needed, first: first.sort(), last: last.sort(), meta: fields.has('meta') };
+  return { info: needed, first: first.sort(), last: last.sort(), meta: fields.has('meta'), copies };
 }

@@ -11,6 +11,7 @@ import type { HttpExchange } from './http-exchange.js';
 
 /** A comment now and then keeps proxies from closing a stream on which nothing happens. */
 const KEEP_ALIVE_MS = 12_000;
+const COMMENT = ':\n\n';
 const COMPLETE = 'event: complete\ndata:\n\n';
 
 const nextEvent = (result: ExecutionResult) => `event: next\ndata: ${JSON.stringify(result)}\n\n`;
@@ -60,12 +61,13 @@ async function writeEvents(
   const stream = exchange.openStream(
     'text/event-stream; charset=utf-8',
     [['cache-control', 'no-store']],
+    COMMENT,
     () => onRoom?.(),
   );
   exchange.onAborted(end);
   stopping.addEventListener('abort', end);
-  const keepAlive = setInterval(() => stream.write(':\n\n'), KEEP_ALIVE_MS);
-  stream.write(':\n\n');
+  const keepAlive = setInterval(() => stream.write(COMMENT), KEEP_ALIVE_MS);
+  stream.write(COMMENT);
   try {
     for await (const result of results) {
       // Who has left has no room for ever.

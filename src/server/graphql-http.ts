@@ -40,7 +40,8 @@ export function createGraphqlHandler(
 function portable(exchange: HttpExchange, body: string | null) {
   return {
     method: exchange.method === 'head' ? 'GET' : exchange.method.toUpperCase(),
-    url: `${exchange.path}${exchange.query === '' ? '' : `?${exchange.query}`}`,
+    // A second question mark is part of the query, and the library would end that there.
+    url: `${exchange.path}?${exchange.query.replaceAll('?', '%3F')}`,
     headers: { get: (name: string) => exchange.header(name) || null },
     body,
     raw: exchange,
@@ -85,7 +86,7 @@ function answerPortable(
 /**
  * The request, where its client would have events: either rather than JSON, or since it is a subscription,
  * for which there is no other way.
- * @throws Failure `bad_body`
+ * @throws Failure `bad_body`, `unsupported_media_type`
  */
 async function readEventsRequest(
   exchange: HttpExchange,
@@ -98,7 +99,9 @@ async function readEventsRequest(
   const request = await parseRequestParams(portable(exchange, body)).catch((error: Error) => {
     throw new Failure('bad_body', `the request does not parse: ${error.message}`);
   });
-  if (!('query' in request)) return undefined;
+  if (!('query' in request)) {
+    throw new Failure('unsupported_media_type', 'the body must be application/json');
+  }
   const isFirst = !types.slice(0, events).some((type) => JSON_TYPES.includes(type));
   return isFirst || isSubscription(request) ? request : undefined;
 }

@@ -132,18 +132,28 @@ export class HttpExchange {
 
   /**
    * Begins an answer that is written bit by bit, for as long as the client stays.
+   * @param filler a text without a meaning: the library sends what waits only along with something new
    * @param onRoom called when a full socket has room again
    */
-  openStream(type: string, headers: readonly Header[], onRoom: () => void): AnswerStream {
+  openStream(type: string, headers: readonly Header[], filler: string, onRoom: () => void): AnswerStream {
     const res = this.#res;
     this.#isOver = true;
     let isGone = false;
     this.#onAborted.push(() => {
       isGone = true;
     });
+    const write = (text: string): boolean => {
+      let hasRoom = false;
+      if (!isGone) {
+        res.cork(() => {
+          hasRoom = res.write(text);
+        });
+      }
+      return hasRoom;
+    };
     res.onWritable(() => {
       // Not within the library's callback, for the reason that `ClientSocket.drained` gives.
-      setImmediate(() => !isGone && onRoom());
+      setImmediate(() => write(filler) && onRoom());
       return true;
     });
     res.cork(() => {
@@ -151,15 +161,7 @@ export class HttpExchange {
       for (const [name, value] of [...headers, ...this.#originHeaders()]) res.writeHeader(name, value);
     });
     return {
-      write: (text) => {
-        let hasRoom = false;
-        if (!isGone) {
-          res.cork(() => {
-            hasRoom = res.write(text);
-          });
-        }
-        return hasRoom;
-      },
+      write,
       end: () => {
         if (!isGone) res.cork(() => res.end());
         isGone = true;

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { freePort } from '../support/free-port.js';
 import { type GatewayProcess, MAIN, startGatewayProcess } from '../support/gateway-process.js';
 import { TestSocket } from '../support/socket.js';
 import { storedEntries } from '../support/stored-entries.js';
@@ -139,6 +140,17 @@ test('requests that wait are answered or refused when the gateway stops', async 
   expect(await exitOf(gateway.process)).toBe(0);
 });
 
+test.each(['SIGTERM', 'SIGKILL'] as const)('after %s the next one has the port at once', async (signal) => {
+  const first = await start({ PORT: String(await freePort()) });
+  // The side that hangs up first remembers the connection for a minute, and with it the port.
+  const followers = await Promise.all([1, 2, 3].map(() => StreamFollower.open(first, 'x')));
+  first.process.kill(signal);
+  await Promise.all(followers.map(({ closed }) => closed));
+  await exitOf(first.process);
+  const next = await start({ PORT: String(first.port) });
+  expect(next.port).toBe(first.port);
+});
+
 describe('a second gateway', () => {
   test('on the same port says so in one line, ends with 1 and leaves nothing', async () => {
     const first = await start();
@@ -208,7 +220,7 @@ describe('a bad setting stops the start with one sentence that names it', () => 
 });
 
 test('a gateway killed with SIGKILL under load: the next start on its port has all that was acknowledged', async () => {
-  const first = await start();
+  const first = await start({ PORT: String(await freePort()) });
   const pid = await redisPid();
   const writers = await Promise.all(['w1', 'w2'].map((name) => StreamWriter.open(first, 'x', name)));
   const writing = writers.map((writer) =>

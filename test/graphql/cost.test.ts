@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { freePort } from '../support/free-port.js';
 import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
-import { askGraphql, type GraphqlFixture, startGraphqlFixture } from '../support/graphql.js';
+import { askGraphql, type GraphqlFixture, problemText, startGraphqlFixture } from '../support/graphql.js';
 import { costOf } from '../support/redis-cost.js';
 import { startRedis, type TestRedis } from '../support/redis-server.js';
 
@@ -57,7 +57,7 @@ describe.each([
     expect(calls).toEqual({
       smembers: 1,
       scan: expect.any(Number),
-      mget: 2,
+      mget: 1 + scripts(count),
       eval: scripts(count),
       'xinfo|stream': count,
     });
@@ -85,7 +85,7 @@ describe.each([
     const { calls } = await cost('{ streams { id lastEntryId meta } }');
     expect(calls).toEqual({
       scan: expect.any(Number),
-      mget: 1,
+      mget: scripts(count),
       eval: scripts(count),
       'xinfo|stream': count,
     });
@@ -149,6 +149,42 @@ test('only the forms that are asked for are answered', async () => {
     JSON.stringify(await fixture.data(`{ stream(id: "cam:1") { ${fields} } }`)).length;
   expect(await answerBytes('lastEntryJson')).toBeLessThan(100);
   expect(await answerBytes('lastEntryData')).toBeLessThan(1.4 * MIB);
+});
+
+describe('a document that asks for more than anybody can read', () => {
+  const REFUSAL =
+    'payload_too_large: the answer would have more than 64 MiB of entries and metadata: ask for fewer at once';
+
+  test('of many streams is refused, and costs little', async () => {
+    const pipeline = fixture.redis.client.pipeline();
+    for (let stream = 0; stream < 60; stream++)
+      pipeline.xadd(`cam:${stream}`, '*', 'd', Buffer.alloc(4 * MIB, 'x'));
+    await pipeline.exec();
+    const usual = await fixture.gateway.residentBytes();
+    const asking = fixture.refusal(
+      '{ streams { firstEntryData firstEntryString lastEntryData lastEntryString } }',
+    );
+    expect(await asking).toBe(REFUSAL);
+    expect((await fixture.gateway.residentBytes()) - usual).toBeLessThan(400 * MIB);
+    const { streams } = await fixture.data('{ streams(match: "cam:1*") { lastEntryString } }');
+    expect(streams).toHaveLength(11);
+  });
+
+  test('of one stream again and again is refused', async () => {
+    await fixture.redis.client.xadd('cam:1', '*', 'd', Buffer.alloc(MIB, 'x'));
+    const aliases = (count: number) =>
+      `{ ${Array.from({ length: count }, (_, index) => `a${index}: stream(id: "cam:1") { lastEntryString }`).join(' ')} }`;
+    expect(Object.keys(await fixture.data(aliases(60)))).toHaveLength(60);
+    const { data, errors } = await fixture.ask(aliases(90));
+    expect(data).toBeNull();
+    expect(problemText(errors![0]!)).toBe(REFUSAL);
+  });
+
+  test('of one field again and again is refused', async () => {
+    await fixture.redis.client.xadd('cam:1', '*', 'd', Buffer.alloc(MIB, 'x'));
+    const fields = Array.from({ length: 90 }, (_, index) => `a${index}: lastEntryString`).join(' ');
+    expect(await fixture.refusal(`{ stream(id: "cam:1") { ${fields} } }`)).toBe(REFUSAL);
+  });
 });
 
 describe('a Redis that runs no scripts for the gateway', () => {

@@ -63,10 +63,18 @@ describe('what is told of a stream', () => {
       error: '',
     };
     const bare = await describer.describe(request(['s']));
-    expect(bare.streams).toEqual([{ ...expected, first: undefined, last: undefined, meta: null }]);
+    expect(bare.streams).toEqual([
+      { ...expected, first: undefined, last: undefined, meta: null, answerBytes: 0 },
+    ]);
     const full = await describer.describe(request(['s'], { first: FORMS, last: ['string'], meta: true }));
     expect(full.streams).toEqual([
-      { ...expected, first: { data: 'MQ==', string: '1', json: 1 }, last: { string: '4' }, meta: '{"a":1}' },
+      {
+        ...expected,
+        first: { data: 'MQ==', string: '1', json: 1 },
+        last: { string: '4' },
+        meta: '{"a":1}',
+        answerBytes: 11,
+      },
     ]);
     expect(full.scriptsRefused).toBe(false);
   });
@@ -190,7 +198,54 @@ describe('what it costs', () => {
   test('a script call has at most 100 keys', async () => {
     const keys = Array.from({ length: 250 }, (_, index) => `none${index}`);
     const { calls } = await cost(() => describer.describe(request(keys, { meta: true })));
-    expect(calls).toMatchObject({ eval: 3, mget: 1 });
+    expect(calls).toMatchObject({ eval: 3, mget: 3 });
+  });
+});
+
+describe('what is too much for one answer', () => {
+  const fill = async (streams: number, bytes: number) => {
+    const keys = Array.from({ length: streams }, (_, index) => `large${index}`);
+    for (const key of keys) await redis.client.xadd(key, '*', 'd', Buffer.alloc(bytes, 'x'));
+    return keys;
+  };
+  const refusal = {
+    code: 'payload_too_large',
+    message: 'the answer would have more than 64 MiB of entries and metadata: ask for fewer at once',
+  };
+
+  test('entries', async () => {
+    const keys = await fill(20, 4 * MIB);
+    const { streams } = await describer.describe(request(keys.slice(0, 17), { last: ['data'] }));
+    expect(streams.map(({ answerBytes }) => answerBytes)).toEqual(Array(17).fill(4 * MIB));
+    for (const wanted of [{ last: ['data'] }, { first: ['string'] }] as const) {
+      const asking = describer.describe(request(keys, wanted));
+      await expect(asking).rejects.toMatchObject(refusal);
+    }
+    // Each form counts.
+    const forms = describer.describe(request(keys.slice(0, 10), { last: ['data', 'string'] }));
+    await expect(forms).rejects.toMatchObject(refusal);
+    // The connection is as good as before.
+    expect((await describer.describe(request(keys))).streams).toHaveLength(20);
+  });
+
+  test('and Redis is not asked for the rest', async () => {
+    const keys = await fill(60, 4 * MIB);
+    const { bytes } = await cost(() => describer.describe(request(keys, { last: ['data'] })).catch(() => {}));
+    // The first and the last entry are the same here, and both are sent.
+    expect(bytes).toBeLessThan(60 * 2 * 4 * MIB * 0.5);
+  });
+
+  test('metadata', async () => {
+    const keys = Array.from({ length: 300 }, (_, index) => `s${index}`);
+    for (const key of keys) await redis.client.set(`:stream:meta:${key}`, 'x'.repeat(MIB / 2));
+    const asking = describer.describe(request(keys, { info: 'none', meta: true }));
+    await expect(asking).rejects.toMatchObject(refusal);
+  });
+
+  test('is not a single stream, however large', async () => {
+    await fill(1, 70 * MIB);
+    const { streams } = await describer.describe(request(['large0', 'none'], { last: ['string'] }));
+    expect(streams[0]!.last!.string).toHaveLength(70 * MIB);
   });
 });
 

@@ -60,6 +60,13 @@ describe('methods and types', () => {
     );
   });
 
+  test('a GET may have question marks in its query', async () => {
+    const response = await fetch(address('?query={stream(id:"a?b"){id}}'));
+    expect(await response.json()).toEqual({ data: { stream: { id: 'a?b' } } });
+    const percent = await fetch(address('?query={stream(id:"a%3Fb%2Bc+d"){id}}'));
+    expect(((await percent.json()) as { errors: GraphqlProblem[] }).errors[0]!.message).toMatch(/has a '\+'/);
+  });
+
   test('a mutation by GET is 405 and changes nothing', async () => {
     for (const accept of [
       'application/json',

@@ -13,14 +13,11 @@ import { sendRaw } from '../support/http.js';
 // Vite would load another copy of the library than graphql-ws has, and each refuses what the other made.
 const { buildSchema, GraphQLError } = createRequire(import.meta.url)('graphql') as typeof import('graphql');
 
-const INIT_MS = 10_000;
 const REFUSAL = 'streamIds must name 1 to 1024 streams';
 
 let fixture: GraphqlFixture;
 let reference: Server;
 let stopReference: () => void | Promise<void>;
-/** Conversations with both that never begin: the other tests run meanwhile. */
-let silent: readonly Conversation[];
 
 /** A schema that answers the scripts' documents as the gateway does. */
 function referenceSchema() {
@@ -131,15 +128,8 @@ beforeAll(async () => {
   reference = createServer().listen(0, '127.0.0.1');
   await once(reference, 'listening');
   const sockets = new WebSocketServer({ server: reference, path: '/graphql' });
-  const { dispose } = useServer(
-    { schema: referenceSchema(), connectionInitWaitTimeout: INIT_MS, isProd: false },
-    sockets,
-  );
+  const { dispose } = useServer({ schema: referenceSchema(), isProd: false }, sockets);
   stopReference = dispose;
-  const { port } = reference.address() as AddressInfo;
-  silent = await Promise.all([port, fixture.gateway.port].map((each) => Conversation.open(each)));
-  // Pings are no beginning.
-  for (const { ws } of silent) ws.send('{"type":"ping"}');
 });
 
 afterAll(async () => {
@@ -374,11 +364,4 @@ describe('where the reference says less', () => {
     );
     expect(answer).toMatchObject({ status: 403 });
   });
-});
-
-test('who does not begin in time is closed', async () => {
-  await Promise.all(silent.map((conversation) => conversation.until(() => false)));
-  const [expected, said] = silent.map((conversation) => conversation.said);
-  expect(expected).toEqual([{ type: 'pong' }, 'closed: 4408 Connection initialisation timeout']);
-  expect(said).toEqual(expected);
 });

@@ -1,4 +1,6 @@
 /** `/data/{sid}/pull`: how entries are framed, and what is sent while there are none. */
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
 import { startRedis, type TestRedis } from '../support/redis-server.js';
@@ -262,6 +264,26 @@ test('block=-1: whenever there is nothing, a heartbeat at once', async () => {
   expect((await receiveMessage(socket)).map(([, id]) => id)).toEqual([id]);
   expect(await receiveMessage(socket)).toEqual([]);
   await Promise.all([empty.close(), socket.close()]);
+});
+
+test('every follower of a new stream stays connected, however many come', async () => {
+  // The library closes upgraded sockets by what it finds in freed memory, unless it is kept from looking.
+  const join = async () => {
+    const socket = await pull(freshSid(), 'block=-1');
+    expect(await receiveMessage(socket)).toEqual([]);
+    expect((await socket.close()).code).toBe(1005);
+  };
+  for (let round = 0; round < 15; round++) await Promise.all(Array.from({ length: 20 }, join));
+});
+
+test('an upgrade that says `Connection: close` is refused', async () => {
+  const socket = connect(gateway.port, '127.0.0.1');
+  socket.write(
+    'GET /data/x/pull HTTP/1.1\r\nHost: a\r\nConnection: close\r\nUpgrade: websocket\r\n' +
+      `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${Buffer.alloc(16).toString('base64')}\r\n\r\n`,
+  );
+  expect(await text(socket)).toMatch(/^HTTP\/1\.1 426 .*upgrade_required/s);
+  expect(await gateway.metric('pull_connections')).toBe(0);
 });
 
 test('a trailing slash is tolerated', async () => {

@@ -294,3 +294,31 @@ test('trimming overtakes a slow follower: it goes on with the oldest entry left,
     await trimming.stop();
   }
 });
+
+// Known: a reader looks for trimming before a read only if the last one brought many entries.
+test.fails('entries trimmed before a busy reader came to read them are counted as lost', async () => {
+  const trimming = await startGatewayProcess({ REDIS_URL: redis.url, REDIS_STREAM_MAXLEN: '20' });
+  try {
+    const sid = 'outpaced';
+    const follower = await StreamFollower.open(trimming, sid, 'block=0');
+    const writer = await StreamWriter.open(trimming, sid, 'w');
+    const gaps = () => {
+      const seqs = follower.entries.map(({ stamp }) => Number(stamp.split('#')[1]));
+      return seqs.filter((seq, index) => seq !== (seqs[index - 1] ?? -1) + 1).length;
+    };
+    for (let round = 0; round < 10 && gaps() < 5; round++) {
+      const until = writer.sent.length + 600;
+      await writer.sendWhile(
+        () => writer.sent.length < until,
+        () => 20_000,
+        200,
+      );
+      await follower.until(() => follower.entries.at(-1)?.stamp === writer.sent.at(-1)!.stamp);
+    }
+    const counted = await trimming.metric('followers_overtaken_total');
+    await Promise.all([writer.close(), follower.close()]);
+    expect(counted).toBeGreaterThanOrEqual(gaps() / 2);
+  } finally {
+    await trimming.stop();
+  }
+});
