@@ -69,11 +69,11 @@ export class EntrySubscription implements FollowerOutlet, AsyncIterableIterator<
   ) {
     this.#threads = context.threads;
     this.#subscriptions = context.subscriptions;
-    this.#subscriptions.add(this);
     this.#ids = ids;
     this.#wants = wants;
     const parameters = { latest, count: 1, block: 0, ack: false, maxFps: 0 };
     this.#follower = new Follower(context, streams, parameters, this);
+    this.#subscriptions.add(this);
   }
 
   [Symbol.asyncIterator](): this {

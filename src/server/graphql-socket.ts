@@ -156,7 +156,8 @@ class Outbox {
   async #untilRoom(): Promise<void> {
     if (this.#isClosed || this.#socket.isWritable()) return;
     if (++this.#waiting > MAX_WAITING) {
-      this.#socket.end(new Failure('acks_unread', 'too many answers wait to be read'));
+      // Not the code for unread acks, 4429, which means something else in this protocol.
+      this.#socket.end(new Failure('overloaded', 'too many answers wait to be read'));
     }
     while (!this.#isClosed && !this.#socket.isWritable()) {
       this.#room ??= new Promise((resolve) => {

