@@ -56,11 +56,6 @@ export class RedisConnection {
     this.#socket.write(Buffer.concat(login));
   }
 
-  /** Bytes handed over that the system has not taken yet. */
-  get unsentBytes(): number {
-    return this.#socket.writableLength;
-  }
-
   /** Sends bytes that must not change until their reply came. Only once ready. */
   write(...parts: readonly Uint8Array[]): void {
     if (this.#isClosed) return;

@@ -13,7 +13,7 @@ import {
 import { entryOffsets, packEntries } from '../wire/pull-message.js';
 import type { GatewayContext } from './context.js';
 import type { HttpExchange } from './http-exchange.js';
-import { selectedKeys, shownSids } from './stream-keys.js';
+import { selectedKeys } from './selected-keys.js';
 
 /** A response ends after about so much; the cursors lead on. */
 const MAX_RESPONSE_BYTES = 16 * 1024 * 1024;
@@ -36,7 +36,7 @@ export async function getData(
   const selection = parseSelection(req.getParameter(0), query);
   const parameters = parsePullParameters(query, selection, 'rest');
   const keys = selectedKeys(context.config, selection);
-  const sids = shownSids(context.config, selection, parameters.keepDevicePrefix);
+  const sids = parameters.keepDevicePrefix ? keys : selection.sids;
 
   const asksNewest = parameters.cursors.includes(NEWEST);
   const tails = asksNewest ? await readTails(context.control, keys) : undefined;

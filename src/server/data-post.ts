@@ -10,7 +10,7 @@ import { AUTO_ID } from '../wire/push-message.js';
 import type { GatewayContext } from './context.js';
 import { type FormEntry, isForm, parseForm } from './form.js';
 import type { HttpExchange } from './http-exchange.js';
-import { selectedKey } from './stream-keys.js';
+import { selectedKey } from './selected-keys.js';
 
 export function postData(context: GatewayContext, exchange: HttpExchange, req: HttpRequest): void {
   const query = new Query(exchange.query);

@@ -7,9 +7,9 @@ import { type PullParameters, parsePullParameters, parseSelection, Query } from 
 import { ClientSocket } from './client-socket.js';
 import type { GatewayContext } from './context.js';
 import { PullOutlet } from './pull-outlet.js';
+import { selectedKeys } from './selected-keys.js';
 import { socketLimits } from './socket-limits.js';
 import { upgradeSocket } from './socket-upgrade.js';
-import { selectedKeys, shownSids } from './stream-keys.js';
 
 /** A follower says nothing but acks. */
 const MAX_ACK_BYTES = 64 * 1024;
@@ -32,7 +32,7 @@ export function pullBehavior(context: GatewayContext): WebSocketBehavior<PullSoc
         const selection = parseSelection(req.getParameter(0), query);
         const parameters = parsePullParameters(query, selection, 'websocket');
         const keys = selectedKeys(context.config, selection);
-        const sids = shownSids(context.config, selection, parameters.keepDevicePrefix);
+        const sids = parameters.keepDevicePrefix ? keys : selection.sids;
         // Before the client is told that it is connected: what is stored from then on is after `$`.
         const tails = await readTails(context.control, keys);
         const cursors = resolveCursors(parameters.cursors, tails);

@@ -24,7 +24,7 @@ import {
   unpackEntries,
 } from '../wire/push-message.js';
 import type { GatewayContext } from './context.js';
-import { selectedKey } from './stream-keys.js';
+import { selectedKey } from './selected-keys.js';
 
 /** Streams whose commands are kept prepared; a producer that names more starts anew. */
 const MAX_PREPARED_STREAMS = 4096;

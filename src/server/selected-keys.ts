@@ -10,12 +10,3 @@ export function selectedKey(config: Config, selection: StreamSelection, sid: str
 export function selectedKeys(config: Config, selection: StreamSelection): string[] {
   return selection.sids.map((sid) => selectedKey(config, selection, sid));
 }
-
-/** How headers name the streams: as they were asked for, or by their whole key. */
-export function shownSids(
-  config: Config,
-  selection: StreamSelection,
-  keepDevicePrefix: boolean,
-): readonly string[] {
-  return keepDevicePrefix ? selectedKeys(config, selection) : selection.sids;
-}
