@@ -5,7 +5,7 @@ import { setMaxListeners } from 'node:events';
 import type { Redis } from 'ioredis';
 import type { Config } from './config.js';
 import type { Logger } from './logger.js';
-import { AppendPipe } from './redis/append-pipe.js';
+import { AppendPipes } from './redis/append-pipes.js';
 import { connectControl } from './redis/control.js';
 import { type EmbeddedRedis, startEmbeddedRedis } from './redis/embedded.js';
 import { describeTarget, parseRedisUrl, type RedisTarget, unixTarget } from './redis/target.js';
@@ -95,7 +95,7 @@ function startParts(
     config,
     logger,
     control: connectControl(target, logger),
-    pipe: new AppendPipe({
+    pipes: new AppendPipes({
       target,
       logger,
       maxBufferedBytes: config.MAX_BUFFERED_BYTES,
@@ -163,7 +163,7 @@ async function stopServing(context: GatewayContext): Promise<void> {
   const timeout = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, FLUSH_MS);
   });
-  await Promise.race([context.pipe.idle(), timeout]);
+  await Promise.race([context.pipes.idle(), timeout]);
   clearTimeout(timer);
   for (const socket of [...context.sockets]) socket.shutDown();
   await new Promise((resolve) => setTimeout(resolve, GOODBYE_MS));
@@ -176,7 +176,7 @@ async function stopParts(
 ): Promise<void> {
   clearInterval(sweep);
   context.borrowedCork.close();
-  context.pipe.close();
+  context.pipes.close();
   context.hub.close();
   context.control.disconnect();
   await context.threads.close();

@@ -10,9 +10,9 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { type FailureBody, failureFromRedis } from '../src/errors.js';
 import { RedisConnection } from '../src/redis/connection.js';
 import { encodeCommand, type ReplyCursor } from '../src/redis/resp.js';
-import { TAIL_SCRIPT } from '../src/redis/scripts.js';
+import { OVERTAKEN_SCRIPT } from '../src/redis/scripts.js';
 import { BlockingRead, packBatches, type ReadEntries, readEntries } from '../src/redis/stream-reads.js';
-import { compareEntryIds } from '../src/wire/entry-id.js';
+import type { PackedBatch } from '../src/wire/batch.js';
 import type { ReaderCommand, ReaderEvent, ThreadData } from './messages.js';
 
 /** A reply is kept near this size by COUNT. */
@@ -21,6 +21,8 @@ const MAX_UNDERWAY_BYTES = 32 * 1024 * 1024;
 /** Until entries have been seen they are taken to be large, so that the first reply is not far too. */
 const FIRST_GUESS_BYTES = 512 * 1024;
 const MAX_COUNT = 1000;
+/** One more than the least, so that a stream of the largest entries can be seen to be read to its end. */
+const MIN_COUNT = 2;
 /** A read goes on unaware of a key that becomes another type: it is noticed by the next. */
 const BLOCK_MS = 500;
 /** A read that takes so much longer than it may block is on a dead connection. */
@@ -30,9 +32,10 @@ const INTERRUPT_AGAIN_MS = 5;
 const RETRY_MS = 100;
 const FIRST_RECONNECT_MS = 20;
 const LAST_RECONNECT_MS = 500;
-/** A stream that gives so many entries at once may be about to be trimmed faster than it is read. */
-const BUSY_ENTRIES = 64;
-const MAX_TRIM_CHECKS = 16;
+/** So many entries at once of a stream whose length was not asked may be what trimming left of more. */
+const MANY_ENTRIES = 64;
+/** Streams whose length is asked before a read, of those that the last one brought entries of. */
+const MAX_LENGTHS = 256;
 /** Every XREAD costs Redis time for each stream, so large sets are read after a pause: 1 ms for each … */
 const STREAMS_PER_PAUSE_MS = 500;
 const MAX_PAUSE_MS = 20;
@@ -41,12 +44,25 @@ interface Followed {
   after: string;
   /** The first read that counts for it: an earlier one may still bring entries from an older cursor. */
   readonly firstRead: number;
+  /** Entries that the stream held right before the read under way; undefined where it was not asked. */
+  length: number | undefined;
+}
+
+/** What a read brought, while Redis is asked whether entries before it were trimmed unread. */
+interface Held {
+  readonly batches: PackedBatch[];
+  readonly buffers: ArrayBuffer[];
+  readonly bytes: number;
+  /** Questions without an answer. */
+  open: number;
 }
 
 /** What the next reply on the reading connection answers. */
 type Expected =
   | { readonly type: 'client-id' | 'read' }
-  | { readonly type: 'tail' | 'probe'; readonly key: string; readonly isLast?: boolean };
+  | { readonly type: 'length'; readonly key: string }
+  | { readonly type: 'overtaken'; readonly held: Held; readonly index: number }
+  | { readonly type: 'probe'; readonly key: string; readonly isLast: boolean };
 
 class Reader {
   readonly #target = (workerData as ThreadData).target;
@@ -62,10 +78,12 @@ class Reader {
   #isStopped = false;
   #underwayBytes = 0;
   #entryBytes = FIRST_GUESS_BYTES;
-  #activeStreams = 1;
+  /** The streams that the last read brought entries of. */
+  #active: readonly string[] = [];
+  /** COUNT of the read under way. */
+  #count = MIN_COUNT;
+  #held: Held | undefined;
   #reconnectMs = FIRST_RECONNECT_MS;
-  readonly #busy = new Set<string>();
-  readonly #trimmed = new Set<string>();
   #overdueTimer: NodeJS.Timeout | undefined;
   #interruptTimer: NodeJS.Timeout | undefined;
   #pauseTimer: NodeJS.Timeout | undefined;
@@ -82,7 +100,11 @@ class Reader {
 
   #take(command: ReaderCommand): void {
     if (command.type === 'follow') {
-      this.#followed.set(command.key, { after: command.after, firstRead: this.#reads + 1 });
+      this.#followed.set(command.key, {
+        after: command.after,
+        firstRead: this.#reads + 1,
+        length: undefined,
+      });
       this.#command.changed();
       if (this.#isReading) this.#interrupt();
       else this.#read();
@@ -117,6 +139,8 @@ class Reader {
     if (this.#clientId !== undefined) this.#post({ type: 'disconnected', reason: cause.message });
     this.#clientId = undefined;
     this.#expected.length = 0;
+    // Their cursors have moved on: these entries would not be read again.
+    if (this.#held !== undefined) this.#release(this.#held);
     this.#endRead();
     clearTimeout(this.#pauseTimer);
     this.#pauseTimer = undefined;
@@ -135,24 +159,29 @@ class Reader {
     if (mustWait || this.#underwayBytes > MAX_UNDERWAY_BYTES) return;
     this.#isReading = true;
     this.#reads++;
-    this.#checkTrimming();
-    const count = Math.floor(REPLY_BYTES / (this.#entryBytes * this.#activeStreams));
+    const count = Math.floor(REPLY_BYTES / (this.#entryBytes * Math.max(this.#active.length, 1)));
+    this.#count = Math.min(Math.max(count, MIN_COUNT), MAX_COUNT);
+    const lengths = this.#askLengths();
     this.#expected.push({ type: 'read' });
-    this.#connection?.write(
-      ...this.#command.encode(this.#followed, Math.min(Math.max(count, 1), MAX_COUNT), BLOCK_MS),
-    );
+    this.#connection?.write(...lengths, ...this.#command.encode(this.#followed, this.#count, BLOCK_MS));
     this.#overdueTimer = setTimeout(() => {
       this.#connection?.destroy(new Error('Redis did not end a blocking read in time'));
     }, BLOCK_MS + OVERDUE_MS);
   }
 
-  /** Asks, right before a read, where busy streams begin: after our cursor, if trimming overtook us. */
-  #checkTrimming(): void {
-    for (const key of this.#busy) {
-      this.#expected.push({ type: 'tail', key });
-      this.#connection?.write(encodeCommand(['EVAL', TAIL_SCRIPT, 1, key]));
+  /**
+   * XLEN costs Redis next to nothing, and clears nearly every read of the suspicion that trimming had
+   * overtaken it: what the stream held besides the entries read was older.
+   */
+  #askLengths(): Buffer[] {
+    const commands: Buffer[] = [];
+    for (const key of this.#active) {
+      if (commands.length === MAX_LENGTHS) break;
+      if (!this.#followed.has(key)) continue;
+      this.#expected.push({ type: 'length', key });
+      commands.push(encodeCommand(['XLEN', key]));
     }
-    this.#busy.clear();
+    return commands;
   }
 
   #endRead(): void {
@@ -168,8 +197,11 @@ class Reader {
       this.#endRead();
       if (cursor.isError) this.#readFailed(cursor.text());
       else this.#readDone(cursor);
-    } else if (expected?.type === 'tail') {
-      this.#tailKnown(expected.key, cursor);
+    } else if (expected?.type === 'length') {
+      const followed = this.#followed.get(expected.key);
+      if (followed !== undefined && !cursor.isError) followed.length = cursor.number();
+    } else if (expected?.type === 'overtaken') {
+      this.#overtakenKnown(expected.held, expected.index, !cursor.isError && cursor.number() === 1);
     } else if (expected?.type === 'probe') {
       if (cursor.isError) this.#evict(expected.key, failureFromRedis(cursor.text()).body);
       if (expected.isLast) this.#pause(RETRY_MS);
@@ -184,6 +216,7 @@ class Reader {
 
   #readDone(cursor: ReplyCursor): void {
     const reads: ReadEntries[] = [];
+    const suspects: number[] = [];
     for (let streams = cursor.array(); streams > 0; streams--) {
       cursor.array();
       const key = cursor.text();
@@ -192,25 +225,54 @@ class Reader {
         cursor.skip();
         continue;
       }
-      const read = readEntries(cursor, key, followed.after, this.#trimmed.delete(key));
+      const read = readEntries(cursor, key, followed.after, false);
       followed.after = read.ids.at(-1) ?? followed.after;
-      if (read.ids.length >= BUSY_ENTRIES && this.#busy.size < MAX_TRIM_CHECKS) this.#busy.add(key);
+      if (this.#mayBeOvertaken(read.ids.length, followed.length)) suspects.push(reads.length);
       reads.push(read);
     }
-    if (reads.length > 0) this.#deliver(reads);
+    for (const key of this.#active) {
+      const followed = this.#followed.get(key);
+      if (followed !== undefined) followed.length = undefined;
+    }
+    if (reads.length > 0) {
+      this.#active = reads.map(({ key }) => key);
+      this.#deliver(reads, suspects);
+    }
     const pause = Math.min(Math.floor(this.#followed.size / STREAMS_PER_PAUSE_MS), MAX_PAUSE_MS);
     if (pause > 0) this.#pause(pause);
     else this.#read();
   }
 
-  #deliver(reads: readonly ReadEntries[]): void {
+  /** @param length entries that the stream held before the read, if it was asked */
+  #mayBeOvertaken(entries: number, length: number | undefined): boolean {
+    if (length === undefined) return entries >= Math.min(MANY_ENTRIES, this.#count);
+    return length > 0 && (entries === this.#count || entries >= length);
+  }
+
+  #deliver(reads: readonly ReadEntries[], suspects: readonly number[]): void {
     const { batches, buffers } = packBatches(reads);
     const bytes = reads.reduce((sum, read) => sum + read.bytes, 0);
     const entries = reads.reduce((sum, read) => sum + read.ids.length, 0);
     // Larger entries count at once, smaller ones by and by.
     this.#entryBytes = Math.max(bytes / entries, this.#entryBytes * 0.75 + (bytes / entries) * 0.25, 1);
-    this.#activeStreams = reads.length;
     this.#underwayBytes += bytes;
+    this.#held = { batches, buffers, bytes, open: suspects.length };
+    if (suspects.length === 0) this.#release(this.#held);
+    for (const index of suspects) {
+      const { key, after } = reads[index]!;
+      this.#expected.push({ type: 'overtaken', held: this.#held, index });
+      this.#connection?.write(encodeCommand(['EVAL', OVERTAKEN_SCRIPT, 1, key, after]));
+    }
+  }
+
+  #overtakenKnown(held: Held, index: number, isOvertaken: boolean): void {
+    if (isOvertaken) held.batches[index] = { ...held.batches[index]!, trimmed: true };
+    held.open--;
+    if (held.open === 0) this.#release(held);
+  }
+
+  #release({ batches, buffers, bytes }: Held): void {
+    this.#held = undefined;
     this.#post({ type: 'entries', batches, bytes }, buffers);
   }
 
@@ -226,17 +288,6 @@ class Reader {
       this.#connection?.write(encodeCommand(['XLEN', key]));
     });
     if (keys.length > 0) this.#isReading = true;
-  }
-
-  #tailKnown(key: string, cursor: ReplyCursor): void {
-    if (cursor.isError) return;
-    cursor.array();
-    cursor.skip();
-    const first = cursor.text();
-    const followed = this.#followed.get(key);
-    if (followed !== undefined && first !== '' && compareEntryIds(first, followed.after) > 0) {
-      this.#trimmed.add(key);
-    }
   }
 
   #evict(key: string, failure: FailureBody): void {

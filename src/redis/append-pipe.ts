@@ -1,5 +1,5 @@
 /**
- * The way of every entry into Redis: one connection, XADDs pipelined, flushed once a turn of the loop.
+ * A way of entries into Redis: one connection, XADDs pipelined, flushed once a turn of the loop.
  *
  * Promises:
  * - Order: entries are stored in the order of `append`, all streams and producers together.
@@ -7,7 +7,7 @@
  * - A lost connection: entries without an answer are sent again and so may be stored twice (at least
  *   once), those never sent follow in order. If Redis stays away for `maxOutageMs`, all that wait are
  *   given up and new ones are refused at once, until it is back.
- * - Bounded: at most `maxBufferedBytes` wait, in all; beyond that entries are refused.
+ * - Bounded: beyond what the budget has left, entries are refused.
  */
 import { Failure, failureFromRedis } from '../errors.js';
 import type { Logger } from '../logger.js';
@@ -26,10 +26,16 @@ const LAST_RETRY_MS = 500;
 /** A connection with commands outstanding from which nothing has come for so long is taken for dead. */
 const SILENCE_MS = 10_000;
 
+/** Bytes that may wait for Redis, in all pipes together. */
+export interface AppendBudget {
+  usedBytes: number;
+  readonly maxBytes: number;
+}
+
 export interface AppendPipeOptions {
   readonly target: RedisTarget;
   readonly logger: Logger;
-  readonly maxBufferedBytes: number;
+  readonly budget: AppendBudget;
   readonly maxOutageMs: number;
 }
 
@@ -68,7 +74,7 @@ export class AppendPipe {
     return this.#isReady;
   }
 
-  /** Bytes of commands that Redis has not answered. */
+  /** Bytes of commands that Redis has not answered: this pipe's share of the budget that is used. */
   get bufferedBytes(): number {
     return this.#bufferedBytes;
   }
@@ -91,6 +97,7 @@ export class AppendPipe {
       bytes = batch.add(stream, id, payload, receipt, token);
     }
     this.#bufferedBytes += bytes;
+    this.#options.budget.usedBytes += bytes;
     this.#unflushedBytes += bytes;
     if (this.#unflushedBytes >= FLUSH_BYTES) this.#flush();
     else if (!this.#isFlushScheduled) {
@@ -118,10 +125,11 @@ export class AppendPipe {
 
   #refusal(payloadBytes: number): Failure | undefined {
     if (this.#outage !== undefined) return this.#outage;
-    if (this.#bufferedBytes + payloadBytes <= this.#options.maxBufferedBytes) return undefined;
+    const { usedBytes, maxBytes } = this.#options.budget;
+    if (usedBytes + payloadBytes <= maxBytes) return undefined;
     return new Failure(
       'overloaded',
-      `${this.#bufferedBytes} bytes already wait for Redis (MAX_BUFFERED_BYTES is ${this.#options.maxBufferedBytes})`,
+      `${usedBytes} bytes already wait for Redis (MAX_BUFFERED_BYTES is ${maxBytes})`,
     );
   }
 
@@ -166,10 +174,12 @@ export class AppendPipe {
     if (batch === undefined || this.#unsent === 0) throw new Error('Redis answered more than it was asked');
     this.#lastReplyAt = Date.now();
     const failure = cursor.isError ? failureFromRedis(cursor.text()) : undefined;
-    this.#bufferedBytes -= batch.answer((receipt, token) => {
+    const bytes = batch.answer((receipt, token) => {
       if (failure === undefined) receipt.stored(token, cursor);
       else receipt.refused(token, failure);
     });
+    this.#bufferedBytes -= bytes;
+    this.#options.budget.usedBytes -= bytes;
     if (batch.unanswered === 0) this.#retire();
   }
 
@@ -205,6 +215,7 @@ export class AppendPipe {
   #giveUp(failure: Failure): void {
     const batches = this.#batches.splice(0);
     this.#unsent = 0;
+    this.#options.budget.usedBytes -= this.#bufferedBytes;
     this.#bufferedBytes = 0;
     for (const batch of batches) {
       while (batch.unanswered > 0) batch.answer((receipt, token) => receipt.refused(token, failure));

@@ -10,6 +10,7 @@ import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { Failure } from '../errors.js';
 import { encodeCommand, ReplyBuffer, ReplyCursor } from './resp.js';
+import { SocketWriter } from './socket-writer.js';
 import type { RedisTarget } from './target.js';
 
 /** How long connecting and logging in may take in all, apart from a server that is loading its data. */
@@ -31,6 +32,7 @@ export interface ConnectionHandler {
 
 export class RedisConnection {
   readonly #socket: Socket;
+  readonly #writer: SocketWriter;
   readonly #handler: ConnectionHandler;
   readonly #replies = new ReplyBuffer();
   readonly #cursor = new ReplyCursor();
@@ -46,6 +48,7 @@ export class RedisConnection {
     const login = loginCommands(target, role);
     this.#handshake = login.length;
     this.#socket = this.#open(target);
+    this.#writer = new SocketWriter(this.#socket, !target.tls);
     this.#socket.setNoDelay(true);
     this.#socket.on('error', (error) => this.#close(error));
     this.#socket.on('close', () => this.#close(new Error('Redis closed the connection')));
@@ -59,13 +62,7 @@ export class RedisConnection {
   /** Sends bytes that must not change until their reply came. Only once ready. */
   write(...parts: readonly Uint8Array[]): void {
     if (this.#isClosed) return;
-    if (parts.length === 1) {
-      this.#socket.write(parts[0]!);
-      return;
-    }
-    this.#socket.cork();
-    for (const part of parts) this.#socket.write(part);
-    this.#socket.uncork();
+    this.#writer.write(parts);
   }
 
   /** Ends the connection at once; `closed` is called with `cause`. */
@@ -146,6 +143,7 @@ export class RedisConnection {
     this.#isClosed = true;
     clearTimeout(this.#connectTimer);
     clearTimeout(this.#pingTimer);
+    this.#writer.close();
     this.#socket.destroy();
     this.#handler.closed(cause);
   }

@@ -19,6 +19,26 @@ return {last, first}
 `;
 
 /**
+ * Whether entries after a cursor were removed before a read that began there. Nothing at or before the
+ * cursor is left, though something was removed; so if the stream was trimmed past the cursor just after
+ * the read, this says so too.
+ *
+ * KEYS[1] the stream. ARGV[1] the cursor. Replies 1 or 0.
+ */
+export const OVERTAKEN_SCRIPT = `
+if #redis.call('XRANGE', KEYS[1], '-', ARGV[1], 'COUNT', 1) > 0 then return 0 end
+local info = redis.pcall('XINFO', 'STREAM', KEYS[1])
+if info.err then return 0 end
+local length, added = 0, -1
+for i = 1, #info, 2 do
+  if info[i] == 'length' then length = info[i + 1] end
+  if info[i] == 'entries-added' then added = info[i + 1] end
+end
+if added == length then return 0 end
+return 1
+`;
+
+/**
  * XINFO STREAM of each key, with the ids of the first and last entry in place of the entries. A key that
  * gives an error has it as its only field.
  *

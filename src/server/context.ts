@@ -2,7 +2,7 @@
 import type { Redis } from 'ioredis';
 import type { Config } from '../config.js';
 import type { Logger } from '../logger.js';
-import type { AppendPipe } from '../redis/append-pipe.js';
+import type { AppendPipes } from '../redis/append-pipes.js';
 import type { FollowerCounters } from '../streams/followed-stream.js';
 import type { Hub } from '../streams/hub.js';
 import type { Threads } from '../streams/threads.js';
@@ -24,7 +24,7 @@ export interface GatewayContext {
   readonly config: Config;
   readonly logger: Logger;
   readonly control: Redis;
-  readonly pipe: AppendPipe;
+  readonly pipes: AppendPipes;
   readonly hub: Hub;
   readonly threads: Threads;
   readonly origins: OriginPolicy;

@@ -52,7 +52,7 @@ function storeEntries(
   entries.forEach(({ filename, payload }, index) => {
     const stream = streams.get(sid === NAMED_BY_ENTRY ? filename : sid)!;
     context.counters.bytesIn += payload.length;
-    context.pipe.append(stream, AUTO_ID, payload, receipt, index);
+    context.pipes.shared.append(stream, AUTO_ID, payload, receipt, index);
   });
 }
 

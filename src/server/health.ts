@@ -8,7 +8,7 @@ export function healthz(_context: GatewayContext, exchange: HttpExchange): void 
 
 export function readyz(context: GatewayContext, exchange: HttpExchange): void {
   const checks = {
-    redis: context.pipe.isReady && context.control.status === 'ready',
+    redis: context.pipes.isReady && context.control.status === 'ready',
     readers: context.threads.readers.every((reader) => reader.isConnected),
     pool: context.threads.poolThreads > 0,
     accepting: !context.stopping.signal.aborted,

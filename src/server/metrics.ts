@@ -26,15 +26,15 @@ const COUNTERS: readonly Source[] = [
   [
     'redis_disconnects_total',
     'Connections to Redis lost by the append pipe and the readers.',
-    ({ pipe, threads }) =>
-      threads.readers.reduce((sum, reader) => sum + reader.disconnects, pipe.disconnects),
+    ({ pipes, threads }) =>
+      threads.readers.reduce((sum, reader) => sum + reader.disconnects, pipes.disconnects),
   ],
 ];
 
 const GAUGES: readonly Source[] = [
   ['push_connections', 'Open push connections.', ({ counters }) => counters.pushConnections],
   ['pull_connections', 'Open pull connections.', ({ counters }) => counters.pullConnections],
-  ['append_queue_bytes', 'Bytes that wait for Redis to store them.', ({ pipe }) => pipe.bufferedBytes],
+  ['append_queue_bytes', 'Bytes that wait for Redis to store them.', ({ pipes }) => pipes.bufferedBytes],
   ['followed_streams', 'Streams that readers follow.', ({ hub }) => hub.size],
   ['hub_bytes', 'Bytes of batches kept for followers that are behind.', ({ hub }) => hub.keptBytes],
   ['pool_queued_tasks', 'Reads that wait for the pool.', ({ threads }) => threads.queuedTasks],

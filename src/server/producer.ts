@@ -11,6 +11,7 @@
 import { Failure, type FailureBody } from '../errors.js';
 import type { Receipt } from '../redis/append-batch.js';
 import { AppendStream } from '../redis/append-command.js';
+import type { AppendPipe } from '../redis/append-pipe.js';
 import type { ReplyCursor } from '../redis/resp.js';
 import { checkStreamId, checkWritable } from '../wire/names.js';
 import { NAMED_BY_ENTRY, type PushParameters, type StreamSelection } from '../wire/parameters.js';
@@ -46,6 +47,7 @@ export class Producer implements Receipt {
   readonly #selection: StreamSelection;
   readonly #parameters: PushParameters;
   readonly #transport: ProducerTransport;
+  readonly #pipe: AppendPipe;
   readonly #streams = new Map<string, AppendStream>();
   /** The stream of every frame in raw framing. */
   readonly #rawStream: AppendStream | undefined;
@@ -72,6 +74,7 @@ export class Producer implements Receipt {
     this.#selection = selection;
     this.#parameters = parameters;
     this.#transport = transport;
+    this.#pipe = context.pipes.assign();
     if (parameters.header === 'raw') this.#rawStream = this.#stream(selection.sids[0]!);
   }
 
@@ -85,7 +88,7 @@ export class Producer implements Receipt {
         new Failure('payload_too_large', `a frame of ${bytes.length} bytes; MAX_PAYLOAD_BYTES is ${limit}`),
       );
     } else if (this.#rawStream !== undefined) {
-      this.#store(1, () => [{ sid: '', id: AUTO_ID, payload: bytes }]);
+      this.#takeRaw(this.#rawStream, bytes);
     } else if (this.#parameters.header === 'msgpack') {
       this.#takePacked(bytes, isBinary);
     } else if (isBinary) {
@@ -110,6 +113,17 @@ export class Producer implements Receipt {
     this.#context.counters.entriesRefused++;
     this.#inFlightBytes -= bytes;
     this.#end(failure);
+  }
+
+  /** The shortest way in: nothing to parse, and without acks nothing to keep. */
+  #takeRaw(stream: AppendStream, payload: Uint8Array): void {
+    if (!this.#parameters.ack) {
+      this.#append(stream, AUTO_ID, payload, this, payload.length);
+      return;
+    }
+    const ack: PendingAck = { results: new Array(1), pending: 1 };
+    this.#acks.push(ack);
+    this.#append(stream, AUTO_ID, payload, this.#ackReceipt(ack, [payload.length]), 0);
   }
 
   #takeHeader(bytes: Uint8Array): void {
@@ -140,23 +154,22 @@ export class Producer implements Receipt {
       return;
     }
     this.#store(
-      undefined,
       (rules) => splitPayload(header, payload, rules),
       () => countEntries(header),
     );
   }
 
   #takePacked(message: Uint8Array, isBinary: boolean): void {
-    if (isBinary) this.#store(undefined, (rules) => unpackEntries(message, rules));
+    if (isBinary)
+      this.#store(
+        (rules) => unpackEntries(message, rules),
+        () => 1,
+      );
     else this.#refuseMessage(1, new Failure('bad_frame', 'a text frame came where MessagePack belongs'));
   }
 
   /** @param owed how many acks a message is owed that is refused as a whole */
-  #store(
-    count: number | undefined,
-    split: (rules: PushRules) => PushEntry[],
-    owed: () => number = () => count ?? 1,
-  ): void {
+  #store(split: (rules: PushRules) => PushEntry[], owed: () => number): void {
     let entries: PushEntry[];
     try {
       entries = split({
@@ -168,7 +181,7 @@ export class Producer implements Receipt {
       return;
     }
     if (!this.#parameters.ack) {
-      for (const entry of entries) this.#append(entry, this, entry.payload.length);
+      for (const entry of entries) this.#appendEntry(entry, this, entry.payload.length);
       return;
     }
     const ack: PendingAck = { results: new Array(entries.length), pending: entries.length };
@@ -177,32 +190,36 @@ export class Producer implements Receipt {
       ack,
       entries.map(({ payload }) => payload.length),
     );
-    entries.forEach((entry, index) => this.#append(entry, receipt, index));
+    entries.forEach((entry, index) => this.#appendEntry(entry, receipt, index));
     // An array without entries is a message like any other, and answered when its turn comes.
     if (entries.length === 0) this.#sendAcks();
   }
 
-  #append(entry: PushEntry, receipt: Receipt, token: number): void {
+  #appendEntry({ sid, id, payload }: PushEntry, receipt: Receipt, token: number): void {
     if (this.#isEnded) return;
-    const { length } = entry.payload;
-    this.#inFlightBytes += length;
     let stream: AppendStream;
     try {
-      // Half of all that may wait: one producer must leave room for the others.
-      const limit = this.#context.config.MAX_BUFFERED_BYTES / 2;
-      if (this.#inFlightBytes > limit) {
-        throw new Failure(
-          'overloaded',
-          `${this.#inFlightBytes} bytes of this producer wait; at most ${limit} may`,
-        );
-      }
-      stream = this.#rawStream ?? this.#stream(entry.sid);
+      stream = this.#stream(sid);
     } catch (error) {
+      // A receipt takes back the bytes of what is refused.
+      this.#inFlightBytes += payload.length;
       receipt.refused(token, error as Failure);
       return;
     }
-    this.#context.counters.bytesIn += length;
-    this.#context.pipe.append(stream, entry.id, entry.payload, receipt, token);
+    this.#append(stream, id, payload, receipt, token);
+  }
+
+  #append(stream: AppendStream, id: string, payload: Uint8Array, receipt: Receipt, token: number): void {
+    this.#inFlightBytes += payload.length;
+    // Half of all that may wait: one producer must leave room for the others.
+    const limit = this.#context.config.MAX_BUFFERED_BYTES / 2;
+    if (this.#inFlightBytes > limit) {
+      const reason = `${this.#inFlightBytes} bytes of this producer wait; at most ${limit} may`;
+      receipt.refused(token, new Failure('overloaded', reason));
+      return;
+    }
+    this.#context.counters.bytesIn += payload.length;
+    this.#pipe.append(stream, id, payload, receipt, token);
   }
 
   #ackReceipt(ack: PendingAck, sizes: readonly number[]): Receipt {

@@ -73,7 +73,7 @@ function newPipe(to: TestRedis | FakeRedis, options: Partial<AppendPipeOptions> 
   const pipe = new AppendPipe({
     target: 'url' in to ? parseRedisUrl(to.url) : to.target,
     logger: createLogger('silent'),
-    maxBufferedBytes: 64 * MIB,
+    budget: { usedBytes: 0, maxBytes: 64 * MIB },
     maxOutageMs: 10_000,
     ...options,
   });
@@ -216,7 +216,7 @@ describe('storing', () => {
 describe('what may wait', () => {
   test('is bounded: beyond it entries are refused, until there is room', async () => {
     const redis = await newRedis();
-    const pipe = newPipe(redis, { maxBufferedBytes: 100_000 });
+    const pipe = newPipe(redis, { budget: { usedBytes: 0, maxBytes: 100_000 } });
     await store(pipe);
     redis.process.kill('SIGSTOP');
     const ledger = new Ledger();
@@ -239,7 +239,7 @@ describe('what may wait', () => {
     const fake = await newFake((command, client) =>
       command[0] === 'XADD' ? undefined : politely(command, client),
     );
-    const pipe = newPipe(fake, { maxBufferedBytes: 1024 });
+    const pipe = newPipe(fake, { budget: { usedBytes: 0, maxBytes: 1024 } });
     const ledger = new Ledger();
     for (let index = 0; index < 100; index++) append(pipe, 'k', '', ledger, index);
     expect(ledger.told).toBeGreaterThan(80);

@@ -1,0 +1,119 @@
+/**
+ * Writes to a connected socket as often as there is something to write, also within one turn of the loop.
+ *
+ * Node's sockets write on once a turn at most, when libuv reports room. A turn in which many producers
+ * are read takes tens of milliseconds, while what the kernel holds for a Unix socket (about 200 KiB)
+ * keeps Redis busy for two: it would idle for the rest. So while there is work this asks the kernel
+ * itself. Only when it has taken nothing for a whole turn is a part left to libuv, which waits for room.
+ */
+import { writevSync } from 'node:fs';
+import type { Socket } from 'node:net';
+
+/** Parts given to one system call: more than the kernel takes at once, where they are slabs. */
+const MAX_PARTS = 64;
+/** Written parts are cut off the front of the queue once there are so many. */
+const MAX_WRITTEN_PARTS = 1024;
+
+export class SocketWriter {
+  readonly #socket: Socket;
+  readonly #isPlain: boolean;
+  /** What is not in the kernel yet, in order, behind what is. */
+  #parts: Uint8Array[] = [];
+  #writtenParts = 0;
+  #isLeftToLibuv = false;
+  #nextTurn: NodeJS.Immediate | undefined;
+
+  /** @param isPlain whether bytes may go to the kernel as they are; not so with TLS */
+  constructor(socket: Socket, isPlain: boolean) {
+    this.#socket = socket;
+    this.#isPlain = isPlain;
+  }
+
+  /** The bytes must not change until they are written. Once the socket is connected. */
+  write(parts: readonly Uint8Array[]): void {
+    for (const part of parts) this.#parts.push(part);
+    this.#writeOn();
+  }
+
+  close(): void {
+    clearImmediate(this.#nextTurn);
+    this.#parts = [];
+    this.#writtenParts = 0;
+  }
+
+  /** @returns whether the kernel took anything */
+  #writeOn(): boolean {
+    if (this.#isLeftToLibuv || this.#parts.length === 0) return true;
+    const descriptor = this.#isPlain ? descriptorOf(this.#socket) : -1;
+    if (descriptor < 0) {
+      this.#leaveToLibuv(this.#parts.length);
+      return true;
+    }
+    let isTaking = false;
+    while (this.#writtenParts < this.#parts.length) {
+      const parts = this.#parts.slice(this.#writtenParts, this.#writtenParts + MAX_PARTS);
+      const bytes = tryWrite(descriptor, parts);
+      if (bytes > 0) isTaking = true;
+      if (!this.#written(bytes, parts)) break;
+    }
+    if (this.#parts.length > 0) {
+      this.#nextTurn ??= setImmediate(() => {
+        this.#nextTurn = undefined;
+        if (!this.#writeOn()) this.#leaveToLibuv(this.#writtenParts + 1);
+      });
+    }
+    return isTaking;
+  }
+
+  /** @param end how many of the parts from the front, those that are written included */
+  #leaveToLibuv(end: number): void {
+    this.#isLeftToLibuv = true;
+    const parts = this.#parts.slice(this.#writtenParts, end);
+    this.#advance(parts.length);
+    const last = parts.pop();
+    this.#socket.cork();
+    for (const part of parts) this.#socket.write(part);
+    this.#socket.write(last ?? '', () => {
+      this.#isLeftToLibuv = false;
+      this.#writeOn();
+    });
+    this.#socket.uncork();
+  }
+
+  /** @returns whether all of `parts`, the next ones, is among the `bytes` that the kernel took */
+  #written(bytes: number, parts: readonly Uint8Array[]): boolean {
+    let rest = bytes;
+    let whole = 0;
+    for (const part of parts) {
+      if (rest < part.length) break;
+      rest -= part.length;
+      whole++;
+    }
+    if (rest > 0) this.#parts[this.#writtenParts + whole] = parts[whole]!.subarray(rest);
+    this.#advance(whole);
+    return whole === parts.length;
+  }
+
+  #advance(parts: number): void {
+    this.#writtenParts += parts;
+    if (this.#writtenParts < this.#parts.length && this.#writtenParts < MAX_WRITTEN_PARTS) return;
+    this.#parts.splice(0, this.#writtenParts);
+    this.#writtenParts = 0;
+  }
+}
+
+/** The socket's file descriptor; -1 where there is none (closed, Windows). */
+function descriptorOf(socket: Socket): number {
+  // Not in Node's types or docs, but there since its first releases.
+  return (socket as unknown as { _handle?: { fd?: number } | null })._handle?.fd ?? -1;
+}
+
+/** @returns the bytes that the kernel took; 0 where it has no room */
+function tryWrite(descriptor: number, parts: Uint8Array[]): number {
+  try {
+    return writevSync(descriptor, parts);
+  } catch {
+    // EAGAIN as a rule. Any other error comes again when libuv writes or reads, and closes the socket.
+    return 0;
+  }
+}

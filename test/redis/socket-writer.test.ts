@@ -1,0 +1,85 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { SocketWriter } from '../../src/redis/socket-writer.js';
+
+let folder: string;
+let server: Server;
+let sender: Socket;
+let receiver: Socket;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sg-writer-'));
+  server = createServer({ pauseOnConnect: true });
+  server.listen(join(folder, 's'));
+  await once(server, 'listening');
+  sender = connect(join(folder, 's'));
+  [[receiver]] = (await Promise.all([once(server, 'connection'), once(sender, 'connect')])) as [[Socket], []];
+});
+
+afterEach(async () => {
+  sender.destroy();
+  receiver.destroy();
+  server.close();
+  await rm(folder, { recursive: true });
+});
+
+/** Reads on the other side until so many bytes came. @returns their digest */
+async function received(bytes: number): Promise<string> {
+  const hash = createHash('sha256');
+  let rest = bytes;
+  for await (const chunk of receiver as AsyncIterable<Buffer>) {
+    hash.update(chunk);
+    rest -= chunk.length;
+    if (rest <= 0) break;
+  }
+  expect(rest).toBe(0);
+  return hash.digest('hex');
+}
+
+const digest = (parts: readonly Uint8Array[]) => {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(part);
+  return hash.digest('hex');
+};
+
+/** Of all sizes: a byte, a slab, more than the kernel takes at once. */
+const makeParts = (count: number) =>
+  Array.from({ length: count }, (_, index) => randomBytes([1, 70, 65_536, 3, 700_000, 12][index % 6]!));
+
+test.each([
+  ['straight to the kernel', true],
+  ['by way of libuv, as with TLS', false],
+])('parts arrive whole and in order: %s', async (_, isPlain) => {
+  const writer = new SocketWriter(sender, isPlain);
+  const parts = makeParts(300);
+  // Far more than the kernel takes, in writes of one part and of many, while nobody reads.
+  for (let at = 0; at < parts.length; at += 7) writer.write(parts.slice(at, at + 7));
+  const total = parts.reduce((sum, part) => sum + part.length, 0);
+  expect(await received(total)).toBe(digest(parts));
+});
+
+test('what is written while the rest waits for room follows it', async () => {
+  const writer = new SocketWriter(sender, true);
+  const parts = makeParts(60);
+  const total = parts.reduce((sum, part) => sum + part.length, 0);
+  const whole = received(total);
+  for (const part of parts) {
+    writer.write([part]);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect(await whole).toBe(digest(parts));
+});
+
+test('a closed writer writes nothing more', async () => {
+  const writer = new SocketWriter(sender, true);
+  writer.write(makeParts(60));
+  writer.close();
+  sender.destroy();
+  receiver.resume();
+  await once(receiver, 'close');
+});
