@@ -9,7 +9,7 @@ import type { Logger } from '../logger.js';
 import { type AppendBudget, AppendPipe } from './append-pipe.js';
 import type { RedisTarget } from './target.js';
 
-const PIPES = 4;
+const PIPES = 1;
 
 export interface AppendPipesOptions {
   readonly target: RedisTarget;

@@ -4,7 +4,7 @@
  * Node's sockets write on once a turn at most, when libuv reports room. A turn in which many producers
  * are read takes tens of milliseconds, while what the kernel holds for a Unix socket (about 200 KiB)
  * keeps Redis busy for two: it would idle for the rest. So while there is work this asks the kernel
- * itself. Only when it has taken nothing for a whole turn is a part left to libuv, which waits for room.
+ * itself. Only after a turn that brought nothing new is a part left to libuv, which waits for room.
  */
 import { writevSync } from 'node:fs';
 import type { Socket } from 'node:net';
@@ -21,6 +21,8 @@ export class SocketWriter {
   #parts: Uint8Array[] = [];
   #writtenParts = 0;
   #isLeftToLibuv = false;
+  /** Whether anything was given to write since the last turn. */
+  #isInUse = false;
   #nextTurn: NodeJS.Immediate | undefined;
 
   /** @param isPlain whether bytes may go to the kernel as they are; not so with TLS */
@@ -32,6 +34,7 @@ export class SocketWriter {
   /** The bytes must not change until they are written. Once the socket is connected. */
   write(parts: readonly Uint8Array[]): void {
     for (const part of parts) this.#parts.push(part);
+    this.#isInUse = true;
     this.#writeOn();
   }
 
@@ -41,33 +44,32 @@ export class SocketWriter {
     this.#writtenParts = 0;
   }
 
-  /** @returns whether the kernel took anything */
-  #writeOn(): boolean {
-    if (this.#isLeftToLibuv || this.#parts.length === 0) return true;
+  #writeOn(): void {
+    if (this.#isLeftToLibuv || this.#parts.length === 0) return;
     const descriptor = this.#isPlain ? descriptorOf(this.#socket) : -1;
     if (descriptor < 0) {
       this.#leaveToLibuv(this.#parts.length);
-      return true;
+      return;
     }
-    let isTaking = false;
     while (this.#writtenParts < this.#parts.length) {
       const parts = this.#parts.slice(this.#writtenParts, this.#writtenParts + MAX_PARTS);
-      const bytes = tryWrite(descriptor, parts);
-      if (bytes > 0) isTaking = true;
-      if (!this.#written(bytes, parts)) break;
+      if (!this.#written(tryWrite(descriptor, parts), parts)) break;
     }
-    if (this.#parts.length > 0) {
-      this.#nextTurn ??= setImmediate(() => {
-        this.#nextTurn = undefined;
-        if (!this.#writeOn()) this.#leaveToLibuv(this.#writtenParts + 1);
-      });
-    }
-    return isTaking;
+    if (this.#parts.length > 0) this.#nextTurn ??= setImmediate(this.#goOn);
   }
+
+  readonly #goOn = (): void => {
+    this.#nextTurn = undefined;
+    this.#writeOn();
+    if (!this.#isInUse && this.#parts.length > 0) this.#leaveToLibuv(this.#writtenParts + 1);
+    this.#isInUse = false;
+  };
 
   /** @param end how many of the parts from the front, those that are written included */
   #leaveToLibuv(end: number): void {
     this.#isLeftToLibuv = true;
+    clearImmediate(this.#nextTurn);
+    this.#nextTurn = undefined;
     const parts = this.#parts.slice(this.#writtenParts, end);
     this.#advance(parts.length);
     const last = parts.pop();

@@ -75,6 +75,30 @@ test('what is written while the rest waits for room follows it', async () => {
   expect(await whole).toBe(digest(parts));
 });
 
+test('a reader that pauses again and again gets everything in order', async () => {
+  const writer = new SocketWriter(sender, true);
+  const parts = Array.from({ length: 400 }, () => randomBytes(20_000));
+  const hash = createHash('sha256');
+  let rest = parts.length * 20_000;
+  const done = new Promise<void>((resolve) => {
+    receiver.on('data', (chunk: Buffer) => {
+      hash.update(chunk);
+      rest -= chunk.length;
+      if (rest === 0) resolve();
+      receiver.pause();
+      setTimeout(() => receiver.resume(), 1);
+    });
+    receiver.resume();
+  });
+  // Turns with something new and turns without, so that the kernel and libuv take over from each other.
+  for (let at = 0; at < parts.length; at += 2) {
+    writer.write(parts.slice(at, at + 2));
+    for (let turn = 0; turn < at % 7; turn++) await new Promise((resolve) => setImmediate(resolve));
+  }
+  await done;
+  expect(hash.digest('hex')).toBe(digest(parts));
+});
+
 test('a closed writer writes nothing more', async () => {
   const writer = new SocketWriter(sender, true);
   writer.write(makeParts(60));
