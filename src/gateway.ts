@@ -6,6 +6,7 @@ import type { Redis } from 'ioredis';
 import type { Config } from './config.js';
 import type { Logger } from './logger.js';
 import { AppendPipes } from './redis/append-pipes.js';
+import { AppendStreams } from './redis/append-streams.js';
 import { connectControl } from './redis/control.js';
 import { type EmbeddedRedis, startEmbeddedRedis } from './redis/embedded.js';
 import { describeTarget, parseRedisUrl, type RedisTarget, unixTarget } from './redis/target.js';
@@ -15,6 +16,7 @@ import { OriginPolicy } from './server/origins.js';
 import { createApp } from './server/routes.js';
 import { Site } from './server/site.js';
 import { Hub } from './streams/hub.js';
+import { RangeReads } from './streams/range-reads.js';
 import { Threads } from './streams/threads.js';
 
 /** uSockets' LIBUS_LISTEN_EXCLUSIVE_PORT: without it a second gateway shares the port in silence. */
@@ -101,8 +103,10 @@ function startParts(
       maxBufferedBytes: config.MAX_BUFFERED_BYTES,
       maxOutageMs: MAX_OUTAGE_MS,
     }),
+    appendStreams: new AppendStreams(config.REDIS_STREAM_MAXLEN),
     hub,
     threads,
+    ranges: new RangeReads(target, threads),
     origins: new OriginPolicy(config.CORS_ORIGINS),
     borrowedCork,
     counters: {
@@ -178,6 +182,7 @@ async function stopParts(
   context.borrowedCork.close();
   context.pipes.close();
   context.hub.close();
+  context.ranges.close();
   context.control.disconnect();
   await context.threads.close();
   await embedded?.stop();

@@ -21,8 +21,9 @@ export class CommandConnection {
   readonly #role: string;
   #connection: RedisConnection | undefined;
   #isReady = false;
-  /** Commands to send once the connection is ready. */
+  /** Commands to send at the end of the turn, or once the connection is ready. */
   #unsent: Buffer[] = [];
+  #flushTimer: NodeJS.Immediate | undefined;
   #waiting: Waiting[] = [];
   #timer: NodeJS.Timeout | undefined;
 
@@ -40,10 +41,21 @@ export class CommandConnection {
       this.#waiting.push({ take: (reply) => resolve(take(reply)), reject });
       if (this.#timer === undefined) this.#watch();
       if (this.#connection === undefined) this.#connect();
-      if (this.#isReady) this.#connection?.write(command);
-      else this.#unsent.push(command);
+      this.#unsent.push(command);
+      this.#flushTimer ??= setImmediate(this.#flush);
     });
   }
+
+  /** Ends the connection; what waits is rejected, and nothing may be sent any more. */
+  close(): void {
+    this.#lost(new Error('the connection was closed'));
+  }
+
+  /** What one turn asks goes out in one call. */
+  readonly #flush = (): void => {
+    this.#flushTimer = undefined;
+    if (this.#isReady && this.#unsent.length > 0) this.#connection?.write(...this.#unsent.splice(0));
+  };
 
   #watch(): void {
     this.#timer = setTimeout(() => this.#lost(new Error('Redis did not answer in time')), TIMEOUT_MS);
@@ -53,7 +65,7 @@ export class CommandConnection {
     this.#connection = new RedisConnection(this.#target, this.#role, {
       ready: () => {
         this.#isReady = true;
-        if (this.#unsent.length > 0) this.#connection?.write(...this.#unsent.splice(0));
+        this.#flush();
       },
       reply: (cursor) => this.#reply(cursor),
       closed: (cause) => this.#lost(cause),
@@ -78,6 +90,8 @@ export class CommandConnection {
     this.#connection = undefined;
     this.#isReady = false;
     this.#unsent = [];
+    clearImmediate(this.#flushTimer);
+    this.#flushTimer = undefined;
     clearTimeout(this.#timer);
     this.#timer = undefined;
     connection?.destroy(cause);

@@ -3,6 +3,7 @@ import type { HttpRequest } from 'uWebSockets.js';
 import type { Failure } from '../errors.js';
 import { readTails, resolveCursors } from '../streams/tails.js';
 import type { EntryBatch } from '../wire/batch.js';
+import { compareEntryIds } from '../wire/entry-id.js';
 import {
   NEWEST,
   type PullParameters,
@@ -17,8 +18,6 @@ import { selectedKeys } from './selected-keys.js';
 
 /** A response ends after about so much; the cursors lead on. */
 const MAX_RESPONSE_BYTES = 16 * 1024 * 1024;
-/** Entries of a stream not seen before are taken for large: the first of several reads stays small. */
-const GUESS_ENTRY_BYTES = 2 * 1024 * 1024;
 const MSGPACK = 'application/msgpack';
 
 interface Wanted {
@@ -54,13 +53,11 @@ function isEmpty(batches: readonly EntryBatch[]): boolean {
 }
 
 function readAfter(context: GatewayContext, { keys, cursors, parameters }: Wanted): Promise<EntryBatch[]> {
-  return context.threads.range({
+  return context.ranges.read({
     streams: keys.map((key, index) => ({ key, after: cursors[index]! })),
     count: parameters.count,
     latest: parameters.latest,
     maxBytes: MAX_RESPONSE_BYTES,
-    expectedBytes: GUESS_ENTRY_BYTES,
-    detectTrimming: false,
   });
 }
 
@@ -82,8 +79,11 @@ async function waitForEntries(
   exchange.onAborted(wake);
   stopping.addEventListener('abort', wake);
   try {
-    // The hub may have read on since the streams' ends were asked for.
-    let batches = await readAfter(context, wanted);
+    // What was stored since the first read does not come again.
+    const isPast = streams.some(({ lastId }, index) =>
+      isAfter(lastId, tails[index]!, wanted.cursors[index]!),
+    );
+    let batches = isPast ? await readAfter(context, wanted) : [];
     while (isEmpty(batches) && !exchange.isOver && !stopping.aborted) {
       if (!(await arrival.within(deadline - Date.now()))) break;
       batches = await readAfter(context, wanted);
@@ -93,6 +93,11 @@ async function waitForEntries(
     stopping.removeEventListener('abort', wake);
     for (const stream of streams) context.hub.unfollow(stream, arrival);
   }
+}
+
+/** Whether the stream is known to have gone on after the cursor. @param read the last id that the hub has read */
+function isAfter(read: string, tail: string, cursor: string): boolean {
+  return compareEntryIds(read, cursor) > 0 || compareEntryIds(tail, cursor) > 0;
 }
 
 /** Turns the hub's calls into something to wait for. */

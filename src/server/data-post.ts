@@ -2,7 +2,7 @@
 import type { HttpRequest } from 'uWebSockets.js';
 import { Failure, type FailureBody } from '../errors.js';
 import type { Receipt } from '../redis/append-batch.js';
-import { AppendStream } from '../redis/append-command.js';
+import type { AppendStream } from '../redis/append-command.js';
 import type { ReplyCursor } from '../redis/resp.js';
 import { checkStreamId, checkWritable } from '../wire/names.js';
 import { NAMED_BY_ENTRY, parseSelection, Query, type StreamSelection } from '../wire/parameters.js';
@@ -43,10 +43,7 @@ function storeEntries(
     if (streams.has(named)) continue;
     checkStreamId(named);
     checkWritable(named);
-    streams.set(
-      named,
-      new AppendStream(selectedKey(context.config, selection, named), context.config.REDIS_STREAM_MAXLEN),
-    );
+    streams.set(named, context.appendStreams.get(selectedKey(context.config, selection, named)));
   }
   const receipt = new PostReceipt(context, exchange, entries.length);
   entries.forEach(({ filename, payload }, index) => {

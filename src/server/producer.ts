@@ -10,7 +10,7 @@
  */
 import { Failure, type FailureBody } from '../errors.js';
 import type { Receipt } from '../redis/append-batch.js';
-import { AppendStream } from '../redis/append-command.js';
+import type { AppendStream } from '../redis/append-command.js';
 import type { AppendPipe } from '../redis/append-pipe.js';
 import type { ReplyCursor } from '../redis/resp.js';
 import { checkStreamId, checkWritable } from '../wire/names.js';
@@ -27,8 +27,8 @@ import {
 import type { GatewayContext } from './context.js';
 import { selectedKey } from './selected-keys.js';
 
-/** Streams whose commands are kept prepared; a producer that names more starts anew. */
-const MAX_PREPARED_STREAMS = 4096;
+/** Streams whose names are kept checked; a producer that names more starts anew. */
+const MAX_KNOWN_STREAMS = 4096;
 
 /** What a producer needs of its connection. */
 export interface ProducerTransport {
@@ -266,9 +266,9 @@ export class Producer implements Receipt {
     if (stream === undefined) {
       checkStreamId(sid);
       checkWritable(sid);
-      if (this.#streams.size >= MAX_PREPARED_STREAMS) this.#streams.clear();
-      const { config } = this.#context;
-      stream = new AppendStream(selectedKey(config, this.#selection, sid), config.REDIS_STREAM_MAXLEN);
+      if (this.#streams.size >= MAX_KNOWN_STREAMS) this.#streams.clear();
+      const { config, appendStreams } = this.#context;
+      stream = appendStreams.get(selectedKey(config, this.#selection, sid));
       this.#streams.set(sid, stream);
     }
     return stream;
