@@ -10,8 +10,11 @@ import type { Threads } from '../streams/threads.js';
 import { AnswerBudget } from '../wire/answer-budget.js';
 import type { GraphqlContext, OpenSubscription } from './context.js';
 
-/** Larger payloads are decoded in the pool: below, the way there costs more than the work. */
-const INLINE_BYTES = 64 * 1024;
+/**
+ * Text and JSON of larger payloads are decoded in the pool: below, the way there costs main more than the
+ * work. Base64 is always made on main, where handing over the bytes costs more (`bench/crossovers`).
+ */
+export const INLINE_TEXT_BYTES = 64 * 1024;
 
 /** One entry, under the schema's names. */
 export interface EntryPayload {
@@ -41,7 +44,7 @@ async function describeEntry(
   const payload = batch.payload(from);
   new AnswerBudget().spend(payload.length * forms.length, copies);
   const time = batch.ids[from]!;
-  if (payload.length <= INLINE_BYTES || forms.length === 0) {
+  if (payload.length <= INLINE_TEXT_BYTES || forms.every((form) => form === 'data')) {
     return { streamId, time, ...decodeEntry(payload, forms) };
   }
   // A copy, since the batch is shared and what is transferred is gone.

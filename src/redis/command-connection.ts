@@ -10,6 +10,8 @@ import type { ReplyCursor } from './resp.js';
 import type { RedisTarget } from './target.js';
 
 const TIMEOUT_MS = 10_000;
+/** Large range reads follow one another: memory taken anew for each would cost more than the reading. */
+const KEEP_BYTES = 8 * 1024 * 1024;
 
 interface Waiting {
   take(cursor: ReplyCursor): void;
@@ -62,14 +64,15 @@ export class CommandConnection {
   }
 
   #connect(): void {
-    this.#connection = new RedisConnection(this.#target, this.#role, {
+    const handler = {
       ready: () => {
         this.#isReady = true;
         this.#flush();
       },
-      reply: (cursor) => this.#reply(cursor),
-      closed: (cause) => this.#lost(cause),
-    });
+      reply: (cursor: ReplyCursor) => this.#reply(cursor),
+      closed: (cause: Error) => this.#lost(cause),
+    };
+    this.#connection = new RedisConnection(this.#target, this.#role, handler, KEEP_BYTES);
   }
 
   #reply(cursor: ReplyCursor): void {

@@ -34,7 +34,7 @@ export class RedisConnection {
   readonly #socket: Socket;
   readonly #writer: SocketWriter;
   readonly #handler: ConnectionHandler;
-  readonly #replies = new ReplyBuffer();
+  readonly #replies: ReplyBuffer;
   readonly #cursor = new ReplyCursor();
   readonly #connectTimer: NodeJS.Timeout;
   #pingTimer: NodeJS.Timeout | undefined;
@@ -42,9 +42,13 @@ export class RedisConnection {
   #handshake: number;
   #isClosed = false;
 
-  /** @param role what CLIENT LIST shows behind `streamgate-` */
-  constructor(target: RedisTarget, role: string, handler: ConnectionHandler) {
+  /**
+   * @param role what CLIENT LIST shows behind `streamgate-`
+   * @param keepBytes what is kept of memory that a large reply took, for the next
+   */
+  constructor(target: RedisTarget, role: string, handler: ConnectionHandler, keepBytes?: number) {
     this.#handler = handler;
+    this.#replies = new ReplyBuffer(keepBytes);
     const login = loginCommands(target, role);
     this.#handshake = login.length;
     this.#socket = this.#open(target);

@@ -8,6 +8,8 @@ import { TAIL_SCRIPT } from './scripts.js';
 import { packBatches, readEntries, xnewestAfter, xrangeAfter } from './stream-reads.js';
 
 const STREAMS_AT_ONCE = 16;
+/** Buffers are made a little larger, so that they serve other reads of the kind again. */
+const BUFFER_STEP_BYTES = 256 * 1024;
 
 export interface RangeRequest {
   readonly streams: readonly { readonly key: string; readonly after: string }[];
@@ -19,6 +21,8 @@ export interface RangeRequest {
   readonly maxBytes: number;
   readonly expectedBytes: number;
   readonly detectTrimming: boolean;
+  /** A buffer to put a batch into, if it is large enough. */
+  readonly spare?: ArrayBuffer | undefined;
 }
 
 export class RangeReader {
@@ -34,7 +38,8 @@ export class RangeReader {
    */
   async read(request: RangeRequest): Promise<PackedBatch[]> {
     const { streams, maxBytes } = request;
-    const share = { ...request, maxBytes: maxBytes / streams.length };
+    const spare = streams.length === 1 ? request.spare : undefined;
+    const share = { ...request, spare, maxBytes: maxBytes / streams.length };
     const batches: PackedBatch[] = [];
     let bytes = 0;
     // Some at once, but not so many that streams of large entries exceed all bounds together.
@@ -57,6 +62,13 @@ export class RangeReader {
     const trimmed = request.detectTrimming
       ? this.#isTrimmed(key, after).catch(() => false)
       : Promise.resolve(false);
+    let { spare } = request;
+    const allocate = (size: number) => {
+      const isUsable = spare !== undefined && spare.byteLength >= size;
+      const buffer = isUsable ? spare! : new ArrayBuffer(roundUp(size, BUFFER_STEP_BYTES));
+      if (isUsable) spare = undefined;
+      return buffer;
+    };
     const parts: PackedBatch[] = [];
     let cursor = after;
     let entries = 0;
@@ -66,7 +78,9 @@ export class RangeReader {
       const room = Math.ceil((request.maxBytes - bytes) / Math.max(entryBytes, 1));
       const count = Math.min(request.count - entries, Math.max(room, 1));
       const command = request.latest ? xnewestAfter(key, cursor) : xrangeAfter(key, cursor, count);
-      const part = await this.#connection.send(command, (reply) => packEntriesOf(reply, key, cursor));
+      const part = await this.#connection.send(command, (reply) =>
+        packEntriesOf(reply, key, cursor, allocate),
+      );
       parts.push(part);
       entries += part.ends.length;
       bytes += part.ends.at(-1) ?? 0;
@@ -96,7 +110,14 @@ function emptyBatch(key: string, after: string): PackedBatch {
   return packBatches([{ key, after, trimmed: false, ids: [], payloads: [], bytes: 0 }]).batches[0]!;
 }
 
-function packEntriesOf(reply: ReplyCursor, key: string, after: string): PackedBatch {
+function packEntriesOf(
+  reply: ReplyCursor,
+  key: string,
+  after: string,
+  allocate: (bytes: number) => ArrayBuffer,
+): PackedBatch {
   if (reply.isError) throw failureFromRedis(reply.text());
-  return packBatches([readEntries(reply, key, after, false)]).batches[0]!;
+  return packBatches([readEntries(reply, key, after, false)], allocate).batches[0]!;
 }
+
+const roundUp = (value: number, step: number) => Math.ceil(value / step) * step;

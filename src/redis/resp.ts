@@ -17,7 +17,7 @@ const ZERO = 48;
 
 /** A read from the socket is given at least this much room. */
 const READ_BYTES = 64 * 1024;
-/** A buffer that grew beyond this for one large reply is let go after it. */
+/** A buffer that grew beyond this for one large reply is let go after it, unless its owner says otherwise. */
 const KEEP_BYTES = 1024 * 1024;
 
 /** No bulk string is longer: Redis takes 512 MiB by default (proto-max-bulk-len), and so do we. */
@@ -45,6 +45,7 @@ export function encodeCommand(args: readonly (string | number | Uint8Array)[]): 
  * Scanning resumes where it stopped, so a reply that comes in many pieces is looked at once.
  */
 export class ReplyBuffer {
+  readonly #keepBytes: number;
   #bytes = Buffer.allocUnsafeSlow(READ_BYTES);
   #start = 0;
   #scanned = 0;
@@ -53,6 +54,10 @@ export class ReplyBuffer {
   #remaining = 1;
   /** Bytes that the element being scanned needs beyond `filled`, where its length is known. */
   #missing = 0;
+
+  constructor(keepBytes = KEEP_BYTES) {
+    this.#keepBytes = keepBytes;
+  }
 
   /** Room for the next read; call `received` with how much of it was filled. */
   room(): Uint8Array {
@@ -83,7 +88,7 @@ export class ReplyBuffer {
     this.#start = 0;
     this.#scanned = 0;
     this.#filled = 0;
-    const isTooLarge = this.#bytes.length > KEEP_BYTES;
+    const isTooLarge = this.#bytes.length > this.#keepBytes;
     if (isTooLarge || this.#bytes.length < wanted) this.#bytes = Buffer.allocUnsafeSlow(wanted);
   }
 

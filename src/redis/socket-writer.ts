@@ -11,6 +11,7 @@ import type { Socket } from 'node:net';
 
 /** Parts given to one system call: more than the kernel takes at once, where they are slabs. */
 const MAX_PARTS = 64;
+const WRITTEN = new Uint8Array(0);
 /** Written parts are cut off the front of the queue once there are so many. */
 const MAX_WRITTEN_PARTS = 1024;
 
@@ -97,6 +98,8 @@ export class SocketWriter {
   }
 
   #advance(parts: number): void {
+    // Written parts wait to be cut off, and may be large: their memory must not wait with them.
+    this.#parts.fill(WRITTEN, this.#writtenParts, this.#writtenParts + parts);
     this.#writtenParts += parts;
     if (this.#writtenParts < this.#parts.length && this.#writtenParts < MAX_WRITTEN_PARTS) return;
     this.#parts.splice(0, this.#writtenParts);

@@ -94,8 +94,14 @@ export function readEntries(cursor: ReplyCursor, key: string, after: string, tri
   return read;
 }
 
-/** Copies entries out of a reply into buffers that can be transferred, and lists those once each. */
-export function packBatches(reads: readonly ReadEntries[]): {
+/**
+ * Copies entries out of a reply into buffers that can be transferred, and lists those once each.
+ * @param allocate makes the buffer of a large batch, of so many bytes or more
+ */
+export function packBatches(
+  reads: readonly ReadEntries[],
+  allocate: (bytes: number) => ArrayBuffer = (bytes) => new ArrayBuffer(bytes),
+): {
   batches: PackedBatch[];
   buffers: ArrayBuffer[];
 } {
@@ -105,7 +111,7 @@ export function packBatches(reads: readonly ReadEntries[]): {
   let sharedUsed = 0;
   const batches = reads.map((read) => {
     const isShared = read.bytes < SHARED_BELOW_BYTES;
-    const buffer = isShared ? shared : new ArrayBuffer(read.bytes);
+    const buffer = isShared ? shared : allocate(read.bytes);
     const offset = isShared ? sharedUsed : 0;
     if (isShared) sharedUsed += read.bytes;
     else buffers.push(buffer);

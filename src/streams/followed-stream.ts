@@ -53,6 +53,12 @@ export interface StreamFollower extends HubListener {
   onFetchFailed(failure: Failure): void;
 }
 
+/** What the pool has read, and up to which id the hub held what followed when the read began. */
+interface Fetched {
+  readonly batch: EntryBatch;
+  readonly known: string;
+}
+
 const FIRST_APPETITE_BYTES = 256 * 1024;
 const LEAST_APPETITE_BYTES = 64 * 1024;
 const MOST_APPETITE_BYTES = 4 * 1024 * 1024;
@@ -81,6 +87,10 @@ export class FollowedStream {
   /** What the pool has read, and the entry in it that comes next. */
   #backlog: EntryBatch | undefined;
   #backlogEntry = 0;
+  /** What the pool has read to follow the backlog. */
+  #ahead: Fetched | undefined;
+  /** Average payload size of what the pool read last, in bytes; 0 while it read nothing. */
+  #backlogEntryBytes = 0;
   /** How much the pool reads at once: as much as the client was seen to take. */
   #appetite = FIRST_APPETITE_BYTES;
   /** Redis has not been asked yet what it holds after the cursor: the hub may hold more, but not less. */
@@ -132,6 +142,10 @@ export class FollowedStream {
     this.#isOwnCursor = true;
     if (batch === this.#backlog) {
       this.#backlogEntry = to;
+      // The next read is made while this one is sent, by a client that takes some of it.
+      if (from === 0 && !this.#latest && compareEntryIds(batch.lastId, this.#hub.startAfter) < 0) {
+        void this.#fetch(batch.lastId);
+      }
     } else if (this.#latest) {
       counters.skipped += this.#hub.entries - this.#seen - 1;
       this.#seen = this.#hub.entries;
@@ -145,6 +159,7 @@ export class FollowedStream {
   giveUpBacklog(): void {
     if (this.#backlog === undefined) return;
     this.#backlog = undefined;
+    this.#ahead = undefined;
     this.#number = UNLOCATED;
     this.#appetite = Math.max(this.#appetite / 2, LEAST_APPETITE_BYTES);
   }
@@ -157,6 +172,7 @@ export class FollowedStream {
   close(): void {
     this.#isClosed = true;
     this.#backlog = undefined;
+    this.#ahead = undefined;
     this.#context.hub.unfollow(this.#hub, this.#follower);
   }
 
@@ -167,9 +183,15 @@ export class FollowedStream {
     if (from < batch.length) {
       return { index: this.#index, batch, from, to: Math.min(from + count, batch.length), isShared: false };
     }
+    // Asked for more, the client has room: all of the batch has left for its socket.
     this.#backlog = undefined;
+    this.#context.threads.recycle(batch);
     this.#appetite = Math.min(this.#appetite * 2, MOST_APPETITE_BYTES);
-    return undefined;
+    const ahead = this.#ahead;
+    if (ahead === undefined) return undefined;
+    this.#ahead = undefined;
+    this.#take(ahead.batch, this.#cursor, ahead.known);
+    return this.#backlogRun(count);
   }
 
   #hubRun(count: number): Run | undefined {
@@ -229,11 +251,10 @@ export class FollowedStream {
     return batch === this.#hub.newest && this.#hub.listeners.size > 1;
   }
 
-  /** Asks the pool for what comes after the cursor. */
-  async #fetch(): Promise<void> {
+  /** Asks the pool for what comes after `cursor`: the last entry sent, or the last of the backlog. */
+  async #fetch(cursor = this.#cursor): Promise<void> {
     if (this.#isFetching || this.#hasFailed) return;
     this.#isFetching = true;
-    const cursor = this.#cursor;
     // What the hub held from here on when the read began need not be read again.
     const known = this.#latest ? this.#hub.lastId : this.#hub.startAfter;
     try {
@@ -242,12 +263,14 @@ export class FollowedStream {
         count: this.#latest ? 1 : MAX_RANGE_COUNT,
         latest: this.#latest,
         maxBytes: this.#appetite,
-        expectedBytes: this.#hub.entryBytes || GUESS_ENTRY_BYTES,
+        expectedBytes: this.#backlogEntryBytes || this.#hub.entryBytes || GUESS_ENTRY_BYTES,
         detectTrimming: this.#isOwnCursor,
       });
       this.#isFetching = false;
       if (this.#isClosed || batch === undefined) return;
-      this.#take(batch, cursor, known);
+      if (batch.length > 0) this.#backlogEntryBytes = batch.bytes.length / batch.length;
+      if (this.#backlog?.lastId === cursor) this.#ahead = { batch, known };
+      else this.#take(batch, cursor, known);
       this.#follower.onFetched();
     } catch (error) {
       this.#isFetching = false;

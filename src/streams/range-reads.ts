@@ -12,8 +12,8 @@ import { EntryBatch } from '../wire/batch.js';
 import type { Threads } from './threads.js';
 
 /** What main reads at once, at most. */
-const SMALL_BYTES = 16 * 1024;
-const SMALL_ENTRIES = 32;
+export const SMALL_BYTES = 16 * 1024;
+export const SMALL_ENTRIES = 32;
 /** Entries of a stream not seen before are taken for large: the first of several reads stays small. */
 const GUESS_ENTRY_BYTES = 2 * 1024 * 1024;
 /** Streams whose entries' size is remembered; a further one makes all be learned anew. */

@@ -23,6 +23,7 @@ import type {
 } from '../redis/stream-describer.js';
 import type { RedisTarget } from '../redis/target.js';
 import { EntryBatch } from '../wire/batch.js';
+import { SpareBuffers } from './spare-buffers.js';
 
 const READER_FILE = fileURLToPath(new URL('../../workers/reader.js', import.meta.url));
 const POOL_FILE = fileURLToPath(new URL('../../workers/pool.js', import.meta.url));
@@ -137,6 +138,7 @@ export class Threads {
   readonly readers: readonly ReaderThread[];
   readonly #pool: Piscina;
   readonly #logger: Logger;
+  readonly #spares = new SpareBuffers();
   #toldOfScripts = false;
 
   constructor(options: ThreadsOptions, listener: ReaderListener) {
@@ -174,8 +176,14 @@ export class Threads {
    * @throws Failure
    */
   async range(task: Omit<RangeTask, 'type'>): Promise<EntryBatch[]> {
-    const answer = await this.#run<'range'>({ type: 'range', ...task });
+    const spare = this.#spares.take(task.maxBytes);
+    const answer = await this.#run<'range'>({ type: 'range', ...task, spare }, spare ? [spare] : []);
     return answer.batches.map((packed) => new EntryBatch(packed));
+  }
+
+  /** Takes back the bytes of a batch that `range` gave and nobody will look at again. */
+  recycle(batch: EntryBatch): void {
+    this.#spares.give(batch.bytes.buffer as ArrayBuffer);
   }
 
   /** What XINFO STREAM and the metadata say of each key, in order, in one round trip. @throws Failure */
