@@ -1,98 +1,98 @@
-/** `npm run bench`: every scenario beside its ceiling, in turns, several rounds; a table of medians. */
-import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
-import { cpus, release } from 'node:os';
+/** `npm run bench`: ours beside ceilings and peers, in turns, several rounds; a table of medians. */
+import { readFileSync, writeFileSync } from 'node:fs';
 import { Command } from 'commander';
-import { median, type Round, type Scenario } from './scenario.js';
+import { performanceChart } from './chart.js';
+import { describeMachine, machineLine } from './machine.js';
+import { endChildrenOnExit } from './programs.js';
+import { PERFORMANCE_CHART, PERFORMANCE_JSON, performanceSection, replaceSection } from './readme.js';
+import type { Report } from './results.js';
+import { runScenarios, select } from './runner.js';
+import type { Scenario } from './scenario.js';
+import { CATCH_UP_SCENARIOS } from './scenarios/catch-up.js';
+import { CROSSOVER_SCENARIOS } from './scenarios/crossovers.js';
 import { FAN_OUT_SCENARIOS } from './scenarios/fan-out.js';
 import { GRAPHQL_SCENARIOS } from './scenarios/graphql.js';
+import { LATENCY_SCENARIOS } from './scenarios/latency.js';
+import { MEMORY_SCENARIOS } from './scenarios/memory.js';
 import { PUSH_SCENARIOS } from './scenarios/push.js';
+import { REST_SCENARIOS } from './scenarios/rest.js';
+import { STREAMS_SCENARIOS } from './scenarios/streams.js';
+import { textTable } from './table.js';
 
-const SCENARIOS: readonly Scenario[] = [...PUSH_SCENARIOS, ...FAN_OUT_SCENARIOS, ...GRAPHQL_SCENARIOS];
+const SCENARIOS: readonly Scenario[] = [
+  ...PUSH_SCENARIOS,
+  ...FAN_OUT_SCENARIOS,
+  ...STREAMS_SCENARIOS,
+  ...LATENCY_SCENARIOS,
+  ...CATCH_UP_SCENARIOS,
+  ...REST_SCENARIOS,
+  ...GRAPHQL_SCENARIOS,
+  ...MEMORY_SCENARIOS,
+  ...CROSSOVER_SCENARIOS,
+];
 const QUICK_SCALE = 0.2;
 const ROUNDS = 3;
 
-interface Result {
-  readonly name: string;
-  readonly unit: string;
-  readonly ceilingName: string;
-  readonly ours: number;
-  readonly ceiling: number;
-  /** Median of the rounds' ratios, and the least and greatest of them. */
-  readonly ratio: number;
-  readonly spread: readonly [number, number];
-  readonly target: number;
-  readonly cpuMicroseconds: number;
+interface Options {
+  readonly scope: string;
+  readonly quick?: true;
+  readonly json?: string;
+  readonly chart?: string;
+  readonly readme?: true;
+  readonly from?: string;
 }
 
-function summarise(scenario: Scenario, rounds: readonly Round[]): Result {
-  const ratios = rounds.map(({ ours, ceiling }) => ours / ceiling);
-  return {
-    name: scenario.name,
-    unit: scenario.unit,
-    ceilingName: scenario.ceiling,
-    ours: median(rounds.map(({ ours }) => ours)),
-    ceiling: median(rounds.map(({ ceiling }) => ceiling)),
-    ratio: median(ratios),
-    spread: [Math.min(...ratios), Math.max(...ratios)],
-    target: scenario.target,
-    cpuMicroseconds: median(rounds.map(({ cpuMicroseconds }) => cpuMicroseconds)),
-  };
+async function measure({ scope, quick }: Options): Promise<Report> {
+  const scenarios = select(SCENARIOS, scope);
+  if (scenarios.length === 0) throw new Error(`no scope and no figure has '${scope}' in its name`);
+  const machine = await describeMachine();
+  console.log(machineLine(machine));
+  const rounds = quick ? 1 : ROUNDS;
+  const start = performance.now();
+  const measured = await runScenarios(scenarios, {
+    scale: quick ? QUICK_SCALE : 1,
+    rounds,
+    tell: (line) => console.error(line),
+  });
+  const seconds = Math.round((performance.now() - start) / 1000);
+  return { ...machine, scope, mode: quick ? 'quick' : 'full', rounds, seconds, ...measured };
 }
 
-function firstLine(program: string, ...args: string[]): string {
-  try {
-    return execFileSync(program, args, { encoding: 'utf8' }).split('\n')[0]!;
-  } catch {
-    return 'unknown';
+const readReport = (file: string) => JSON.parse(readFileSync(file, 'utf8')) as Report;
+
+function writeReport(file: string, report: Report): void {
+  writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`);
+}
+
+/** The measured state that is kept with the source: the results, the chart, and the README's section. */
+function publish(report: Report): void {
+  const { mode, scope, failed } = report;
+  if (mode === 'quick' || scope !== '' || failed.length > 0) {
+    throw new Error('the README shows whole runs only: all scopes, not quick, and nothing failed');
   }
-}
-
-function describeRun() {
-  return {
-    machine: `${cpus().length} × ${cpus()[0]?.model.trim()}, Linux ${release()}`,
-    node: process.version,
-    redis: /v=(\S+)/.exec(firstLine('redis-server', '--version'))?.[1] ?? 'unknown',
-    commit: firstLine('git', 'rev-parse', '--short', 'HEAD'),
-  };
-}
-
-function print(results: readonly Result[]): void {
-  console.table(
-    Object.fromEntries(
-      results.map((result) => [
-        result.name,
-        {
-          ours: Math.round(result.ours),
-          ceiling: Math.round(result.ceiling),
-          unit: result.unit,
-          ratio: Number(result.ratio.toFixed(2)),
-          spread: result.spread.map((ratio) => ratio.toFixed(2)).join('–'),
-          'at least': result.target,
-          'CPU µs': Number(result.cpuMicroseconds.toFixed(2)),
-        },
-      ]),
-    ),
-  );
+  writeReport(PERFORMANCE_JSON, report);
+  writeFileSync(PERFORMANCE_CHART, performanceChart(report.results));
+  writeFileSync('README.md', replaceSection(readFileSync('README.md', 'utf8'), performanceSection(report)));
 }
 
 const program = new Command('bench')
-  .option('--scope <text>', 'only scenarios whose scope or name has this text', '')
-  .option('--json <file>', 'write the results there')
+  .option('--scope <text>', 'only scenarios whose scope, or name of a figure, has this text', '')
   .option('--quick', 'a fifth of the work, one round')
+  .option('--json <file>', 'write the results there')
+  .option('--chart <file>', 'write the chart there, as SVG')
+  .option('--readme', "renew the README's section, its chart and its JSON")
+  .option('--from <file>', 'measure nothing, take the results from this JSON')
   .parse();
-const options = program.opts<{ scope: string; json?: string; quick?: boolean }>();
-const scale = options.quick ? QUICK_SCALE : 1;
-const rounds = options.quick ? 1 : ROUNDS;
-const run = describeRun();
-console.log(`${run.machine}; Node ${run.node}; Redis ${run.redis}; commit ${run.commit}`);
+const options = program.opts<Options>();
 
-const results: Result[] = [];
-for (const scenario of SCENARIOS) {
-  if (!`${scenario.scope} ${scenario.name}`.includes(options.scope)) continue;
-  const measured: Round[] = [];
-  for (let round = 0; round < rounds; round++) measured.push(await scenario.run(scale));
-  results.push(summarise(scenario, measured));
+endChildrenOnExit();
+try {
+  const report = options.from ? readReport(options.from) : await measure(options);
+  console.log(`\n${textTable(report.results, report.failed)}\n\n${report.seconds} s`);
+  if (options.json) writeReport(options.json, report);
+  if (options.chart) writeFileSync(options.chart, performanceChart(report.results));
+  if (options.readme) publish(report);
+  if (report.failed.length > 0) process.exitCode = 1;
+} catch (error) {
+  program.error((error as Error).message);
 }
-print(results);
-if (options.json) writeFileSync(options.json, `${JSON.stringify({ ...run, results }, null, 2)}\n`);

@@ -1,6 +1,7 @@
-/** Programs of the benchmark in processes of their own: started, heard, ended by their ids. */
+/** Programs of the benchmark in processes of their own: started, told, heard, ended by their ids. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -10,37 +11,69 @@ const TICKS_A_SECOND = 100;
 
 export interface Program {
   readonly process: ChildProcess;
-  /** Resolves with what follows `word` on the first line that begins with it. */
+  /**
+   * Resolves with what follows `word` on the next line that begins with it. A line is heard once, so that
+   * a program that lives for several rounds may say the same word in each.
+   */
   says(word: string): Promise<string>;
+  /** Writes a line to its standard input. */
+  tell(line: string): void;
   stop(): Promise<void>;
+}
+
+/**
+ * Ends what this process started, servers included, when it ends itself: an interrupt or an error of its
+ * own leaves nothing behind.
+ */
+export function endChildrenOnExit(): void {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.once(signal, () => process.exit(130));
+  process.once('exit', () => {
+    const children = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8');
+    for (const pid of children.split(' ').filter(Boolean)) process.kill(Number(pid), 'SIGKILL');
+  });
 }
 
 /** @param file the program's name below `bench/`, without extension @param task what it is given as JSON */
 export function startProgram(file: string, task: object): Program {
   const path = fileURLToPath(new URL(`./${file}.js`, import.meta.url));
   const child = spawn(process.execPath, [path, JSON.stringify(task)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['pipe', 'pipe', 'inherit'],
   });
+  // A line to a program that has just ended: its end is told by `says`.
+  child.stdin.on('error', () => {});
   const lines: string[] = [];
   const listeners = new Set<() => void>();
+  let end: string | undefined;
+  const notify = () => {
+    for (const listener of [...listeners]) listener();
+  };
   createInterface(child.stdout).on('line', (line) => {
     lines.push(line);
-    for (const listener of listeners) listener();
+    notify();
+  });
+  // Not `exit`, after which its last lines may still come.
+  child.once('close', (code, signal) => {
+    end = `${file} ended with ${signal ?? `code ${code}`}`;
+    notify();
   });
   return {
     process: child,
     says: (word) =>
       new Promise((resolve, reject) => {
         const look = () => {
-          const line = lines.find((text) => text.startsWith(word));
-          if (line === undefined) return;
+          const index = lines.findIndex((text) => text.startsWith(word));
+          if (index < 0 && end === undefined) return;
           listeners.delete(look);
-          resolve(line.slice(word.length).trim());
+          if (index < 0) reject(new Error(`${end} before '${word}'`));
+          else resolve(lines.splice(index, 1)[0]!.slice(word.length).trim());
         };
         listeners.add(look);
-        child.once('exit', (code) => reject(new Error(`${file} ended with code ${code} before '${word}'`)));
         look();
       }),
+    tell: (line) => {
+      child.stdin.write(`${line}\n`);
+    },
     stop: async () => {
       if (child.exitCode !== null || child.signalCode !== null) return;
       const exit = once(child, 'exit');

@@ -1,23 +1,53 @@
-/** What a scenario is: ours beside its ceiling, measured in the same run. */
+/**
+ * What a scenario is: figures of ours beside those of its rivals (a ceiling, peers), measured in turns in
+ * the same run.
+ *
+ *     open → round → round → round → close
+ */
 
-/** One round's figures, in the scenario's unit. */
+/** What ours is compared with. */
+export interface Rival {
+  readonly label: string;
+  /**
+   * A ceiling does the least that could be done; a peer is another program for the same purpose; a
+   * reference is a number that ours is held against, and the chart leaves out.
+   */
+  readonly kind: 'ceiling' | 'peer' | 'reference';
+  /** Ours divided by theirs: to be at least this, or at most where less is better. */
+  readonly target?: number;
+}
+
+/** One thing that a scenario measures. */
+export interface FigureSpec {
+  /** Sizes are in the name. */
+  readonly name: string;
+  readonly unit: string;
+  readonly better: 'more' | 'less';
+  readonly rivals: readonly Rival[];
+  /** A target in the figure's own unit, rivals aside: at least this, or at most where less is better. */
+  readonly limit?: number;
+}
+
+/** A figure as one round saw it. */
 export interface Round {
   readonly ours: number;
-  readonly ceiling: number;
-  /** CPU time of the gateway for each message or delivery, in microseconds. */
-  readonly cpuMicroseconds: number;
+  /** One for each rival, in the order of the specification. */
+  readonly rivals: readonly number[];
+  /** CPU time of the gateway's process a message or delivery, in microseconds. */
+  readonly cpuMicroseconds?: number;
 }
 
 export interface Scenario {
-  /** Sizes are in the name. */
-  readonly name: string;
   readonly scope: string;
-  readonly unit: string;
-  readonly ceiling: string;
-  /** The least ratio of ours to the ceiling. */
-  readonly target: number;
-  /** One round, ours and the ceiling one after the other. @param scale share of the full amount of work */
-  run(scale: number): Promise<Round>;
+  readonly figures: readonly FigureSpec[];
+  /** Starts what all rounds share. @param scale share of the full amount of work */
+  open(scale: number): Promise<OpenScenario>;
+}
+
+export interface OpenScenario {
+  /** Ours and the rivals, one after the other; a round for each figure, in their order. */
+  round(): Promise<readonly Round[]>;
+  close(): Promise<void>;
 }
 
 export function median(values: readonly number[]): number {

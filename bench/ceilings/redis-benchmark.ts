@@ -1,30 +1,29 @@
-/** The ceiling of pushing small messages: redis-benchmark's own pipelined XADD on the same server. */
+/** The ceiling of what stands for one Redis command: that command alone, by redis-benchmark. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
+import { findExecutable } from '../../src/system/executables.js';
 
-/** @returns XADDs a second */
-export async function benchmarkXadd(options: {
+export interface CommandLoad {
+  /** Of Redis' Unix socket. */
   readonly socketPath: string;
-  readonly messages: number;
-  readonly bytes: number;
-  readonly pipeline: number;
   readonly clients: number;
-}): Promise<number> {
-  const { stdout } = await promisify(execFile)('redis-benchmark', [
-    ...['-s', options.socketPath, '-n', String(options.messages), '-P', String(options.pipeline)],
-    ...['-c', String(options.clients), '--csv'],
-    ...['XADD', 'bench:ceiling', 'MAXLEN', '~', '1000', '*', 'd', 'x'.repeat(options.bytes)],
+  /** Commands of a client that are under way at a time; 1 unless told. */
+  readonly pipeline?: number;
+  /** In all, or a little more: pipelines are filled. */
+  readonly commands: number;
+  readonly command: readonly string[];
+}
+
+/** @returns commands a second */
+export async function benchmarkCommand(load: CommandLoad): Promise<number> {
+  const program = await findExecutable(['redis-benchmark', 'valkey-benchmark']);
+  if (program === undefined) throw new Error('there is no redis-benchmark: it comes with the Redis tools');
+  const { stdout } = await promisify(execFile)(program, [
+    ...['-s', load.socketPath, '-c', String(load.clients), '-P', String(load.pipeline ?? 1)],
+    ...['-n', String(load.commands), '--csv', ...load.command],
   ]);
-  // "test","rps",… and then "XADD …","123456.78",…
-  const rate = Number(
-    /"([\d.]+)"/.exec(
-      stdout
-        .trim()
-        .split('\n')
-        .at(-1)!
-        .replace(/^"[^"]*",/, ''),
-    )?.[1],
-  );
+  // A line of heads, then: "command","123456.78",…
+  const rate = Number(/^"[^"]*","([\d.]+)"/.exec(stdout.trim().split('\n').at(-1)!)?.[1]);
   if (!(rate > 0)) throw new Error(`redis-benchmark printed no rate: ${stdout}`);
   return rate;
 }

@@ -1,52 +1,75 @@
 /**
- * A process that pushes frames as fast as a socket takes them.
+ * A process that pushes frames made beforehand as fast as its sockets take them.
  *
- *     node producer.js '{"port", "path", "messages", "bytes", "header", "connections"}'
+ *     node producer.js '{"port", "path", "connections", "messages", "framing", "bytes", "entries", "window"}'
  *
- * Prints `sent` once all is written, and stays until it is ended.
+ * Prints `ready` when all are connected and begins; `sent` once all is written; with a window `done` once
+ * all is acknowledged. What follows either word is JSON: {@link ProducerTimes}. Stays until it is ended.
  */
 import { once } from 'node:events';
-import { clientFrame, openRawSocket } from './frames.js';
+import type { Socket } from 'node:net';
+import { ackCounter } from './acks.js';
+import { openRawSocket } from './frames.js';
+import { type MessageShape, pushMessage } from './messages.js';
 
-export interface ProducerTask {
+export interface ProducerTask extends MessageShape {
   readonly port: number;
   readonly path: string;
-  /** Messages of each connection. */
-  readonly messages: number;
-  readonly bytes: number;
-  /** Whether a JSON header goes before each payload. */
-  readonly header: boolean;
   readonly connections: number;
-  /** Messages a second of each connection; 0: no limit. */
-  readonly rate: number;
+  /** Of each connection. */
+  readonly messages: number;
+  /** Messages of a connection that may wait for their ack (`ack=1` is up to the path); 0: none is awaited. */
+  readonly window: number;
+}
+
+export interface ProducerTimes {
+  /** From the first byte written until now. */
+  readonly seconds: number;
+  /** Share of a core that this process used in that time. */
+  readonly load: number;
 }
 
 /** Messages are written in runs of about this size. */
 const RUN_BYTES = 256 * 1024;
-const TICK_MS = 5;
 
 const task = JSON.parse(process.argv[2]!) as ProducerTask;
-const payload = clientFrame(Buffer.alloc(task.bytes, 'x'));
-const message = task.header
-  ? Buffer.concat([clientFrame(Buffer.from(`[${task.bytes}]`), true), payload])
-  : payload;
+const message = pushMessage(task);
 const runLength = Math.max(1, Math.floor(RUN_BYTES / message.length));
 const run = Buffer.concat(Array.from({ length: runLength }, () => message));
+const total = task.messages * task.connections;
 
-async function produce(): Promise<void> {
-  const socket = await openRawSocket(task.port, task.path);
-  socket.resume();
-  socket.on('error', (error) => {
-    console.error(error);
+let acks = 0;
+
+/** @returns the count of the socket's acknowledged messages, which grows */
+function countAcks(socket: Socket): { count: number } {
+  const own = { count: 0 };
+  const counted = ackCounter();
+  socket.on('data', (chunk: Buffer) => {
+    const count = counted(chunk);
+    own.count += count;
+    acks += count;
+    if (acks === total) tell('done');
+  });
+  return own;
+}
+
+async function produce(socket: Socket): Promise<void> {
+  let heard: Buffer | undefined;
+  socket.on('data', (chunk: Buffer) => {
+    heard = chunk;
+  });
+  socket.on('close', () => {
+    console.error(`a producer was closed: ${heard?.subarray(0, 200)}`);
     process.exit(1);
   });
-  const start = performance.now();
+  const acked = task.window > 0 ? countAcks(socket) : undefined;
+  socket.resume();
   for (let sent = 0; sent < task.messages; ) {
     let due = task.messages - sent;
-    if (task.rate > 0) {
-      due = Math.min(due, Math.floor(((performance.now() - start) / 1000) * task.rate) - sent);
+    if (acked !== undefined) {
+      due = Math.min(due, acked.count + task.window - sent);
       if (due <= 0) {
-        await new Promise((resolve) => setTimeout(resolve, TICK_MS));
+        await once(socket, 'data');
         continue;
       }
     }
@@ -56,5 +79,21 @@ async function produce(): Promise<void> {
   }
 }
 
-await Promise.all(Array.from({ length: task.connections }, produce));
-console.log('sent');
+function tell(word: string): void {
+  const milliseconds = performance.now() - start;
+  const { user, system } = process.cpuUsage(cpuBefore);
+  const times: ProducerTimes = {
+    seconds: milliseconds / 1000,
+    load: (user + system) / 1000 / milliseconds,
+  };
+  console.log(`${word} ${JSON.stringify(times)}`);
+}
+
+const sockets = await Promise.all(
+  Array.from({ length: task.connections }, () => openRawSocket(task.port, task.path)),
+);
+console.log('ready');
+const cpuBefore = process.cpuUsage();
+const start = performance.now();
+await Promise.all(sockets.map(produce));
+tell('sent');

@@ -1,107 +1,87 @@
-/** Fan-out: deliveries a second of one stream to many followers, against bare uWebSockets.js. */
-import { startGatewayProcess } from '../../test/support/gateway-process.js';
-import { startRedis } from '../../test/support/redis-server.js';
-import type { FanOutTask } from '../ceilings/fan-out-server.js';
-import type { FollowerTask } from '../load/follower.js';
-import type { ProducerTask } from '../load/producer.js';
-import { cpuSeconds, startProgram } from '../programs.js';
-import type { Scenario } from '../scenario.js';
+/**
+ * Fan-out: deliveries a second of one stream to many followers that keep up, without loss.
+ *
+ * The entries are live, and come from raw pipelined XADDs of the followers' process, as fast as the
+ * slowest follower takes them: what is measured is the way from Redis to the followers, and the making of
+ * an entry is one in as many deliveries as there are followers. The ceiling is bare uWebSockets.js in the
+ * place of Redis and the gateway, which makes the same frames of nothing; the same program follows it in
+ * the same way.
+ */
+import { opening } from '../opening.js';
+import type { FigureSpec, Rival, Round, Scenario } from '../scenario.js';
+import { BareRival } from './fan-out-bare.js';
+import { FanOutBed } from './fan-out-bed.js';
+import type { FanOutCase, Timing } from './fan-out-follow.js';
 
-interface FanOutCase {
-  readonly name: string;
-  readonly followers: number;
-  readonly bytes: number;
-  readonly messages: number;
-  readonly target: number;
+interface FanOutFigure extends FanOutCase {
+  readonly size: string;
+  /** Of the ceiling. */
+  readonly target?: number;
+  readonly hasPeer?: true;
 }
 
-const CASES: readonly FanOutCase[] = [
-  { name: 'fan-out to 50, 100 B, header=0', followers: 50, bytes: 100, messages: 200_000, target: 0.4 },
-  { name: 'fan-out to 50, 200 kB, header=0', followers: 50, bytes: 200_000, messages: 600, target: 0.4 },
+const SMALL = { size: '100 B', bytes: 100 };
+const LARGE = { size: '200 kB', bytes: 200_000 };
+const RAW = { header: '0', count: 1 } as const;
+
+/** A scenario for each number of followers. */
+const FIGURES: readonly (readonly FanOutFigure[])[] = [
+  [
+    { followers: 1, ...SMALL, ...RAW },
+    { followers: 1, ...LARGE, ...RAW },
+  ],
+  [
+    { followers: 50, ...SMALL, ...RAW, target: 0.8, hasPeer: true },
+    { followers: 50, ...LARGE, ...RAW, target: 0.7, hasPeer: true },
+    { followers: 50, ...SMALL, header: '1', count: 1 },
+    { followers: 50, ...SMALL, header: '1', count: 100 },
+    { followers: 50, ...SMALL, header: 'msgpack', count: 1 },
+    { followers: 50, ...SMALL, header: 'msgpack', count: 100 },
+  ],
+  [
+    { followers: 1000, ...SMALL, ...RAW },
+    { followers: 1000, ...LARGE, ...RAW },
+  ],
 ];
 
-/** Bytes of a server's frame around its payload. */
-const frameBytes = (bytes: number) => bytes + (bytes < 126 ? 2 : bytes < 0x10000 ? 4 : 10);
+const WARM_UP_MS = 250;
+const MEASURED_MS = 800;
 
-async function measureCeiling({ followers, bytes }: FanOutCase, messages: number): Promise<number> {
-  const rates: number[] = [];
-  for (const mode of ['send', 'publish'] as const) {
-    const server = startProgram('ceilings/fan-out-server', {
-      followers,
-      messages,
-      bytes,
-      mode,
-    } satisfies FanOutTask);
-    try {
-      const port = Number(await server.says('port'));
-      const bytesEach = frameBytes(bytes) * messages;
-      const task: FollowerTask = { port, path: '/', followers, bytesEach };
-      const consumer = startProgram('load/follower', task);
-      try {
-        rates.push((followers * messages * 1000) / Number(await consumer.says('done')));
-      } finally {
-        await consumer.stop();
-      }
-    } finally {
-      await server.stop();
-    }
-  }
-  return Math.max(...rates);
-}
-
-async function measureGateway({ followers, bytes }: FanOutCase, messages: number) {
-  const redis = await startRedis();
-  // Without loss: nothing is trimmed before it was delivered.
-  const gateway = await startGatewayProcess({
-    REDIS_URL: redis.url,
-    REDIS_STREAM_MAXLEN: String(messages),
-  });
-  const consumer = startProgram('load/follower', {
-    port: gateway.port,
-    path: '/data/bench/pull?header=0',
-    followers,
-    bytesEach: frameBytes(bytes) * messages,
-  } satisfies FollowerTask);
-  try {
-    await consumer.says('ready');
-    const cpuBefore = await cpuSeconds(gateway.process.pid!);
-    const producer = startProgram('load/producer', {
-      port: gateway.port,
-      path: '/data/bench/push?header=0',
-      messages,
-      bytes,
-      header: false,
-      connections: 1,
-      rate: 0,
-    } satisfies ProducerTask);
-    try {
-      const rate = (followers * messages * 1000) / Number(await consumer.says('done'));
-      const cpu = (await cpuSeconds(gateway.process.pid!)) - cpuBefore;
-      return { rate, cpuMicroseconds: (cpu * 1e6) / (followers * messages) };
-    } finally {
-      await producer.stop();
-    }
-  } finally {
-    await consumer.stop();
-    await gateway.stop();
-    await redis.stop();
-  }
-}
-
-function fanOutScenario(fanOut: FanOutCase): Scenario {
+function figureSpec({ followers, size, header, count, target, hasPeer }: FanOutFigure): FigureSpec {
+  const rivals: Rival[] = [
+    { label: 'bare uWebSockets.js', kind: 'ceiling', ...(target !== undefined && { target }) },
+  ];
+  if (hasPeer) rivals.push({ label: 'plain Node gateway', kind: 'peer' });
+  const framing = `header=${header}${count > 1 ? `, count=${count}` : ''}`;
   return {
-    name: fanOut.name,
-    scope: 'fan-out',
+    name: `fan-out to ${followers}, ${size}, ${framing}`,
     unit: 'deliveries/s',
-    ceiling: 'bare uWebSockets.js, the better of send and publish',
-    target: fanOut.target,
-    run: async (scale) => {
-      const messages = Math.round(fanOut.messages * scale);
-      const ceiling = await measureCeiling(fanOut, messages);
-      const { rate, cpuMicroseconds } = await measureGateway(fanOut, messages);
-      return { ours: rate, ceiling, cpuMicroseconds };
-    },
+    better: 'more',
+    rivals,
   };
 }
 
-export const FAN_OUT_SCENARIOS = CASES.map(fanOutScenario);
+function fanOutScenario(figures: readonly FanOutFigure[]): Scenario {
+  return {
+    scope: 'fan-out',
+    figures: figures.map(figureSpec),
+    open: (scale) =>
+      opening(async (started) => {
+        const timing: Timing = { warmUpMs: WARM_UP_MS, ms: MEASURED_MS * scale };
+        const bed = await FanOutBed.open(started);
+        const bare = figures.map((figure) => new BareRival(figure));
+        return async () => {
+          const rounds: Round[] = [];
+          for (const [index, figure] of figures.entries()) {
+            const { rate, cpuMicroseconds } = await bed.followGateway(figure, timing);
+            const rivals = [await bare[index]!.follow(timing)];
+            if (figure.hasPeer) rivals.push((await bed.followPeer(figure, timing)).rate);
+            rounds.push({ ours: rate, rivals, cpuMicroseconds });
+          }
+          return rounds;
+        };
+      }),
+  };
+}
+
+export const FAN_OUT_SCENARIOS = FIGURES.map(fanOutScenario);

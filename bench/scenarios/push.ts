@@ -1,95 +1,129 @@
-/** Pushing: messages a second from WebSockets into a stream, against pipelined XADD by redis-benchmark. */
-import { setTimeout as delay } from 'node:timers/promises';
-import type { Redis } from 'ioredis';
-import { startGatewayProcess } from '../../test/support/gateway-process.js';
-import { startRedis } from '../../test/support/redis-server.js';
-import { benchmarkXadd } from '../ceilings/redis-benchmark.js';
-import type { ProducerTask } from '../load/producer.js';
-import { cpuSeconds, startProgram } from '../programs.js';
-import type { Scenario } from '../scenario.js';
+/** Push: entries from sockets into one stream, until Redis holds the last of them. */
+import type { MessageShape } from '../load/messages.js';
+import { opening } from '../opening.js';
+import { paced } from '../paced.js';
+import type { FigureSpec, Scenario } from '../scenario.js';
+import { openPushBed, type PushBed, type Pushed, type PushLoad } from './push-bed.js';
 
-const POLL_MS = 5;
+/** How long each measurement lasts. */
+const SECONDS = 1.4;
+/** Of the first attempt, which is to last some milliseconds at least. */
+const FIRST_BYTES = 1_000_000;
 
-interface PushCase {
+const RIVALS = {
+  benchmark: {
+    label: 'redis-benchmark XADD -P 64',
+    kind: 'ceiling',
+    of: (bed: PushBed) => bed.redisBenchmark,
+  },
+  rawXadd: { label: 'raw pipelined XADD', kind: 'ceiling', of: (bed: PushBed) => bed.rawXadd },
+  plain: { label: 'plain Node gateway', kind: 'peer', of: (bed: PushBed) => bed.plainGateway },
+} as const;
+
+type RivalName = keyof typeof RIVALS;
+
+interface Form extends Omit<MessageShape, 'bytes'> {
   readonly name: string;
-  readonly bytes: number;
-  readonly header: boolean;
-  readonly connections: number;
-  readonly messages: number;
-  readonly target: number;
+  /** Least ratios to rivals. */
+  readonly targets?: Partial<Readonly<Record<RivalName, number>>>;
 }
 
-const CASES: readonly PushCase[] = [
+/** Forms of one size have their rivals in common, which each round measures once. */
+interface PushSize extends PushLoad {
+  readonly rivals: readonly RivalName[];
+  readonly forms: readonly Form[];
+}
+
+const RAW = { framing: 'raw', entries: 1 } as const;
+const BATCH_TARGETS = { benchmark: 0.9 };
+
+const SIZES: readonly PushSize[] = [
   {
-    name: 'push 100 B, header=0',
     bytes: 100,
-    header: false,
+    maxLength: 1000,
     connections: 8,
-    messages: 1_000_000,
-    target: 0.6,
+    window: 0,
+    rivals: ['benchmark', 'rawXadd', 'plain'],
+    forms: [
+      { name: 'push 100 B, header=0', ...RAW, targets: { benchmark: 0.8, plain: 5 } },
+      { name: 'push 100 B, header=1', framing: 'json', entries: 1 },
+      { name: 'push 64 × 100 B a message, header=1', framing: 'json', entries: 64, targets: BATCH_TARGETS },
+      {
+        name: 'push 64 × 100 B a message, header=msgpack',
+        framing: 'msgpack',
+        entries: 64,
+        targets: BATCH_TARGETS,
+      },
+    ],
   },
-  { name: 'push 100 B, header=1', bytes: 100, header: true, connections: 8, messages: 600_000, target: 0.3 },
+  {
+    bytes: 1000,
+    maxLength: 1000,
+    connections: 8,
+    window: 0,
+    rivals: ['benchmark', 'rawXadd', 'plain'],
+    forms: [{ name: 'push 1 kB, header=0', ...RAW }],
+  },
+  {
+    bytes: 200_000,
+    maxLength: 100,
+    connections: 4,
+    window: 4,
+    rivals: ['rawXadd', 'plain'],
+    forms: [
+      { name: 'push 200 kB, header=0', ...RAW, targets: { rawXadd: 0.65 } },
+      { name: 'push 200 kB, header=1', framing: 'json', entries: 1 },
+    ],
+  },
+  {
+    bytes: 6_000_000,
+    maxLength: 10,
+    connections: 2,
+    window: 2,
+    rivals: ['rawXadd', 'plain'],
+    forms: [{ name: 'push 6 MB, header=0', ...RAW, targets: { rawXadd: 0.6 } }],
+  },
 ];
 
-async function entriesAdded(redis: Redis, key: string): Promise<number> {
-  const info = (await redis.xinfo('STREAM', key).catch(() => [])) as unknown[];
-  return Number(info[info.indexOf('entries-added') + 1] ?? 0);
+/** Small entries are counted, of large ones the bytes tell more. */
+const isLarge = ({ bytes }: PushSize) => bytes >= 100_000;
+
+function figureOf(size: PushSize, { name, targets = {} }: Form): FigureSpec {
+  const rivals = size.rivals.map((key) => {
+    const { label, kind } = RIVALS[key];
+    const target = targets[key];
+    return { label, kind, ...(target !== undefined && { target }) };
+  });
+  return { name, unit: isLarge(size) ? 'MB/s' : 'entries/s', better: 'more', rivals };
 }
 
-function pushScenario({ name, bytes, header, connections, messages, target }: PushCase): Scenario {
+function pushScenario(size: PushSize): Scenario {
+  const { bytes, connections, forms } = size;
+  const inUnit = (rate: number) => (isLarge(size) ? (rate * bytes) / 1e6 : rate);
   return {
-    name,
     scope: 'push',
-    unit: 'messages/s',
-    ceiling: 'redis-benchmark XADD -P 64',
-    target,
-    run: async (scale) => {
-      const redis = await startRedis();
-      const gateway = await startGatewayProcess({ REDIS_URL: redis.url });
-      const total = Math.round((messages * scale) / connections) * connections;
-      try {
-        const ceiling = await benchmarkXadd({
-          socketPath: redis.path,
-          messages: total,
-          bytes,
-          pipeline: 64,
-          clients: connections,
-        });
-        const task: ProducerTask = {
-          port: gateway.port,
-          path: `/data/bench/push${header ? '' : '?header=0'}`,
-          messages: total / connections,
-          bytes,
-          header,
-          connections,
-          rate: 0,
+    figures: forms.map((form) => figureOf(size, form)),
+    open: (scale) =>
+      opening(async (started) => {
+        const bed = await openPushBed(size, started);
+        const seconds = SECONDS * scale;
+        const start = Math.max(connections, Math.round(FIRST_BYTES / bytes));
+        const ours = forms.map((form) => bed.ours({ ...form, bytes }));
+        const rivals = size.rivals.map((key) => RIVALS[key].of(bed));
+        const measures: (() => Promise<Pushed>)[] = [];
+        for (const push of [...ours, ...rivals]) measures.push(await paced(push, seconds, start));
+        return async () => {
+          const pushed: Pushed[] = [];
+          for (const measure of measures) pushed.push(await measure());
+          const rates = pushed.map(({ rate }) => inUnit(rate));
+          return forms.map((_, index) => ({
+            ours: rates[index]!,
+            rivals: rates.slice(forms.length),
+            cpuMicroseconds: pushed[index]!.cpuMicroseconds,
+          }));
         };
-        const cpuBefore = await cpuSeconds(gateway.process.pid!);
-        const producer = startProgram('load/producer', task);
-        try {
-          let start = 0;
-          let first = 0;
-          // From the first entry stored to the last.
-          for (let added = 0; added < total; ) {
-            added = await entriesAdded(redis.client, 'default:bench');
-            if (start === 0 && added > 0) {
-              start = performance.now();
-              first = added;
-            }
-            await delay(POLL_MS);
-          }
-          const seconds = (performance.now() - start) / 1000;
-          const cpu = (await cpuSeconds(gateway.process.pid!)) - cpuBefore;
-          return { ours: (total - first) / seconds, ceiling, cpuMicroseconds: (cpu * 1e6) / total };
-        } finally {
-          await producer.stop();
-        }
-      } finally {
-        await gateway.stop();
-        await redis.stop();
-      }
-    },
+      }),
   };
 }
 
-export const PUSH_SCENARIOS = CASES.map(pushScenario);
+export const PUSH_SCENARIOS: readonly Scenario[] = SIZES.map(pushScenario);

@@ -1,0 +1,139 @@
+/**
+ * Catching up: one follower replays a stream's history from its beginning, upgrade included, against
+ * XRANGE after XRANGE of the same on a raw socket.
+ */
+import { type GatewayProcess, startGatewayProcess } from '../../test/support/gateway-process.js';
+import { startRedis, type TestRedis } from '../../test/support/redis-server.js';
+import type { RawXrangeTask } from '../ceilings/raw-xrange.js';
+import { fillStream } from '../load/fill.js';
+import type { FollowerResult, ReplayTask } from '../load/follower.js';
+import { pullFrames } from '../load/pull-frames.js';
+import { opening } from '../opening.js';
+import { cpuSeconds, startProgram } from '../programs.js';
+import type { FigureSpec, Round, Scenario } from '../scenario.js';
+
+interface Replay {
+  readonly framing: 'raw' | 'msgpack';
+  /** The parameters that ask for it. */
+  readonly query: string;
+  readonly count: number;
+  readonly target?: number;
+}
+
+interface History {
+  readonly stream: string;
+  readonly name: string;
+  readonly bytes: number;
+  readonly entries: number;
+  /** Of each raw range: about what a gateway's worker reads at once. */
+  readonly rangeCount: number;
+  readonly unit: 'MB/s' | 'entries/s';
+  readonly replays: readonly Replay[];
+}
+
+const RAW: Replay = { framing: 'raw', query: 'header=0', count: 1 };
+const PACKED: Replay = { framing: 'msgpack', query: 'header=msgpack&count=100', count: 100 };
+
+const HISTORIES: readonly History[] = [
+  {
+    stream: 'large',
+    name: '1 GB in entries of 200 kB',
+    bytes: 200_000,
+    entries: 5000,
+    rangeCount: 20,
+    unit: 'MB/s',
+    replays: [{ ...RAW, target: 0.6 }],
+  },
+  {
+    stream: 'small',
+    name: '500 000 entries of 100 B',
+    bytes: 100,
+    entries: 500_000,
+    rangeCount: 10_000,
+    unit: 'entries/s',
+    replays: [RAW, PACKED],
+  },
+];
+
+const keyOf = ({ stream }: History) => `default:${stream}`;
+
+function figureSpecs({ name, unit, replays }: History): FigureSpec[] {
+  return replays.map(({ query, target }) => ({
+    name: `catch-up on ${name}, ${query.replace('&', ', ')}`,
+    unit,
+    better: 'more',
+    rivals: [{ label: 'raw XRANGE', kind: 'ceiling', ...(target !== undefined && { target }) }],
+  }));
+}
+
+/** @returns entries a second */
+async function replay(
+  gateway: GatewayProcess,
+  history: History,
+  { framing, query, count }: Replay,
+  entries: number,
+) {
+  const { stream, bytes } = history;
+  const { wire } = pullFrames(framing, stream, count, bytes);
+  const path = `/data/${stream}/pull?${query}&block=0&last_entry_id=0`;
+  const before = await cpuSeconds(gateway.process.pid!);
+  const consumer = startProgram('load/follower', {
+    port: gateway.port,
+    path,
+    followers: 1,
+    wire,
+    entries,
+  } satisfies ReplayTask);
+  try {
+    const { rate } = JSON.parse(await consumer.says('done')) as FollowerResult;
+    const cpu = (await cpuSeconds(gateway.process.pid!)) - before;
+    return { rate, cpuMicroseconds: (cpu * 1e6) / entries };
+  } finally {
+    await consumer.stop();
+  }
+}
+
+/** @returns entries a second */
+async function readRaw(redis: TestRedis, history: History, entries: number): Promise<number> {
+  const { bytes, rangeCount } = history;
+  const task: RawXrangeTask = {
+    socketPath: redis.path,
+    key: keyOf(history),
+    entries,
+    bytes,
+    count: rangeCount,
+  };
+  const reader = startProgram('ceilings/raw-xrange', task);
+  try {
+    return Number(await reader.says('done'));
+  } finally {
+    await reader.stop();
+  }
+}
+
+function catchUpScenario(history: History): Scenario {
+  const { bytes, unit, replays } = history;
+  const inUnit = unit === 'MB/s' ? bytes / 1e6 : 1;
+  return {
+    scope: 'catch-up',
+    figures: figureSpecs(history),
+    open: (scale) =>
+      opening(async (started) => {
+        const entries = history.entries * scale;
+        const redis = started.add(await startRedis());
+        const gateway = started.add(await startGatewayProcess({ REDIS_URL: redis.url }));
+        await fillStream({ socketPath: redis.path, key: keyOf(history), entries, bytes });
+        return async () => {
+          const raw = await readRaw(redis, history, entries);
+          const rounds: Round[] = [];
+          for (const each of replays) {
+            const { rate, cpuMicroseconds } = await replay(gateway, history, each, entries);
+            rounds.push({ ours: rate * inUnit, rivals: [raw * inUnit], cpuMicroseconds });
+          }
+          return rounds;
+        };
+      }),
+  };
+}
+
+export const CATCH_UP_SCENARIOS = HISTORIES.map(catchUpScenario);

@@ -1,0 +1,145 @@
+/** What pushing is measured on: one Redis, and in front of it ours, the ceilings and the peer. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Redis } from 'ioredis';
+import { startGatewayProcess } from '../../test/support/gateway-process.js';
+import { startRedis } from '../../test/support/redis-server.js';
+import type { RawXaddTask, XaddTimes } from '../ceilings/raw-xadd.js';
+import { benchmarkCommand } from '../ceilings/redis-benchmark.js';
+import { entriesAdded } from '../entries-added.js';
+import { HEADER_OF, type MessageShape } from '../load/messages.js';
+import type { ProducerTask, ProducerTimes } from '../load/producer.js';
+import type { Started } from '../opening.js';
+import type { PlainGatewayTask } from '../peers/plain-gateway.js';
+import { cpuSeconds, startProgram } from '../programs.js';
+
+export interface PushLoad {
+  readonly bytes: number;
+  /** The stream is trimmed to about so many entries, by all alike. */
+  readonly maxLength: number;
+  readonly connections: number;
+  /** Messages of a connection that may wait for their ack; 0: without acks, as small ones are pushed. */
+  readonly window: number;
+}
+
+export interface Pushed {
+  /** Entries a second. */
+  readonly rate: number;
+  /** Of the server's process, an entry; 0 where the server is Redis. */
+  readonly cpuMicroseconds: number;
+}
+
+/** Pushes at least so many entries, and sees to it that Redis got them all. */
+export type Push = (entries: number) => Promise<Pushed>;
+
+export interface PushBed {
+  ours(shape: MessageShape): Push;
+  readonly plainGateway: Push;
+  readonly rawXadd: Push;
+  readonly redisBenchmark: Push;
+}
+
+const SID = 'bench';
+const KEY = `default:${SID}`;
+const PIPELINE = 64;
+const POLL_MS = 4;
+/** A server that stores nothing for so long has lost what is missing. */
+const PATIENCE_MS = 10_000;
+/** Share of a core from which on the load may be what limits the figure. */
+const BUSY = 0.9;
+const WARM_SECONDS = 0.7;
+
+/** @returns when Redis has them all; it is asked often, which is cheap as long as entries are small */
+async function whenStored(redis: Redis, entries: number): Promise<void> {
+  let seen = 0;
+  let since = performance.now();
+  while (seen < entries) {
+    await delay(POLL_MS);
+    const added = await entriesAdded(redis, KEY);
+    if (added > seen) since = performance.now();
+    seen = added;
+    if (performance.now() - since > PATIENCE_MS) throw new Error(`${seen} of ${entries} entries were stored`);
+  }
+}
+
+/** Not while warming up, when compiling takes most of it. */
+function warnIfBusy(what: string, { load, seconds }: ProducerTimes | XaddTimes): void {
+  if (load > BUSY && seconds > WARM_SECONDS)
+    console.error(`  ${what} used ${Math.round(load * 100)} % of a core: it may be the limit`);
+}
+
+export async function openPushBed(
+  { bytes, maxLength, connections, window }: PushLoad,
+  started: Started,
+): Promise<PushBed> {
+  const redis = started.add(await startRedis());
+  const settings = { REDIS_URL: redis.url, REDIS_STREAM_MAXLEN: String(maxLength) };
+  const gateway = started.add(await startGatewayProcess(settings));
+  const plainTask: PlainGatewayTask = { redisPath: redis.path, maxLength };
+  const plain = started.add(startProgram('peers/plain-gateway', plainTask));
+  const plainPort = Number(await plain.says('port'));
+  const messagesEach = (entries: number, perMessage: number) => Math.ceil(entries / perMessage / connections);
+
+  /** Nothing may be missing; then the stream makes way for the next. */
+  const settle = async (entries: number) => {
+    const added = await entriesAdded(redis.client, KEY);
+    if (added < entries) throw new Error(`${added} of ${entries} entries were stored`);
+    await redis.client.del(KEY);
+  };
+
+  const through = (port: number, pid: number, shape: MessageShape): Push => {
+    const header = HEADER_OF[shape.framing];
+    return async (entries) => {
+      const messages = messagesEach(entries, shape.entries);
+      const total = messages * connections * shape.entries;
+      const path = `/data/${SID}/push?header=${header}&ack=${window > 0 ? 1 : 0}`;
+      const task: ProducerTask = { ...shape, port, path, connections, messages, window };
+      const cpuBefore = await cpuSeconds(pid);
+      const producer = startProgram('load/producer', task);
+      try {
+        await producer.says('ready');
+        const start = performance.now();
+        const [sent] = await Promise.all([
+          producer.says(window > 0 ? 'done' : 'sent'),
+          window > 0 || whenStored(redis.client, total),
+        ]);
+        const times = JSON.parse(sent) as ProducerTimes;
+        const seconds = window > 0 ? times.seconds : (performance.now() - start) / 1000;
+        const cpu = (await cpuSeconds(pid)) - cpuBefore;
+        warnIfBusy('the producer', times);
+        await settle(total);
+        return { rate: total / seconds, cpuMicroseconds: (cpu * 1e6) / total };
+      } finally {
+        await producer.stop();
+      }
+    };
+  };
+
+  return {
+    ours: (shape) => through(gateway.port, gateway.process.pid!, shape),
+    plainGateway: through(plainPort, plain.process.pid!, { framing: 'raw', entries: 1, bytes }),
+    rawXadd: async (entries) => {
+      const messages = messagesEach(entries, 1);
+      const task: RawXaddTask = { path: redis.path, key: KEY, maxLength, bytes, connections, messages };
+      const ceiling = startProgram('ceilings/raw-xadd', task);
+      try {
+        const times = JSON.parse(await ceiling.says('done')) as XaddTimes;
+        warnIfBusy('the raw XADD', times);
+        await settle(messages * connections);
+        return { rate: (messages * connections) / times.seconds, cpuMicroseconds: 0 };
+      } finally {
+        await ceiling.stop();
+      }
+    },
+    redisBenchmark: async (entries) => {
+      const rate = await benchmarkCommand({
+        socketPath: redis.path,
+        clients: connections,
+        pipeline: PIPELINE,
+        commands: entries,
+        command: ['XADD', KEY, 'MAXLEN', '~', String(maxLength), '*', 'd', 'x'.repeat(bytes)],
+      });
+      await settle(entries);
+      return { rate, cpuMicroseconds: 0 };
+    },
+  };
+}

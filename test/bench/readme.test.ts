@@ -1,0 +1,160 @@
+/** What the benchmark makes of its figures, and that the README shows what was measured. */
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { chartRow, performanceChart } from '../../bench/chart.js';
+import { formatNumber } from '../../bench/numbers.js';
+import {
+  findSection,
+  PERFORMANCE_CHART,
+  PERFORMANCE_JSON,
+  performanceSection,
+  replaceSection,
+} from '../../bench/readme.js';
+import { type FigureResult, overall, type Report, summarise } from '../../bench/results.js';
+import type { FigureSpec, Round } from '../../bench/scenario.js';
+
+const PUSH: FigureSpec = {
+  name: 'push <100 B> & "more"',
+  unit: 'entries/s',
+  better: 'more',
+  rivals: [
+    { label: 'a ceiling', kind: 'ceiling', target: 0.8 },
+    { label: 'a peer', kind: 'peer', target: 5 },
+    { label: 'another peer', kind: 'peer' },
+  ],
+};
+const LAG: FigureSpec = {
+  name: 'lag',
+  unit: 'ms',
+  better: 'less',
+  limit: 50,
+  rivals: [{ label: 'a ceiling', kind: 'ceiling', target: 2.5 }],
+};
+
+const PUSH_ROUNDS: readonly Round[] = [
+  { ours: 90, rivals: [100, 10, 30], cpuMicroseconds: 2 },
+  { ours: 60, rivals: [120, 10, 30], cpuMicroseconds: 4 },
+  { ours: 80, rivals: [100, 20, 30], cpuMicroseconds: 3 },
+];
+
+const push = summarise('push', PUSH, PUSH_ROUNDS);
+const lag = (ours: number, ceiling: number) => summarise('lag', LAG, [{ ours, rivals: [ceiling] }]);
+
+describe('results', () => {
+  test('are medians with the least and the greatest', () => {
+    expect(push.ours).toEqual({ median: 80, least: 60, greatest: 90 });
+    expect(push.cpuMicroseconds).toBe(3);
+    expect(push.rivals[0]!.value).toEqual({ median: 100, least: 100, greatest: 120 });
+  });
+
+  test('of an even number of rounds are the mean of the middle two', () => {
+    expect(summarise('push', PUSH, PUSH_ROUNDS.slice(0, 2)).ours.median).toBe(75);
+  });
+
+  test('compare within each round, not across rounds', () => {
+    expect(push.rivals[0]!.ratio).toEqual({ median: 0.8, least: 0.5, greatest: 0.9 });
+    expect(push.rivals[1]!.ratio).toEqual({ median: 6, least: 4, greatest: 9 });
+  });
+
+  test('reach a target that they equal, and one miss is a miss', () => {
+    expect(push.rivals.map(({ verdict }) => verdict)).toEqual(['reached', 'reached', 'no target']);
+    expect(push.verdict).toBe('reached');
+    const slower = summarise('push', PUSH, [{ ours: 79, rivals: [100, 10, 30] }]);
+    expect(slower.rivals.map(({ verdict }) => verdict)).toEqual(['missed', 'reached', 'no target']);
+    expect(slower.verdict).toBe('missed');
+    expect(overall(['no target'])).toBe('no target');
+  });
+
+  test('where less is better a target is the most', () => {
+    expect(lag(20, 10).verdict).toBe('reached');
+    expect(lag(26, 10).verdict).toBe('missed');
+    expect(lag(51, 100).rivals[0]!.verdict).toBe('reached');
+    expect(lag(51, 100).verdict).toBe('missed');
+  });
+
+  test('without CPU time name none', () => {
+    expect(lag(20, 10)).not.toHaveProperty('cpuMicroseconds');
+  });
+
+  test.each([
+    { ours: Number.NaN, rivals: [1, 1, 1] },
+    { ours: 1, rivals: [1, 1] },
+    { ours: 1, rivals: [1, 0, 1] },
+    { ours: 1, rivals: [1, Number.POSITIVE_INFINITY, 1] },
+  ])('refuse a round that cannot be compared: %o', (round) => {
+    expect(() => summarise('push', PUSH, [round])).toThrow(PUSH.name);
+  });
+});
+
+test.each([
+  [0, '0'],
+  [0.012345, '0.0123'],
+  [0.9996, '1.00'],
+  [4.5678, '4.57'],
+  [99.96, '100'],
+  [1234, '1\u00a0230'],
+  [-12.34, '-12.3'],
+  [411_987, '412\u00a0000'],
+  [5_200_000, '5\u00a0200\u00a0000'],
+])('%d is written with three digits that count: %s', (value, text) => {
+  expect(formatNumber(value)).toBe(text);
+});
+
+describe('the chart', () => {
+  test('draws shares of the ceiling, of peers and targets too', () => {
+    expect(chartRow(push)).toMatchObject({ ours: 0.8, targets: [0.8, expect.closeTo(5 * (0.8 / 6))] });
+    expect(chartRow(push)!.peers).toEqual([
+      { label: 'a peer', share: expect.closeTo(0.8 / 6) },
+      { label: 'another peer', share: expect.closeTo(0.8 / (80 / 30)) },
+    ]);
+  });
+
+  test('turns figures round of which less is better', () => {
+    expect(chartRow(lag(20, 10))).toMatchObject({ ours: 0.5, peers: [], targets: [expect.closeTo(0.4)] });
+  });
+
+  test('leaves out what has no rival', () => {
+    const alone: FigureResult = { ...push, name: 'alone', rivals: [] };
+    expect(chartRow(alone)).toBeUndefined();
+    expect(performanceChart([alone])).not.toContain('alone');
+  });
+
+  test('escapes what is special in XML', () => {
+    const svg = performanceChart([push]);
+    expect(svg).toContain('push &lt;100 B&gt; &amp; &quot;more&quot;');
+    expect(svg).not.toContain('<100 B>');
+  });
+});
+
+describe('the section of the README', () => {
+  const readme = readFileSync('README.md', 'utf8');
+  const report = JSON.parse(readFileSync(PERFORMANCE_JSON, 'utf8')) as Report;
+
+  test('is what the kept results make', () => {
+    expect(findSection(readme)).toBe(performanceSection(report));
+    expect(readFileSync(PERFORMANCE_CHART, 'utf8')).toBe(performanceChart(report.results));
+  });
+
+  test('is of a whole run without failures', () => {
+    expect(report).toMatchObject({ mode: 'full', scope: '', failed: [] });
+  });
+
+  test('is replaced between its markers, whatever it holds', () => {
+    const section = performanceSection({ ...report, machine: "$& $' $1", results: [push] });
+    const replaced = replaceSection(readme, section);
+    expect(findSection(replaced)).toBe(section);
+    expect(replaceSection(replaced, findSection(readme))).toBe(readme);
+  });
+
+  test('tells targets, and which were missed', () => {
+    const missed = summarise('push', PUSH, [{ ours: 79, rivals: [100, 10, 30] }]);
+    const section = performanceSection({ ...report, results: [missed, lag(51, 100)] });
+    expect(section).toContain('0.790 × a ceiling (target ≥ 0.8, missed)');
+    expect(section).toContain('7.90 × a peer (target ≥ 5)');
+    expect(section).toContain('| lag | 51.0 ms (target ≤ 50, missed) | 0.510 × a ceiling (target ≤ 2.5) |');
+  });
+
+  test('needs its markers', () => {
+    expect(() => replaceSection('# a README', '')).toThrow('performance');
+  });
+});
