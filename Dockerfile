@@ -33,6 +33,7 @@ FROM ${NODE_IMAGE}
 LABEL org.opencontainers.image.title="streamgate" \
       org.opencontainers.image.description="Redis Streams behind REST, binary WebSockets and GraphQL on one port" \
       org.opencontainers.image.licenses="MIT"
+# On all addresses the gateway starts only with access control, or with ALLOW_ANONYMOUS=1.
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=8000
 WORKDIR /app
 COPY --from=modules /app/node_modules node_modules
@@ -42,8 +43,9 @@ COPY --from=compiled /app/dist dist
 RUN ln -s /app/dist/src/main.js /usr/local/bin/streamgate
 USER node
 EXPOSE 8000
+# Asks itself, so that it need not know the certificate.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s \
-  CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/readyz`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
+  CMD ["node", "-e", "require(process.env.TLS_CERT_FILE ? 'https' : 'http').get({ host: '127.0.0.1', port: process.env.PORT, path: '/readyz', rejectUnauthorized: false }, ({ statusCode }) => process.exit(statusCode === 200 ? 0 : 1)).on('error', () => process.exit(1))"]
 # Without a shell in between: the signal to stop must reach the gateway itself.
 ENTRYPOINT ["node", "dist/src/main.js"]
 CMD ["serve"]

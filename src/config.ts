@@ -17,6 +17,10 @@ interface Setting<T> {
 
 const MIB = 1024 * 1024;
 const DAY_MS = 86_400_000;
+/** RFC 7518 §3.2: no shorter than the hash that signs. */
+const MIN_SECRET_BYTES = 32;
+/** Values that hold a password or are one: messages do not repeat them. */
+const SECRET_NAMES = ['REDIS_URL', 'JWT_SECRET', 'JWT_JWKS'];
 
 function wholeNumber(min: number, max: number, fallback: number, meaning: string): Setting<number> {
   return {
@@ -44,7 +48,16 @@ function flag(fallback: string | undefined, meaning: string): Setting<boolean> {
   };
 }
 
+/** An address with a password in it cannot be fetched. */
+function isFileOrAddress(text: string): boolean {
+  if (!/^[a-z]+:\/\//i.test(text)) return text !== '';
+  const address = URL.canParse(text) ? new URL(text) : undefined;
+  return address !== undefined && /^https?:$/.test(address.protocol) && address.username === '';
+}
+
 const ORIGIN = /^https?:\/\/[^/\s]+$/;
+/** Without a port: a name's port is no part of it. */
+const HOST_NAME = /^([^/\s:@[\]]+|\[[\da-f:.]+\])$/;
 
 /** In the order in which `streamgate serve --help` and the README list them. */
 export const SETTINGS = {
@@ -83,6 +96,26 @@ export const SETTINGS = {
     256 * MIB,
     'most bytes that may wait for Redis; producers are refused beyond it',
   ),
+  MAX_UNREAD_BYTES: wholeNumber(
+    1024,
+    64 * 1024 * MIB,
+    256 * MIB,
+    'most bytes that may wait for clients to read them; the slowest are closed beyond it',
+  ),
+  MAX_CONNECTIONS: wholeNumber(1, 10_000_000, 10_000, 'most connections of clients at once'),
+  MAX_CONNECTIONS_PER_ADDRESS: wholeNumber(
+    0,
+    10_000_000,
+    2000,
+    'most connections from one address, or IPv6 network of 64 bits, at once; 0: no limit',
+  ),
+  MAX_WAITING_READS: wholeNumber(0, 10_000_000, 2000, 'most REST reads that may wait for entries at once'),
+  MAX_FOLLOWED_STREAMS: wholeNumber(
+    1,
+    1_000_000,
+    16_384,
+    'most streams that may be followed at once, by all clients together',
+  ),
   MAX_BLOCK_MS: wholeNumber(1, DAY_MS, 60_000, 'longest wait of a REST read'),
   MAX_FUTURE_MS: wholeNumber(
     0,
@@ -91,15 +124,59 @@ export const SETTINGS = {
     "how far ahead of the clock an entry's own time may be",
   ),
   ALLOW_FLUSH: flag(undefined, 'allow the flush mutation; unset: only for the embedded Redis'),
+  ACCESS_TOKENS_FILE: text(
+    undefined,
+    'a file',
+    'who may do what, by bearer tokens: the file that streamgate token writes; read again on SIGHUP',
+  ),
+  JWT_SECRET: text(
+    undefined,
+    `a text of ${MIN_SECRET_BYTES} bytes or more`,
+    'takes JWTs that are signed with this secret (HS256)',
+    z.string().refine((secret) => Buffer.byteLength(secret) >= MIN_SECRET_BYTES),
+  ),
+  JWT_JWKS: text(
+    undefined,
+    'a file, or an https:// or http:// address',
+    'takes JWTs that are signed with one of these keys (RS256, ES256); a file is read again on SIGHUP',
+    z.string().refine(isFileOrAddress),
+  ),
+  JWT_AUDIENCE: text(undefined, 'a text', "what a JWT's claim aud must hold"),
+  JWT_ISSUER: text(undefined, 'a text', "what a JWT's claim iss must be"),
+  ALLOW_TOKEN_IN_QUERY: flag('0', 'take a token as the query parameter token too, which proxies log'),
+  ALLOW_ANONYMOUS: flag('0', 'without access control, let HOST be an address that others can reach'),
+  TLS_CERT_FILE: text(
+    undefined,
+    'a file',
+    'certificate chain as PEM: serves https and wss; read again on SIGHUP',
+  ),
+  TLS_KEY_FILE: text(undefined, 'a file', "the certificate's private key as PEM"),
   CORS_ORIGINS: {
     expected: '* or origins such as https://example.org, separated by commas',
-    meaning: 'pages of which origins may use the gateway, beside its own; unset: those of loopback',
+    meaning:
+      'pages of which origins may use the gateway, beside its own; unset: with access control all, else those of loopback',
     fallback: undefined,
     schema: z
       .string()
       .transform((value) => value.split(',').map((origin) => origin.trim().toLowerCase()))
       .pipe(z.array(z.union([z.literal('*'), z.string().regex(ORIGIN)])).min(1)),
   } satisfies Setting<string[]>,
+  ALLOWED_HOSTS: {
+    expected: '* or host names such as gateway.example.org, separated by commas',
+    meaning:
+      'names that requests may call the gateway by; unset: with access control any, else local names and addresses',
+    fallback: undefined,
+    schema: z
+      .string()
+      .transform((value) => value.split(',').map((host) => host.trim().toLowerCase()))
+      .pipe(z.array(z.union([z.literal('*'), z.string().regex(HOST_NAME)])).min(1)),
+  } satisfies Setting<string[]>,
+  SHUTDOWN_GRACE_MS: wholeNumber(
+    0,
+    600_000,
+    10_000,
+    'how long a gateway that is told to stop may take to finish what it has begun',
+  ),
   LOG_LEVEL: {
     expected: 'trace, debug, info, warn, error, fatal or silent',
     meaning: 'least level that is logged',
@@ -111,7 +188,18 @@ export const SETTINGS = {
 export type SettingName = keyof typeof SETTINGS;
 
 /** Settings that may stay unset. */
-type OptionalName = 'REDIS_URL' | 'ALLOW_FLUSH' | 'CORS_ORIGINS';
+type OptionalName =
+  | 'REDIS_URL'
+  | 'ALLOW_FLUSH'
+  | 'CORS_ORIGINS'
+  | 'ALLOWED_HOSTS'
+  | 'ACCESS_TOKENS_FILE'
+  | 'JWT_SECRET'
+  | 'JWT_JWKS'
+  | 'JWT_AUDIENCE'
+  | 'JWT_ISSUER'
+  | 'TLS_CERT_FILE'
+  | 'TLS_KEY_FILE';
 type ValueOf<N extends SettingName> = z.output<(typeof SETTINGS)[N]['schema']>;
 
 export type Config = { readonly [N in Exclude<SettingName, OptionalName>]: ValueOf<N> } & {
@@ -137,8 +225,7 @@ export function loadConfig(given: Readonly<Record<string, string | undefined>>):
     }
     const checked = setting.schema.safeParse(value);
     if (!checked.success) {
-      // A Redis address may hold a password, so it is not repeated.
-      const shown = name === 'REDIS_URL' ? 'what was given' : `'${value}'`;
+      const shown = SECRET_NAMES.includes(name) ? 'what was given' : `'${value}'`;
       throw new ConfigError(`${name} must be ${setting.expected}, not ${shown}.`);
     }
     values[name] = checked.data;

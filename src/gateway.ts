@@ -1,81 +1,96 @@
 /** Puts the parts together, in the order in which they depend on one another, and takes them apart again. */
 
-import uws, { type TemplatedApp, type us_listen_socket } from 'uWebSockets.js';
 import { setMaxListeners } from 'node:events';
 import type { Redis } from 'ioredis';
+import { AccessControl } from './access/access-control.js';
+import { needsTokens } from './access/access-settings.js';
 import type { Config } from './config.js';
 import type { Logger } from './logger.js';
 import { AppendPipes } from './redis/append-pipes.js';
-import { AppendStreams } from './redis/append-streams.js';
 import { connectControl } from './redis/control.js';
+import { DurabilityWatch } from './redis/durability.js';
 import { type EmbeddedRedis, startEmbeddedRedis } from './redis/embedded.js';
 import { describeTarget, parseRedisUrl, type RedisTarget, unixTarget } from './redis/target.js';
 import { type BorrowedCork, borrowCork } from './server/borrowed-cork.js';
+import { ConnectionLimits } from './server/connection-limits.js';
 import type { GatewayContext } from './server/context.js';
+import { ServerCounters } from './server/counters.js';
+import { drain } from './server/drain.js';
+import { HeldBytes } from './server/held-bytes.js';
+import { HostCheck } from './server/host-check.js';
+import { checkCertificate, Listener } from './server/listener.js';
 import { OriginPolicy } from './server/origins.js';
-import { createApp } from './server/routes.js';
+import { createRoutes } from './server/routes.js';
 import { Site } from './server/site.js';
+import { sweepSockets } from './server/slow-sockets.js';
+import { Underway } from './server/underway.js';
+import { WaitingReads } from './server/waiting-reads.js';
 import { Hub } from './streams/hub.js';
 import { RangeReads } from './streams/range-reads.js';
 import { Threads } from './streams/threads.js';
+import { spareDescriptors } from './system/descriptors.js';
 
-/** uSockets' LIBUS_LISTEN_EXCLUSIVE_PORT: without it a second gateway shares the port in silence. */
-const EXCLUSIVE_PORT = 1;
 /** How long a Redis that says nothing holds up the start. */
 const FIRST_CONNECT_MS = 1000;
-/** How long entries under way may take to be stored when the gateway is stopped. */
-const FLUSH_MS = 5000;
-/** How often sockets are looked at that the library may have forgotten to call drained. */
+/** What threads, the log and connections to Redis need. */
+const OWN_DESCRIPTORS = 64;
+/** Of the descriptors that are left, those for clients: others are held by sockets that are being closed. */
+const CLIENTS_SHARE = 0.75;
+/** How often sockets are looked at that do not drain. */
 const SWEEP_MS = 1000;
 /** How long Redis may be away before producers are refused; shorter outages go unnoticed by them. */
 const MAX_OUTAGE_MS = 5000;
-/** How long closed clients may take to read why. */
-const GOODBYE_MS = 100;
 
 export interface Gateway {
   /** The port listened on, which differs from the configured one where that is 0. */
   readonly port: number;
+  /** Reads the files again that may change: tokens, keys, certificates. What is wrong with one is logged. */
+  reload(): Promise<void>;
   /** Refuses what is new, finishes what was taken, closes all sockets, ends all threads and Redis. */
   stop(): Promise<void>;
 }
 
-/** The gateway cannot be started; the message is one sentence for people. */
-export class StartError extends Error {}
-
-/** @throws StartError, EmbeddedRedisError */
+/** @throws ListenError, AccessSettingsError, TokenFileError, KeySetError, EmbeddedRedisError */
 export async function startGateway(config: Config, logger: Logger): Promise<Gateway> {
+  // First what may be wrong with the settings: nothing is to be taken apart then.
+  await checkCertificate(config);
+  const access = await AccessControl.start(config, logger);
   const embedded =
     config.REDIS_URL === undefined
       ? await startEmbeddedRedis({ dataDir: config.STREAMGATE_DATA_DIR, logger })
       : undefined;
   const target = embedded ? unixTarget(embedded.socketPath) : parseRedisUrl(config.REDIS_URL!);
-  const parts = startParts(config, logger, target, await borrowCork());
-  const app = createApp(parts, await Site.loadGraphiql());
-  const sweep = setInterval(() => {
-    for (const socket of parts.sockets) socket.resumeIfStuck();
-  }, SWEEP_MS);
+  const parts = startParts(
+    config,
+    logger,
+    target,
+    access,
+    await borrowCork(),
+    await maxConnections(config, logger),
+  );
+  const sweep = setInterval(() => sweepSockets(parts), SWEEP_MS);
   try {
     await tryRedis(parts.control);
-    const listening = await listen(app, config);
-    const port = uws.us_socket_local_port(listening as never);
-    const host = config.HOST.includes(':') ? `[${config.HOST}]` : config.HOST;
-    logger.info({ redis: describeTarget(target) }, `streamgate is listening on http://${host}:${port}`);
+    const listener = await Listener.start(config, logger, createRoutes(parts, await Site.loadGraphiql()));
+    logger.info({ redis: describeTarget(target) }, `streamgate is listening on ${listener.address}`);
     let stopping: Promise<void> | undefined;
     const stop = async () => {
-      uws.us_listen_socket_close(listening);
-      await stopServing(parts);
-      app.close();
+      listener.stopAccepting();
+      await drain(parts);
+      listener.close();
       await stopParts(parts, sweep, embedded);
     };
     return {
-      port,
+      port: listener.port,
+      reload: async () => {
+        await Promise.all([access.reload(), listener.reload()]);
+      },
       stop: () => {
         stopping ??= stop();
         return stopping;
       },
     };
   } catch (error) {
-    app.close();
     await stopParts(parts, sweep, embedded);
     throw error;
   }
@@ -85,41 +100,62 @@ function startParts(
   config: Config,
   logger: Logger,
   target: RedisTarget,
+  access: AccessControl,
   borrowedCork: BorrowedCork,
+  mostConnections: number,
 ): GatewayContext {
-  const hub = new Hub();
+  const hub = new Hub(config.MAX_FOLLOWED_STREAMS);
   const threads = new Threads(
     { target, readers: config.READER_THREADS, poolThreads: config.POOL_THREADS, logger },
     hub,
   );
   hub.attach(threads.readers);
+  const control = connectControl(target, logger);
   return {
     config,
     logger,
-    control: connectControl(target, logger),
+    control,
+    durability: new DurabilityWatch(control, config.REDIS_URL === undefined, logger),
     pipes: new AppendPipes({
       target,
       logger,
       maxBufferedBytes: config.MAX_BUFFERED_BYTES,
+      maxLength: config.REDIS_STREAM_MAXLEN,
       maxOutageMs: MAX_OUTAGE_MS,
     }),
-    appendStreams: new AppendStreams(config.REDIS_STREAM_MAXLEN),
     hub,
     threads,
     ranges: new RangeReads(target, threads),
-    origins: new OriginPolicy(config.CORS_ORIGINS),
+    access,
+    // A token is nothing that a browser adds by itself: pages of anywhere may bring their own.
+    origins: new OriginPolicy(config.CORS_ORIGINS ?? (access.isOn ? ['*'] : undefined)),
+    hosts: new HostCheck(config.ALLOWED_HOSTS, config.HOST, !needsTokens(config)),
+    connections: new ConnectionLimits(mostConnections, config.MAX_CONNECTIONS_PER_ADDRESS),
+    bodies: new HeldBytes(config.MAX_BUFFERED_BYTES),
+    unread: new HeldBytes(config.MAX_UNREAD_BYTES),
+    waitingReads: new WaitingReads(config.MAX_WAITING_READS),
     borrowedCork,
-    counters: {
-      pushConnections: 0,
-      pullConnections: 0,
-      entriesIn: 0,
-      bytesIn: 0,
-      entriesRefused: 0,
-      followers: { entries: 0, bytes: 0, skipped: 0, trimmed: 0 },
-    },
+    counters: new ServerCounters(),
     sockets: new Set(),
+    underway: new Underway(),
     stopping: createStopController(),
   };
+}
+
+/**
+ * MAX_CONNECTIONS, or what the system allows if that is less: most of the descriptors that are left, since
+ * a closed WebSocket keeps its own for some seconds if its client does not close it too.
+ */
+async function maxConnections({ MAX_CONNECTIONS }: Config, logger: Logger): Promise<number> {
+  const spare = await spareDescriptors();
+  if (spare === undefined) return MAX_CONNECTIONS;
+  const possible = Math.max(Math.floor((spare - OWN_DESCRIPTORS) * CLIENTS_SHARE), 1);
+  if (possible >= MAX_CONNECTIONS) return MAX_CONNECTIONS;
+  logger.info(
+    { MAX_CONNECTIONS, connections: possible },
+    'the system lets this process open too few files for MAX_CONNECTIONS (ulimit -n): fewer are taken',
+  );
+  return possible;
 }
 
 /** Waits until Redis is reached, or is not: nobody should be refused only for having come early. */
@@ -142,47 +178,18 @@ function createStopController(): AbortController {
   return stopping;
 }
 
-function listen(app: TemplatedApp, config: Config): Promise<us_listen_socket> {
-  return new Promise((resolve, reject) => {
-    const listening = (socket: us_listen_socket | false) => {
-      if (socket) resolve(socket);
-      else {
-        reject(
-          new StartError(
-            `Cannot listen on ${config.HOST} port ${config.PORT}: it is in use, or HOST is not an address of this machine.`,
-          ),
-        );
-      }
-    };
-    // The library takes the options here too, though its types know them only without a host.
-    (
-      app.listen as unknown as (host: string, port: number, options: number, cb: typeof listening) => void
-    ).call(app, config.HOST, config.PORT, EXCLUSIVE_PORT, listening);
-  });
-}
-
-async function stopServing(context: GatewayContext): Promise<void> {
-  context.stopping.abort();
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, FLUSH_MS);
-  });
-  await Promise.race([context.pipes.idle(), timeout]);
-  clearTimeout(timer);
-  for (const socket of [...context.sockets]) socket.shutDown();
-  await new Promise((resolve) => setTimeout(resolve, GOODBYE_MS));
-}
-
 async function stopParts(
   context: GatewayContext,
   sweep: NodeJS.Timeout,
   embedded: EmbeddedRedis | undefined,
 ): Promise<void> {
   clearInterval(sweep);
+  context.access.close();
   context.borrowedCork.close();
   context.pipes.close();
   context.hub.close();
   context.ranges.close();
+  context.durability.close();
   context.control.disconnect();
   await context.threads.close();
   await embedded?.stop();

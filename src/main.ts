@@ -3,8 +3,10 @@
 import { createRequire } from 'node:module';
 import { Command } from 'commander';
 import { addClientCommands } from './cli/client-commands.js';
+import { addDoctorCommand } from './cli/doctor-command.js';
 import { addServeCommand } from './cli/serve-command.js';
 import { addSetupCommand } from './cli/setup-command.js';
+import { addTokenCommand } from './cli/token-command.js';
 
 const program = new Command('streamgate').description(
   'Redis Streams behind REST, binary WebSockets and GraphQL on one port',
@@ -13,5 +15,7 @@ const { version } = createRequire(import.meta.url)('../../package.json') as { ve
 program.version(version);
 addServeCommand(program);
 addSetupCommand(program);
+addTokenCommand(program);
+addDoctorCommand(program);
 addClientCommands(program);
 await program.parseAsync();

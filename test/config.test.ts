@@ -19,10 +19,25 @@ const DEFAULTS = {
   POOL_THREADS: threads(2),
   MAX_PAYLOAD_BYTES: 64 * MIB,
   MAX_BUFFERED_BYTES: 256 * MIB,
+  MAX_UNREAD_BYTES: 256 * MIB,
+  MAX_CONNECTIONS: 10_000,
+  MAX_CONNECTIONS_PER_ADDRESS: 2000,
+  MAX_WAITING_READS: 2000,
+  MAX_FOLLOWED_STREAMS: 16_384,
   MAX_BLOCK_MS: 60_000,
   MAX_FUTURE_MS: 3_600_000,
   ALLOW_FLUSH: undefined,
+  ACCESS_TOKENS_FILE: undefined,
+  JWT_SECRET: undefined,
+  JWT_JWKS: undefined,
+  JWT_AUDIENCE: undefined,
+  JWT_ISSUER: undefined,
+  ALLOW_TOKEN_IN_QUERY: false,
+  ALLOW_ANONYMOUS: false,
+  TLS_CERT_FILE: undefined,
+  TLS_KEY_FILE: undefined,
   CORS_ORIGINS: undefined,
+  ALLOWED_HOSTS: undefined,
   LOG_LEVEL: 'info',
 };
 
@@ -65,10 +80,23 @@ test.each([
   ['MAX_PAYLOAD_BYTES', '1024', 1024],
   ['MAX_PAYLOAD_BYTES', String(512 * MIB), 512 * MIB],
   ['MAX_BUFFERED_BYTES', '1024', 1024],
+  ['MAX_UNREAD_BYTES', '1024', 1024],
+  ['MAX_CONNECTIONS', '1', 1],
+  ['MAX_CONNECTIONS_PER_ADDRESS', '0', 0],
+  ['MAX_WAITING_READS', '0', 0],
+  ['MAX_FOLLOWED_STREAMS', '1', 1],
+  ['ALLOWED_HOSTS', 'Gateway.Example.org, [::1]', ['gateway.example.org', '[::1]']],
+  ['ALLOWED_HOSTS', '*', ['*']],
   ['MAX_BLOCK_MS', '86400000', 86_400_000],
   ['MAX_FUTURE_MS', '0', 0],
   ['ALLOW_FLUSH', 'YES', true],
   ['ALLOW_FLUSH', '0', false],
+  ['ACCESS_TOKENS_FILE', 'tokens.json', 'tokens.json'],
+  ['JWT_SECRET', 'é'.repeat(16), 'é'.repeat(16)],
+  ['JWT_JWKS', '/etc/streamgate/keys.json', '/etc/streamgate/keys.json'],
+  ['JWT_JWKS', 'https://login.example.org/jwks', 'https://login.example.org/jwks'],
+  ['ALLOW_ANONYMOUS', 'yes', true],
+  ['ALLOW_TOKEN_IN_QUERY', '1', true],
   ['CORS_ORIGINS', '*', ['*']],
   [
     'CORS_ORIGINS',
@@ -83,7 +111,19 @@ test.each([
 const NO_NUMBERS = ['x', '-1', '1.5', '1e3', '0x10', ' 1', '1 ', '1_000', '1,000', '９', '9'.repeat(16)];
 const NO_BOOLEANS = ['2', 'y', 'maybe', ' ', 'null'];
 
-const BAD: Record<Exclude<SettingName, 'HOST' | 'STREAMGATE_DATA_DIR'>, readonly string[]> = {
+/** Any text will do. */
+type TextName =
+  | 'HOST'
+  | 'STREAMGATE_DATA_DIR'
+  | 'ACCESS_TOKENS_FILE'
+  | 'JWT_AUDIENCE'
+  | 'JWT_ISSUER'
+  | 'TLS_CERT_FILE'
+  | 'TLS_KEY_FILE';
+/** What may hold a password, or is one. */
+const SECRETS = ['REDIS_URL', 'JWT_SECRET', 'JWT_JWKS'];
+
+const BAD: Record<Exclude<SettingName, TextName>, readonly string[]> = {
   PORT: [...NO_NUMBERS, '65536'],
   REDIS_URL: [
     'localhost:6379',
@@ -104,9 +144,19 @@ const BAD: Record<Exclude<SettingName, 'HOST' | 'STREAMGATE_DATA_DIR'>, readonly
   POOL_THREADS: [...NO_NUMBERS, '0', '65'],
   MAX_PAYLOAD_BYTES: [...NO_NUMBERS, '1023', String(512 * MIB + 1)],
   MAX_BUFFERED_BYTES: [...NO_NUMBERS, '1023', String(64 * 1024 * MIB + 1)],
+  MAX_UNREAD_BYTES: [...NO_NUMBERS, '1023', String(64 * 1024 * MIB + 1)],
+  MAX_CONNECTIONS: [...NO_NUMBERS, '0', '10000001'],
+  MAX_CONNECTIONS_PER_ADDRESS: [...NO_NUMBERS, '10000001'],
+  MAX_WAITING_READS: [...NO_NUMBERS, '10000001'],
+  MAX_FOLLOWED_STREAMS: [...NO_NUMBERS, '0', '1000001'],
+  ALLOWED_HOSTS: ['http://a.org', 'a.org:80', 'a.org/x', 'a b', 'a.org,,b.org', '::1', 'a@b', ','],
   MAX_BLOCK_MS: [...NO_NUMBERS, '0', '86400001'],
   MAX_FUTURE_MS: [...NO_NUMBERS, String(365 * 86_400_000 + 1)],
   ALLOW_FLUSH: NO_BOOLEANS,
+  JWT_SECRET: ['x', 'x'.repeat(31), 'é'.repeat(15)],
+  JWT_JWKS: ['ftp://example.org/keys', 'https://', 'https://me:secret@example.org/keys'],
+  ALLOW_TOKEN_IN_QUERY: NO_BOOLEANS,
+  ALLOW_ANONYMOUS: NO_BOOLEANS,
   CORS_ORIGINS: [
     'example.org',
     'https://example.org/',
@@ -117,6 +167,7 @@ const BAD: Record<Exclude<SettingName, 'HOST' | 'STREAMGATE_DATA_DIR'>, readonly
     'null',
     ',',
   ],
+  SHUTDOWN_GRACE_MS: [...NO_NUMBERS, '600001'],
   LOG_LEVEL: ['INFO', 'verbose', '30', 'warning'],
 };
 
@@ -127,7 +178,8 @@ describe('a bad value is refused in one sentence that names the setting', () => 
       const load = () => loadConfig({ [name]: value });
       expect(load).toThrow(ConfigError);
       expect(load).toThrow(new RegExp(`^${name} must be .+, not .+\\.$`, 's'));
-      if (name !== 'REDIS_URL') expect(load).toThrow(`, not '${value}'.`);
+      if (SECRETS.includes(name)) expect(load).toThrow(', not what was given.');
+      else expect(load).toThrow(`, not '${value}'.`);
     },
   );
 

@@ -1,8 +1,21 @@
 import { readFileSync } from 'node:fs';
+import { CloseCode } from 'graphql-ws';
 import { describe, expect, test } from 'vitest';
-import { asFailure, FAILURES, Failure, failureFromRedis } from '../src/errors.js';
+import { asFailure, FAILURES, Failure, type FailureCode, failureFromRedis } from '../src/errors.js';
 
 const KINDS = Object.entries(FAILURES);
+/** Those of graphql-transport-ws that a server sends. */
+const OF_THE_PROTOCOL = [
+  CloseCode.InternalServerError,
+  CloseCode.BadRequest,
+  CloseCode.Unauthorized,
+  CloseCode.Forbidden,
+  CloseCode.ConnectionInitialisationTimeout,
+  CloseCode.SubscriberAlreadyExists,
+  CloseCode.TooManyInitialisationRequests,
+];
+/** What a client is told by its own library. */
+const NO_CLOSE_FRAME = 1006;
 
 describe('the list of failures', () => {
   test.each(KINDS)('%s has a status and a close code that a server may send', (code, { status, close }) => {
@@ -14,10 +27,13 @@ describe('the list of failures', () => {
     else expect(close).toBeOneOf([1001, 1009, 1011, 1013]);
   });
 
-  test('what may succeed later is 503 and tells the client to come back, and nothing else is', () => {
-    for (const [, { status, close, retry }] of KINDS) {
-      expect(retry).toBe(status === 503);
-      expect(retry).toBe(close === 1013 || close === 1001);
+  test('what passes by itself is 503 or 429, and a close code says so too', () => {
+    for (const [code, { status, close, retry }] of KINDS) {
+      expect(['no', 'later', 'at_once']).toContain(retry);
+      if (status === 503) expect([code, retry]).toEqual([code, 'later']);
+      if (close === 1013 || close === 1001) expect([code, status]).toEqual([code, 503]);
+      if (retry !== 'no') expect([503, 429], code).toContain(status);
+      expect(new Failure(code as FailureCode, '').mayPass).toBe(retry === 'later');
     }
   });
 });
@@ -106,10 +122,20 @@ describe('asFailure', () => {
 
 test('the README lists every failure with its statuses, and no other', () => {
   const readme = readFileSync('README.md', 'utf8');
-  const rows = [...readme.matchAll(/^\| `([a-z_]+)` \| (\d{3}) \| (\d{4}) \|(.*)$/gm)];
-  const told = rows.map(([, code, status, close, text]) => [
+  const rows = [...readme.matchAll(/^\| `([a-z_]+)` \| (\d{3}) \| (\d{4}) \| ([a-z ]+) \|(.*)\|$/gm)];
+  const told = rows.map(([, code, status, close, again]) => [
     code,
-    { status: Number(status), close: Number(close), retry: text!.includes('↻') },
+    { status: Number(status), close: Number(close), retry: again!.replace(' ', '_') },
   ]);
   expect(Object.fromEntries(told)).toEqual(FAILURES);
+  expect(rows.length).toBe(KINDS.length);
+});
+
+test('the README lists every close code that a WebSocket may end with, and no other', () => {
+  const readme = readFileSync('README.md', 'utf8');
+  const [, section] = /### Close codes\n([\s\S]*?)\n## /.exec(readme)!;
+  const rows = [...section!.matchAll(/^\| ([\d, ]+) \| .+ \|$/gm)];
+  const told = rows.flatMap(([, codes]) => codes!.split(', ').map(Number));
+  const ours = KINDS.map(([, { close }]) => close);
+  expect(told.sort()).toEqual([...new Set([...ours, ...OF_THE_PROTOCOL, NO_CLOSE_FRAME])].sort());
 });

@@ -13,24 +13,60 @@ import type { PackedBatch } from '../src/wire/batch.js';
 /** What a thread is started with. */
 export interface ThreadData {
   readonly target: RedisTarget;
+  /** How often it is to say that it is well. */
+  readonly beatMs: number;
 }
 
 /** Main to reader. */
 export type ReaderCommand =
-  /** Read `key` from after the entry `after` on. */
-  | { readonly type: 'follow'; readonly key: string; readonly after: string }
+  /** Read `key` from after the entry `after` on, from now on under that number. */
+  | { readonly type: 'follow'; readonly key: string; readonly after: string; readonly generation: number }
   | { readonly type: 'unfollow'; readonly key: string }
+  /** See soon whether the stream still reaches up to what was read of it; answered by `checked`. */
+  | { readonly type: 'check'; readonly key: string }
   /** Main has taken in so many bytes of entries: the reader may have as many more under way. */
   | { readonly type: 'consumed'; readonly bytes: number }
   | { readonly type: 'stop' };
 
+/** A stream that ends before what was read of it. */
+export interface LostEnd {
+  readonly key: string;
+  readonly generation: number;
+  /** Its last generated id; `0-0` where it is gone. */
+  readonly last: string;
+  /** Its newest entry, where the stream may be an older state of itself: Redis was away in between. */
+  readonly newest: PackedBatch | undefined;
+}
+
 /** Reader to main. */
 export type ReaderEvent =
-  | { readonly type: 'entries'; readonly batches: readonly PackedBatch[]; readonly bytes: number }
+  | {
+      readonly type: 'entries';
+      readonly batches: readonly PackedBatch[];
+      /** The number that each batch's stream was followed under. */
+      readonly generations: readonly number[];
+      readonly bytes: number;
+    }
   /** The key cannot be read, and is not followed any more. */
-  | { readonly type: 'evicted'; readonly key: string; readonly failure: FailureBody }
+  | {
+      readonly type: 'evicted';
+      readonly key: string;
+      readonly generation: number;
+      readonly failure: FailureBody;
+    }
+  /** Nothing more is read of the stream before it is followed anew. */
+  | { readonly type: 'lost'; readonly end: LostEnd }
+  | { readonly type: 'checked'; readonly key: string }
   | { readonly type: 'connected' }
-  | { readonly type: 'disconnected'; readonly reason: string };
+  | { readonly type: 'disconnected'; readonly reason: string }
+  /** Redis refuses to read, for a reason that is no single key's; it is asked again and again. */
+  | { readonly type: 'refused'; readonly reason: string }
+  | { readonly type: 'beat' };
+
+/** A thread of the pool to main, as often as `beat` comes from a reader. */
+export interface PoolBeat {
+  readonly threadId: number;
+}
 
 /** A task for the pool: read entries of some streams. */
 export interface RangeTask extends RangeRequest {

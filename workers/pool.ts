@@ -3,16 +3,23 @@
  * bytes are packed where they are fetched. Piscina must not park its threads in `Atomics.wait`: the
  * connection would freeze with them.
  */
+import { parentPort, threadId } from 'node:worker_threads';
 import { move, transferableSymbol, valueSymbol, workerData } from 'piscina';
 import { Failure } from '../src/errors.js';
 import { CommandConnection } from '../src/redis/command-connection.js';
 import { RangeReader } from '../src/redis/range-reader.js';
 import { decodeEntry, StreamDescriber } from '../src/redis/stream-describer.js';
-import type { PoolAnswer, PoolTask, PoolTasks, RangeResult, ThreadData } from './messages.js';
+import type { PoolAnswer, PoolBeat, PoolTask, PoolTasks, RangeResult, ThreadData } from './messages.js';
 
-const connection = new CommandConnection((workerData as ThreadData).target, 'pool');
+const { target, beatMs } = workerData as ThreadData;
+const connection = new CommandConnection(target, 'pool');
 const ranges = new RangeReader(connection);
 const describer = new StreamDescriber(connection);
+
+const beat = () => parentPort?.postMessage({ threadId } satisfies PoolBeat);
+beat();
+// It ends with the thread.
+setInterval(beat, beatMs);
 
 type Answer = PoolTasks[keyof PoolTasks]['answer'];
 

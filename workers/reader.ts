@@ -7,13 +7,19 @@
  * `MAX_UNDERWAY_BYTES` and one reply are under way to main.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { type FailureBody, failureFromRedis } from '../src/errors.js';
+import { Failure, failureFromRedis } from '../src/errors.js';
 import { RedisConnection } from '../src/redis/connection.js';
 import { encodeCommand, type ReplyCursor } from '../src/redis/resp.js';
 import { OVERTAKEN_SCRIPT } from '../src/redis/scripts.js';
+import { SilenceWatch } from '../src/redis/silence-watch.js';
 import { BlockingRead, packBatches, type ReadEntries, readEntries } from '../src/redis/stream-reads.js';
 import type { PackedBatch } from '../src/wire/batch.js';
+import { parseEntryId } from '../src/wire/entry-id.js';
+import { CulpritSearch, MAY_BE_A_KEYS } from './culprit-search.js';
+import type { Followed } from './followed.js';
+import { Interrupter } from './interrupter.js';
 import type { ReaderCommand, ReaderEvent, ThreadData } from './messages.js';
+import { StreamEnds } from './stream-ends.js';
 
 /** A reply is kept near this size by COUNT. */
 const REPLY_BYTES = 8 * 1024 * 1024;
@@ -23,12 +29,15 @@ const FIRST_GUESS_BYTES = 512 * 1024;
 const MAX_COUNT = 1000;
 /** One more than the least, so that a stream of the largest entries can be seen to be read to its end. */
 const MIN_COUNT = 2;
-/** A read goes on unaware of a key that becomes another type: it is noticed by the next. */
-const BLOCK_MS = 500;
-/** A read that takes so much longer than it may block is on a dead connection. */
-const OVERDUE_MS = 3000;
-/** An interrupted read that has not ended by then was not blocked when the interruption came. */
-const INTERRUPT_AGAIN_MS = 5;
+/**
+ * A read goes on unaware of a key that becomes another type, which is noticed by the next: soon, where that
+ * costs Redis little. Ms to block for each stream, and the least and the most.
+ */
+const BLOCK_MS_A_STREAM = 1;
+const LEAST_BLOCK_MS = 50;
+const MOST_BLOCK_MS = 500;
+/** A connection that is half-open is known by its silence: a blocked read ends in time. */
+const SILENCE_MS = MOST_BLOCK_MS + 2500;
 const RETRY_MS = 100;
 const FIRST_RECONNECT_MS = 20;
 const LAST_RECONNECT_MS = 500;
@@ -38,44 +47,57 @@ const MANY_ENTRIES = 64;
 const MAX_LENGTHS = 256;
 /** Every XREAD costs Redis time for each stream, so large sets are read after a pause: 1 ms for each … */
 const STREAMS_PER_PAUSE_MS = 500;
-const MAX_PAUSE_MS = 20;
+const MAX_PAUSE_MS = 8;
+/** How often, at most, some of the streams are looked at for whether they still reach up to what was read. */
+const LOOK_MS = 250;
+/** All of them within so many looks, if that are not too many at once. */
+const LOOKS_A_ROUND = 8;
+const LEAST_LOOKED_AT = 32;
+const MOST_LOOKED_AT = 1000;
 
-interface Followed {
-  after: string;
-  /** The first read that counts for it: an earlier one may still bring entries from an older cursor. */
-  readonly firstRead: number;
-  /** Entries that the stream held right before the read under way; undefined where it was not asked. */
-  length: number | undefined;
-}
+/** Errors of a connection that is of no use any more: the server's part has changed, or our rights. */
+const NEEDS_NEW_CONNECTION = /^(UNBLOCKED|NOAUTH|MOVED)/;
 
 /** What a read brought, while Redis is asked whether entries before it were trimmed unread. */
 interface Held {
   readonly batches: PackedBatch[];
+  readonly generations: readonly number[];
   readonly buffers: ArrayBuffer[];
   readonly bytes: number;
   /** Questions without an answer. */
   open: number;
 }
 
-/** What the next reply on the reading connection answers. */
-type Expected =
-  | { readonly type: 'client-id' | 'read' }
-  | { readonly type: 'length'; readonly key: string }
-  | { readonly type: 'overtaken'; readonly held: Held; readonly index: number }
-  | { readonly type: 'probe'; readonly key: string; readonly isLast: boolean };
-
 class Reader {
   readonly #target = (workerData as ThreadData).target;
+  readonly #beatMs = (workerData as ThreadData).beatMs;
   readonly #followed = new Map<string, Followed>();
   readonly #command = new BlockingRead();
-  readonly #expected: Expected[] = [];
+  /** Who takes the next replies on the reading connection. */
+  readonly #expected: ((reply: ReplyCursor) => void)[] = [];
+  readonly #interrupter = new Interrupter(this.#target);
+  readonly #ends = new StreamEnds(
+    this.#followed,
+    (command, take) => this.#ask(command, take),
+    (end, buffers) => {
+      // It may be one of many: where Redis was flushed, all are lost.
+      this.#looksDue++;
+      this.#post({ type: 'lost', end }, buffers);
+    },
+    (key) => this.#post({ type: 'checked', key }),
+  );
   #connection: RedisConnection | undefined;
-  #interrupter: RedisConnection | undefined;
-  #isInterrupterReady = false;
+  #connections = 0;
+  #watch: SilenceWatch | undefined;
   #clientId: number | undefined;
   #reads = 0;
   #isReading = false;
+  /** A read was refused, and the keys are looked through for the reason. */
+  #isSearching = false;
+  #isRefused = false;
   #isStopped = false;
+  /** How many looks at the streams' ends are due. */
+  #looksDue = 0;
   #underwayBytes = 0;
   #entryBytes = FIRST_GUESS_BYTES;
   /** The streams that the last read brought entries of. */
@@ -84,13 +106,18 @@ class Reader {
   #count = MIN_COUNT;
   #held: Held | undefined;
   #reconnectMs = FIRST_RECONNECT_MS;
-  #overdueTimer: NodeJS.Timeout | undefined;
-  #interruptTimer: NodeJS.Timeout | undefined;
+  #beatTimer: NodeJS.Timeout | undefined;
+  #lookTimer: NodeJS.Timeout | undefined;
   #pauseTimer: NodeJS.Timeout | undefined;
   #reconnectTimer: NodeJS.Timeout | undefined;
 
   start(): void {
     parentPort?.on('message', (command: ReaderCommand) => this.#take(command));
+    this.#post({ type: 'beat' });
+    this.#beatTimer = setInterval(() => this.#post({ type: 'beat' }), this.#beatMs);
+    this.#lookTimer = setInterval(() => {
+      this.#looksDue++;
+    }, LOOK_MS);
     this.#connect();
   }
 
@@ -100,18 +127,14 @@ class Reader {
 
   #take(command: ReaderCommand): void {
     if (command.type === 'follow') {
-      this.#followed.set(command.key, {
-        after: command.after,
-        firstRead: this.#reads + 1,
-        length: undefined,
-      });
-      this.#command.changed();
-      if (this.#isReading) this.#interrupt();
-      else this.#read();
+      this.#follow(command.key, command.after, command.generation);
     } else if (command.type === 'unfollow') {
       // The read under way goes on; what it brings for this key is passed over.
       this.#followed.delete(command.key);
       this.#command.changed();
+    } else if (command.type === 'check') {
+      this.#ends.want(command.key);
+      this.#readSoon();
     } else if (command.type === 'consumed') {
       this.#underwayBytes -= command.bytes;
       this.#read();
@@ -120,21 +143,51 @@ class Reader {
     }
   }
 
+  #follow(key: string, after: string, generation: number): void {
+    // Redis would refuse the whole read for it.
+    if (parseEntryId(after) !== after) {
+      const failure = new Failure('bad_parameter', `'${after}' is no entry id`).body;
+      this.#post({ type: 'evicted', key, generation, failure });
+      return;
+    }
+    this.#followed.set(key, {
+      after,
+      generation,
+      firstRead: this.#reads + 1,
+      length: undefined,
+      wasRead: false,
+      seenLength: undefined,
+      isLost: false,
+      seenOn: this.#connections,
+    });
+    this.#command.changed();
+    this.#readSoon();
+  }
+
   #connect(): void {
-    this.#connection = new RedisConnection(this.#target, 'reader', {
+    const connection = new RedisConnection(this.#target, 'reader', {
       ready: () => this.#ready(),
       reply: (cursor) => this.#reply(cursor),
       closed: (cause) => this.#lost(cause),
     });
+    this.#connection = connection;
+    this.#watch = new SilenceWatch(connection, SILENCE_MS, () => this.#expected.length > 0);
   }
 
   #ready(): void {
     this.#reconnectMs = FIRST_RECONNECT_MS;
-    this.#expected.push({ type: 'client-id' });
-    this.#connection?.write(encodeCommand(['CLIENT', 'ID']));
+    this.#ask(encodeCommand(['CLIENT', 'ID']), (reply) => {
+      this.#clientId = reply.number();
+      this.#connections++;
+      this.#ends.connected(this.#connections);
+      this.#looksDue = LOOKS_A_ROUND;
+      this.#post({ type: 'connected' });
+      this.#read();
+    });
   }
 
   #lost(cause: Error): void {
+    this.#watch?.stop();
     if (this.#isStopped) return;
     if (this.#clientId !== undefined) this.#post({ type: 'disconnected', reason: cause.message });
     this.#clientId = undefined;
@@ -142,31 +195,65 @@ class Reader {
     // Their cursors have moved on: these entries would not be read again.
     if (this.#held !== undefined) this.#release(this.#held);
     this.#endRead();
+    this.#isSearching = false;
     clearTimeout(this.#pauseTimer);
     this.#pauseTimer = undefined;
-    this.#dropInterrupter();
     this.#reconnectTimer = setTimeout(() => this.#connect(), this.#reconnectMs);
     this.#reconnectMs = Math.min(this.#reconnectMs * 2, LAST_RECONNECT_MS);
+  }
+
+  #ask(command: Buffer, take: (reply: ReplyCursor) => void): void {
+    this.#expected.push(take);
+    this.#connection?.write(command);
+    // It would wait behind the read.
+    if (this.#isReading) this.#interrupt();
+  }
+
+  #reply(cursor: ReplyCursor): void {
+    const take = this.#expected.shift();
+    if (take === undefined) throw new Error('Redis answered more than it was asked');
+    take(cursor);
+  }
+
+  /** Has the next read take notice of what has changed. */
+  #readSoon(): void {
+    if (this.#isReading) this.#interrupt();
+    else this.#read();
+  }
+
+  #interrupt(): void {
+    if (this.#clientId !== undefined) this.#interrupter.begin(this.#clientId);
   }
 
   /** Sends the next read, unless one is under way or something else must come first. */
   #read(): void {
     const mustWait =
       this.#isReading ||
+      this.#isSearching ||
       this.#clientId === undefined ||
-      this.#followed.size === 0 ||
-      this.#pauseTimer !== undefined;
-    if (mustWait || this.#underwayBytes > MAX_UNDERWAY_BYTES) return;
-    this.#isReading = true;
-    this.#reads++;
+      this.#pauseTimer !== undefined ||
+      this.#underwayBytes > MAX_UNDERWAY_BYTES;
+    if (mustWait) return;
+    if (this.#looksDue > 0 || this.#ends.hasWanted) this.#look();
+    if (this.#followed.size === 0) return;
     const count = Math.floor(REPLY_BYTES / (this.#entryBytes * Math.max(this.#active.length, 1)));
     this.#count = Math.min(Math.max(count, MIN_COUNT), MAX_COUNT);
+    const blockMs = Math.min(
+      Math.max(this.#followed.size * BLOCK_MS_A_STREAM, LEAST_BLOCK_MS),
+      MOST_BLOCK_MS,
+    );
     const lengths = this.#askLengths();
-    this.#expected.push({ type: 'read' });
-    this.#connection?.write(...lengths, ...this.#command.encode(this.#followed, this.#count, BLOCK_MS));
-    this.#overdueTimer = setTimeout(() => {
-      this.#connection?.destroy(new Error('Redis did not end a blocking read in time'));
-    }, BLOCK_MS + OVERDUE_MS);
+    this.#expected.push(this.#takeRead);
+    this.#isReading = true;
+    this.#reads++;
+    this.#connection?.write(...lengths, ...this.#command.encode(this.#followed, this.#count, blockMs));
+  }
+
+  #look(): void {
+    const share = Math.max(Math.ceil(this.#followed.size / LOOKS_A_ROUND), LEAST_LOOKED_AT);
+    const streams = Math.min(share * this.#looksDue, this.#followed.size, MOST_LOOKED_AT);
+    this.#looksDue = 0;
+    this.#ends.look(streams, this.#entryBytes);
   }
 
   /**
@@ -177,8 +264,11 @@ class Reader {
     const commands: Buffer[] = [];
     for (const key of this.#active) {
       if (commands.length === MAX_LENGTHS) break;
-      if (!this.#followed.has(key)) continue;
-      this.#expected.push({ type: 'length', key });
+      const followed = this.#followed.get(key);
+      if (followed === undefined) continue;
+      this.#expected.push((reply) => {
+        if (!reply.isError) followed.length = reply.number();
+      });
       commands.push(encodeCommand(['XLEN', key]));
     }
     return commands;
@@ -186,61 +276,73 @@ class Reader {
 
   #endRead(): void {
     this.#isReading = false;
-    clearTimeout(this.#overdueTimer);
-    clearTimeout(this.#interruptTimer);
-    this.#interruptTimer = undefined;
+    this.#interrupter.done();
   }
 
-  #reply(cursor: ReplyCursor): void {
-    const expected = this.#expected.shift();
-    if (expected?.type === 'read') {
-      this.#endRead();
-      if (cursor.isError) this.#readFailed(cursor.text());
-      else this.#readDone(cursor);
-    } else if (expected?.type === 'length') {
-      const followed = this.#followed.get(expected.key);
-      if (followed !== undefined && !cursor.isError) followed.length = cursor.number();
-    } else if (expected?.type === 'overtaken') {
-      this.#overtakenKnown(expected.held, expected.index, !cursor.isError && cursor.number() === 1);
-    } else if (expected?.type === 'probe') {
-      if (cursor.isError) this.#evict(expected.key, failureFromRedis(cursor.text()).body);
-      if (expected.isLast) this.#pause(RETRY_MS);
-    } else if (expected?.type === 'client-id') {
-      this.#clientId = cursor.number();
-      this.#post({ type: 'connected' });
-      this.#read();
-    } else {
-      throw new Error('Redis answered more than it was asked');
-    }
-  }
+  readonly #takeRead = (reply: ReplyCursor): void => {
+    this.#endRead();
+    if (reply.isError) this.#readFailed(reply.text());
+    else this.#readDone(reply);
+  };
 
-  #readDone(cursor: ReplyCursor): void {
+  #readDone(reply: ReplyCursor): void {
+    this.#isRefused = false;
     const reads: ReadEntries[] = [];
-    const suspects: number[] = [];
-    for (let streams = cursor.array(); streams > 0; streams--) {
-      cursor.array();
-      const key = cursor.text();
+    const sources: Followed[] = [];
+    for (let streams = reply.array(); streams > 0; streams--) {
+      reply.array();
+      const key = reply.text();
       const followed = this.#followed.get(key);
-      if (followed === undefined || followed.firstRead > this.#reads) {
-        cursor.skip();
+      if (followed === undefined || followed.firstRead > this.#reads || followed.isLost) {
+        reply.skip();
         continue;
       }
-      const read = readEntries(cursor, key, followed.after, false);
-      followed.after = read.ids.at(-1) ?? followed.after;
-      if (this.#mayBeOvertaken(read.ids.length, followed.length)) suspects.push(reads.length);
-      reads.push(read);
+      reads.push(readEntries(reply, key, followed.after, false));
+      sources.push(followed);
     }
+    const suspects = reads.flatMap((read, index) =>
+      this.#mayBeOvertaken(read.ids.length, sources[index]!.length) ? [index] : [],
+    );
     for (const key of this.#active) {
       const followed = this.#followed.get(key);
       if (followed !== undefined) followed.length = undefined;
     }
-    if (reads.length > 0) {
-      this.#active = reads.map(({ key }) => key);
-      this.#deliver(reads, suspects);
-    }
+    if (reads.length > 0) this.#deliver(reads, sources, suspects);
     const pause = Math.min(Math.floor(this.#followed.size / STREAMS_PER_PAUSE_MS), MAX_PAUSE_MS);
     if (pause > 0) this.#pause(pause);
     else this.#read();
+  }
+
+  #deliver(reads: readonly ReadEntries[], sources: readonly Followed[], suspects: readonly number[]): void {
+    const { batches, buffers } = packBatches(reads);
+    let entries = 0;
+    let bytes = 0;
+    // Nothing may go wrong any more: what a cursor has passed is not read again.
+    reads.forEach((read, index) => {
+      const followed = sources[index]!;
+      followed.after = read.ids.at(-1)!;
+      followed.wasRead = true;
+      followed.seenLength = undefined;
+      followed.seenOn = this.#connections;
+      entries += read.ids.length;
+      bytes += read.bytes;
+    });
+    this.#active = reads.map(({ key }) => key);
+    // Larger entries count at once, smaller ones by and by.
+    this.#entryBytes = Math.max(bytes / entries, this.#entryBytes * 0.75 + (bytes / entries) * 0.25, 1);
+    this.#underwayBytes += bytes;
+    const generations = sources.map(({ generation }) => generation);
+    const held = { batches, generations, buffers, bytes, open: suspects.length };
+    this.#held = held;
+    if (suspects.length === 0) this.#release(held);
+    for (const index of suspects) {
+      const { key, after } = reads[index]!;
+      this.#ask(encodeCommand(['EVAL', OVERTAKEN_SCRIPT, 1, key, after]), (reply) => {
+        if (!reply.isError && reply.number() === 1) batches[index] = { ...batches[index]!, trimmed: true };
+        held.open--;
+        if (held.open === 0) this.#release(held);
+      });
+    }
   }
 
   /** @param length entries that the stream held before the read, if it was asked */
@@ -249,105 +351,63 @@ class Reader {
     return length > 0 && (entries === this.#count || entries >= length);
   }
 
-  #deliver(reads: readonly ReadEntries[], suspects: readonly number[]): void {
-    const { batches, buffers } = packBatches(reads);
-    const bytes = reads.reduce((sum, read) => sum + read.bytes, 0);
-    const entries = reads.reduce((sum, read) => sum + read.ids.length, 0);
-    // Larger entries count at once, smaller ones by and by.
-    this.#entryBytes = Math.max(bytes / entries, this.#entryBytes * 0.75 + (bytes / entries) * 0.25, 1);
-    this.#underwayBytes += bytes;
-    this.#held = { batches, buffers, bytes, open: suspects.length };
-    if (suspects.length === 0) this.#release(this.#held);
-    for (const index of suspects) {
-      const { key, after } = reads[index]!;
-      this.#expected.push({ type: 'overtaken', held: this.#held, index });
-      this.#connection?.write(encodeCommand(['EVAL', OVERTAKEN_SCRIPT, 1, key, after]));
-    }
-  }
-
-  #overtakenKnown(held: Held, index: number, isOvertaken: boolean): void {
-    if (isOvertaken) held.batches[index] = { ...held.batches[index]!, trimmed: true };
-    held.open--;
-    if (held.open === 0) this.#release(held);
-  }
-
-  #release({ batches, buffers, bytes }: Held): void {
+  #release({ batches, generations, buffers, bytes }: Held): void {
     this.#held = undefined;
-    this.#post({ type: 'entries', batches, bytes }, buffers);
+    this.#post({ type: 'entries', batches, generations, bytes }, buffers);
   }
 
   #readFailed(error: string): void {
-    // One bad key fails the whole read: ask for each alone, and take out those that fail by themselves.
-    if (!/^(WRONGTYPE|NOPERM|ERR)/.test(error)) {
-      this.#pause(RETRY_MS);
-      return;
+    if (NEEDS_NEW_CONNECTION.test(error)) {
+      this.#connection?.destroy(new Error(error));
+    } else if (MAY_BE_A_KEYS.test(error)) {
+      this.#isSearching = true;
+      new CulpritSearch(
+        (command, take) => this.#ask(command, take),
+        [...this.#followed.keys()],
+        (key, refusal) => this.#evict(key, refusal),
+        (culprits) => {
+          this.#isSearching = false;
+          if (culprits > 0) this.#read();
+          else this.#refused(error);
+        },
+      );
+    } else {
+      this.#refused(error);
     }
-    const keys = [...this.#followed.keys()];
-    keys.forEach((key, index) => {
-      this.#expected.push({ type: 'probe', key, isLast: index === keys.length - 1 });
-      this.#connection?.write(encodeCommand(['XLEN', key]));
-    });
-    if (keys.length > 0) this.#isReading = true;
   }
 
-  #evict(key: string, failure: FailureBody): void {
-    if (!this.#followed.delete(key)) return;
+  /** The server's fault, and nobody's in particular. */
+  #refused(error: string): void {
+    if (!this.#isRefused) this.#post({ type: 'refused', reason: error });
+    this.#isRefused = true;
+    this.#pause(RETRY_MS);
+  }
+
+  #evict(key: string, error: string): void {
+    const followed = this.#followed.get(key);
+    if (followed === undefined) return;
+    this.#followed.delete(key);
     this.#command.changed();
-    this.#post({ type: 'evicted', key, failure });
+    const { generation } = followed;
+    this.#post({ type: 'evicted', key, generation, failure: failureFromRedis(error).body });
   }
 
   #pause(ms: number): void {
-    this.#isReading = false;
     this.#pauseTimer = setTimeout(() => {
       this.#pauseTimer = undefined;
       this.#read();
     }, ms);
   }
 
-  /**
-   * Ends the read under way, so that the next one has the changed set. CLIENT UNBLOCK does nothing to a
-   * read that Redis has not begun, so it is sent again until the read has ended.
-   */
-  #interrupt(): void {
-    if (this.#interruptTimer !== undefined) return;
-    this.#interrupter ??= new RedisConnection(this.#target, 'interrupt', {
-      ready: () => {
-        this.#isInterrupterReady = true;
-        this.#sendInterrupt();
-      },
-      reply: (cursor) => cursor.skip(),
-      closed: () => this.#dropInterrupter(),
-    });
-    this.#sendInterrupt();
-  }
-
-  #sendInterrupt(): void {
-    clearTimeout(this.#interruptTimer);
-    this.#interruptTimer = undefined;
-    if (!this.#isReading || this.#clientId === undefined) return;
-    if (this.#isInterrupterReady) {
-      this.#interrupter?.write(encodeCommand(['CLIENT', 'UNBLOCK', this.#clientId]));
-    }
-    this.#interruptTimer = setTimeout(() => {
-      this.#interruptTimer = undefined;
-      this.#interrupt();
-    }, INTERRUPT_AGAIN_MS);
-  }
-
-  #dropInterrupter(): void {
-    const interrupter = this.#interrupter;
-    this.#interrupter = undefined;
-    this.#isInterrupterReady = false;
-    interrupter?.destroy();
-  }
-
   #stop(): void {
     this.#isStopped = true;
     this.#endRead();
+    clearInterval(this.#beatTimer);
+    clearInterval(this.#lookTimer);
     clearTimeout(this.#pauseTimer);
     clearTimeout(this.#reconnectTimer);
     this.#connection?.destroy();
-    this.#dropInterrupter();
+    this.#interrupter.close();
     parentPort?.close();
   }
 }

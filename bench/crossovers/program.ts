@@ -30,7 +30,7 @@ const target = unixTarget(task.socketPath);
 const tools: Tools = {
   threads: new Threads(
     { target, readers: 0, poolThreads: loadConfig({}).POOL_THREADS, logger: createLogger('warn') },
-    { onEntries: () => {}, onEvicted: () => {} },
+    { onEntries: () => {}, onReply: () => {}, onEvicted: () => {}, onLost: () => {}, onChecked: () => {} },
   ),
   connection: new CommandConnection(target, 'bench'),
   redis: new Redis({ path: task.socketPath }),

@@ -65,7 +65,13 @@ const measureBare = (count: number) =>
 const measureGateway = (path: string, count: number) =>
   measured(async (started) => {
     const redis = started.add(await startRedis());
-    const gateway = started.add(await startGatewayProcess({ REDIS_URL: redis.url }));
+    const gateway = started.add(
+      await startGatewayProcess({
+        REDIS_URL: redis.url,
+        MAX_CONNECTIONS: '20000',
+        MAX_CONNECTIONS_PER_ADDRESS: '0',
+      }),
+    );
     return growth(started, gateway.process.pid!, { port: gateway.port, path }, count);
   });
 

@@ -49,7 +49,13 @@ function streamsScenario(streamsCase: StreamsCase): Scenario {
       opening(async (started) => {
         checkOpenFiles(streams);
         const redis = started.add(await startRedis());
-        const gateway = started.add(await startGatewayProcess({ REDIS_URL: redis.url }));
+        const gateway = started.add(
+          await startGatewayProcess({
+            REDIS_URL: redis.url,
+            MAX_CONNECTIONS: '20000',
+            MAX_CONNECTIONS_PER_ADDRESS: '0',
+          }),
+        );
         const follow: StampedFollowersTask = { port: gateway.port, sid: SID, streams };
         const followers = started.add(startProgram('load/stamped-followers', follow));
         const write: StampedWriterTask = {

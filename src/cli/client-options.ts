@@ -6,6 +6,7 @@ import { parseShape, type Shape } from './images.js';
 /** Checked values, by the names that commander gives them. */
 export interface TargetValues {
   readonly url: string;
+  readonly token?: string;
   readonly device?: string;
   readonly prefix?: string;
 }
@@ -65,9 +66,11 @@ function parseNumber(text: string): number {
 }
 
 export function addUrlOption(command: Command): Command {
-  return command.addOption(
-    new Option('--url <url>', "the gateway's address").env('STREAMGATE_URL').default(DEFAULT_URL),
-  );
+  return command
+    .addOption(new Option('--url <url>', "the gateway's address").env('STREAMGATE_URL').default(DEFAULT_URL))
+    .addOption(
+      new Option('--token <token>', 'what to ask by, where it has access control').env('STREAMGATE_TOKEN'),
+    );
 }
 
 /** @param rate the default of `--rate`, a second */
@@ -112,5 +115,11 @@ export function addSaveOption(command: Command): Command {
 
 /** @param sid one stream id, or several joined by `+` */
 export function makeTarget(sid: string, values: TargetValues): Target {
-  return { url: values.url, sids: sid.split('+'), deviceId: values.device, prefix: values.prefix };
+  return {
+    url: values.url,
+    sids: sid.split('+'),
+    deviceId: values.device,
+    prefix: values.prefix,
+    token: values.token,
+  };
 }

@@ -6,9 +6,14 @@ import type { TargetValues } from './client-options.js';
 import { previewName } from './preview.js';
 import { runSession } from './session.js';
 
-async function askForStreams(url: string, signal: AbortSignal): Promise<readonly StreamSummary[]> {
+type ListValues = Pick<TargetValues, 'url' | 'token'>;
+
+async function askForStreams(
+  { url, token }: ListValues,
+  signal: AbortSignal,
+): Promise<readonly StreamSummary[]> {
   try {
-    return await listStreams(url, signal);
+    return await listStreams({ url, token }, signal);
   } catch (error) {
     if (error instanceof GatewayError && error.status === 404) {
       throw new Error(
@@ -19,9 +24,9 @@ async function askForStreams(url: string, signal: AbortSignal): Promise<readonly
   }
 }
 
-export async function listStreamKeys(values: Pick<TargetValues, 'url'>): Promise<void> {
+export async function listStreamKeys(values: ListValues): Promise<void> {
   await runSession(0, async ({ signal }) => {
-    const streams = await askForStreams(values.url, signal);
+    const streams = await askForStreams(values, signal);
     const digits = Math.max(0, ...streams.map(({ length }) => String(length).length));
     const lines = streams.map(({ id, length }) => `${String(length).padStart(digits)}  ${previewName(id)}\n`);
     process.stdout.write(lines.join(''));

@@ -1,32 +1,33 @@
 /** `streamgate serve`: every setting is a flag too. */
-import { type Command, Option } from 'commander';
-import { ConfigError, loadConfig, SETTINGS, type SettingName } from '../config.js';
-import { type Gateway, StartError, startGateway } from '../gateway.js';
+import type { Command } from 'commander';
+import { AccessSettingsError } from '../access/access-settings.js';
+import { KeySetError } from '../access/jwt.js';
+import { TokenFileError } from '../access/token-file.js';
+import { type Config, ConfigError, loadConfig } from '../config.js';
+import { type Gateway, startGateway } from '../gateway.js';
 import { createLogger } from '../logger.js';
 import { RedisBinaryError } from '../redis/binaries.js';
 import { EmbeddedRedisError } from '../redis/embedded-error.js';
-
-const flagOf = (name: string) => `--${name.toLowerCase().replaceAll('_', '-')}`;
+import { ListenError } from '../server/listener.js';
+import { addSettingOptions } from './setting-options.js';
 
 /** Failures of starting that are the user's to mend: one sentence, no stack. */
-const TOLD_PLAINLY = [ConfigError, StartError, RedisBinaryError, EmbeddedRedisError];
+const TOLD_PLAINLY = [
+  ConfigError,
+  AccessSettingsError,
+  TokenFileError,
+  KeySetError,
+  ListenError,
+  RedisBinaryError,
+  EmbeddedRedisError,
+];
 
 export function addServeCommand(program: Command): void {
   const serve = program
     .command('serve')
     .description('run the gateway; each flag is also an environment variable, as PORT for --port');
-  const names = new Map<string, SettingName>();
-  for (const [name, { meaning, fallback }] of Object.entries(SETTINGS)) {
-    const told = fallback === undefined ? meaning : `${meaning} (default: ${fallback})`;
-    const option = new Option(`${flagOf(name)} <value>`, told);
-    names.set(option.attributeName(), name as SettingName);
-    serve.addOption(option);
-  }
-  serve.action((flags: Record<string, string>) => {
-    const given = { ...process.env };
-    for (const [attribute, value] of Object.entries(flags)) given[names.get(attribute)!] = value;
-    return serveUntilStopped(given);
-  });
+  const given = addSettingOptions(serve);
+  serve.action((flags: Record<string, string>) => serveUntilStopped(given(flags)));
 }
 
 async function serveUntilStopped(given: Record<string, string | undefined>): Promise<void> {
@@ -35,6 +36,7 @@ async function serveUntilStopped(given: Record<string, string | undefined>): Pro
     const logger = createLogger(config.LOG_LEVEL);
     const starting = startGateway(config, logger);
     stopOnSignal(starting, (signal) => logger.info({ signal }, 'stopping'));
+    reloadOnSignal(starting, config);
     await starting;
   } catch (error) {
     if (!TOLD_PLAINLY.some((kind) => error instanceof kind)) throw error;
@@ -63,4 +65,17 @@ function stopOnSignal(starting: Promise<Gateway>, tell: (signal: string) => void
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
+}
+
+/** Where there is nothing to read again the signal ends the process, as it does when a terminal is closed. */
+function reloadOnSignal(starting: Promise<Gateway>, config: Config): void {
+  const files = [config.ACCESS_TOKENS_FILE, config.JWT_JWKS, config.TLS_CERT_FILE];
+  if (files.every((file) => file === undefined)) return;
+  const reload = (gateway: Gateway) =>
+    gateway.reload().catch((error: Error) => {
+      console.error(`streamgate: ${error.message}`);
+      process.exit(1);
+    });
+  // A start that fails is told where it was begun.
+  process.on('SIGHUP', () => starting.then(reload, () => {}));
 }

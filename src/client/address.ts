@@ -14,6 +14,8 @@ export interface Target {
   /** Unset: the gateway's default device. */
   readonly deviceId?: string | undefined;
   readonly prefix?: string | undefined;
+  /** What the gateway is asked by, where it has access control. */
+  readonly token?: string | undefined;
 }
 
 /** Where and how to read; what is unset is left to the gateway's defaults. */
@@ -93,6 +95,11 @@ export function buildSocketAddress(
   address.pathname += `/${endpoint}`;
   address.protocol = address.protocol.replace('http', 'ws');
   return address;
+}
+
+/** The headers that a request by `token` has. */
+export function tokenHeaders(token: string | undefined): Record<string, string> {
+  return token === undefined ? {} : { authorization: `Bearer ${token}` };
 }
 
 /** `options` by the names of the contract. */

@@ -67,13 +67,18 @@ export class Connection {
    * @throws GatewayError the gateway's own sentence where it refuses, `unreachable` where nothing answers
    * @throws the signal's reason where it fires before the connection is open
    */
-  static async open(address: URL, signal?: AbortSignal): Promise<Connection> {
+  static async open(
+    address: URL,
+    headers: Readonly<Record<string, string>> = {},
+    signal?: AbortSignal,
+  ): Promise<Connection> {
     signal?.throwIfAborted();
     const socket = new WebSocket(address, {
       handshakeTimeout: HANDSHAKE_MS,
       maxPayload: MESSAGE_BYTES,
       // Payloads are images and the like, already compressed.
       perMessageDeflate: false,
+      headers,
     });
     // Listens from the start: the first messages can come with the handshake's last bytes.
     const connection = new Connection(socket);

@@ -1,5 +1,5 @@
 /** Questions to the gateway's GraphQL endpoint, by the GraphQL-over-HTTP specification. */
-import { buildAddress } from './address.js';
+import { buildAddress, type Target, tokenHeaders } from './address.js';
 import { GatewayError } from './gateway-error.js';
 import { fetchAnswer } from './rest.js';
 
@@ -15,11 +15,14 @@ export interface StreamSummary {
 }
 
 /** @throws GatewayError with status 404 where the gateway has no GraphQL, the signal's reason */
-export async function listStreams(url: string, signal?: AbortSignal): Promise<readonly StreamSummary[]> {
+export async function listStreams(
+  { url, token }: Pick<Target, 'url' | 'token'>,
+  signal?: AbortSignal,
+): Promise<readonly StreamSummary[]> {
   const address = buildAddress(url, 'graphql');
   const answer = await fetchAnswer(address, {
     method: 'POST',
-    headers: { 'content-type': 'application/json', accept: 'application/json' },
+    headers: { 'content-type': 'application/json', accept: 'application/json', ...tokenHeaders(token) },
     body: JSON.stringify({ query: '{ streams { id length } }' }),
     signal: signal ?? null,
   });

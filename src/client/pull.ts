@@ -5,7 +5,13 @@
  * left, which closes the connection; it throws when the gateway ends it. While the loop's body runs, the
  * socket is paused after a small backlog, and the gateway holds the rest.
  */
-import { buildSocketAddress, nameReadParameters, type ReadOptions, type Target } from './address.js';
+import {
+  buildSocketAddress,
+  nameReadParameters,
+  type ReadOptions,
+  type Target,
+  tokenHeaders,
+} from './address.js';
 import { Connection } from './connection.js';
 import { type Entry, splitBatch } from './entry.js';
 import { GatewayError } from './gateway-error.js';
@@ -57,7 +63,11 @@ export class Puller implements AsyncIterable<Entry> {
       max_fps: options.maxFps,
       ack: ack || undefined,
     });
-    return new Puller(await Connection.open(address, options.signal), options, ack);
+    return new Puller(
+      await Connection.open(address, tokenHeaders(options.token), options.signal),
+      options,
+      ack,
+    );
   }
 
   /** @throws GatewayError where the gateway ends the connection or breaks the protocol */

@@ -7,7 +7,7 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { parseAck } from './ack.js';
-import { buildSocketAddress, type Target } from './address.js';
+import { buildSocketAddress, type Target, tokenHeaders } from './address.js';
 import { Connection } from './connection.js';
 import { GatewayError } from './gateway-error.js';
 
@@ -60,7 +60,7 @@ export class Pusher {
       header: options.header,
       ack: options.ack || undefined,
     });
-    return new Pusher(await Connection.open(address, options.signal), options);
+    return new Pusher(await Connection.open(address, tokenHeaders(options.token), options.signal), options);
   }
 
   /**

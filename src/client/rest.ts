@@ -1,5 +1,11 @@
 /** Writes and reads entries by plain HTTP, for where WebSockets are not at hand. */
-import { buildRestAddress, nameReadParameters, type ReadOptions, type Target } from './address.js';
+import {
+  buildRestAddress,
+  nameReadParameters,
+  type ReadOptions,
+  type Target,
+  tokenHeaders,
+} from './address.js';
 import { type Entry, splitBatch } from './entry.js';
 import { errorFromAnswer, errorFromNetwork, GatewayError } from './gateway-error.js';
 
@@ -52,7 +58,12 @@ export async function postEntries(options: RestOptions, entries: readonly NewEnt
     form.append(ENTRY_PART, new Blob([data]), sid ?? options.sids[0]);
   }
   const address = buildRestAddress(options);
-  const answer = await fetchAnswer(address, { method: 'POST', body: form, signal: options.signal ?? null });
+  const answer = await fetchAnswer(address, {
+    method: 'POST',
+    headers: tokenHeaders(options.token),
+    body: form,
+    signal: options.signal ?? null,
+  });
   const ids: unknown = await answer.json().catch(() => undefined);
   if (!Array.isArray(ids) || !ids.every((id) => typeof id === 'string')) {
     throw new GatewayError('bad_answer', `${address.origin} did not answer with the ids of the entries`);
@@ -66,7 +77,10 @@ export async function postEntries(options: RestOptions, entries: readonly NewEnt
  */
 export async function getEntries(options: RestOptions & ReadOptions): Promise<Batch> {
   const address = buildRestAddress(options, nameReadParameters(options));
-  const answer = await fetchAnswer(address, { signal: options.signal ?? null });
+  const answer = await fetchAnswer(address, {
+    headers: tokenHeaders(options.token),
+    signal: options.signal ?? null,
+  });
   const lastEntryId = answer.headers.get(CURSOR_HEADER);
   const offsets = answer.headers.get(OFFSETS_HEADER);
   if (lastEntryId === null || offsets === null) {

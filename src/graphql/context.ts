@@ -1,9 +1,11 @@
 /** What resolvers are given: the gateway's parts, and what one request has loaded so far. */
 import type { Redis } from 'ioredis';
+import type { Rights } from '../access/rights.js';
 import type { Logger } from '../logger.js';
 import type { Devices } from '../streams/devices.js';
 import type { FollowerContext } from '../streams/followed-stream.js';
 import { DeviceLoader } from './device-loader.js';
+import { NameBudget } from './limits.js';
 import { StreamLoader } from './stream-loader.js';
 
 /** The parts, the same for all requests. */
@@ -25,14 +27,23 @@ export interface GraphqlContext extends GraphqlParts {
   readonly deviceLoader: DeviceLoader;
   /** Those that the request, or others of its connection, have made. */
   readonly subscriptions: Set<OpenSubscription>;
+  /** What the request's token allows. */
+  readonly rights: Rights;
+  readonly names: NameBudget;
 }
 
 /** A request's context: what it loads it loads once, and what is loaded together goes in one round trip. */
-export function createContext(parts: GraphqlParts, subscriptions: Set<OpenSubscription>): GraphqlContext {
+export function createContext(
+  parts: GraphqlParts,
+  rights: Rights,
+  subscriptions: Set<OpenSubscription>,
+): GraphqlContext {
   return {
     ...parts,
-    streamLoader: new StreamLoader(parts.control, parts.threads, parts.devicePrefixing),
+    streamLoader: new StreamLoader(parts.control, parts.threads, rights, parts.devicePrefixing),
     deviceLoader: new DeviceLoader(parts.devices),
     subscriptions,
+    rights,
+    names: new NameBudget(),
   };
 }

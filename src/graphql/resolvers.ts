@@ -1,15 +1,16 @@
 /** What each field of the schema answers, a line or two each; the work is done in `streams/`. */
 import type { GraphQLFieldResolver, GraphQLResolveInfo } from 'graphql';
 import { Failure } from '../errors.js';
-import { controlFailure } from '../redis/control.js';
 import { deleteStream, mergeStreamMeta, replaceStreamMeta } from '../streams/metadata.js';
-import { allKeys, deviceStreamKey, resolveBareIds } from '../streams/stream-keys.js';
+import { allKeys, deviceStreamKey } from '../streams/stream-keys.js';
 import { readTails, resolveCursors } from '../streams/tails.js';
 import { checkDeviceId } from '../wire/names.js';
-import { DEFAULT_DEVICE, parseCursor } from '../wire/parameters.js';
+import { parseCursor } from '../wire/parameters.js';
 import { atMostOne, exactlyOne } from './arguments.js';
 import type { GraphqlContext } from './context.js';
 import { type EntryEvent, EntrySubscription } from './entry-subscription.js';
+import { checkMatch } from './limits.js';
+import { flush, namedDevice, namedKeys } from './scope.js';
 import { streamObject } from './stream-object.js';
 import { selectedFields, streamWants } from './stream-wants.js';
 
@@ -36,102 +37,117 @@ async function listSids({ streamLoader }: GraphqlContext, device: string): Promi
   return (await streamLoader.streamsOf(device)).map(({ sid }) => sid);
 }
 
-/** The keys of streams that a mutation or subscription names, by ids of the device that it names. */
-async function keysOf(context: GraphqlContext, device: string, ids: readonly string[]): Promise<string[]> {
-  if (device === DEFAULT_DEVICE) return resolveBareIds(context.control, ids, context.devicePrefixing);
-  return ids.map((id) => deviceStreamKey(device, id, context.devicePrefixing));
-}
-
 const query: Record<string, Resolver> = {
-  devices: async (_, { ids, includeAll, include_all }, { devices }) => {
+  devices: async (_, { ids, includeAll, include_all }, { devices, names, rights }) => {
     const all = atMostOne<boolean>({ includeAll, include_all }) ?? false;
-    const listed: string[] = ids ?? (await devices.list(all));
-    for (const id of listed) checkDeviceId(id);
+    const named: string[] | undefined = ids ?? undefined;
+    names.name(named?.length ?? 0);
+    for (const id of named ?? []) {
+      checkDeviceId(id);
+      rights.checkSome('read', id);
+    }
+    const listed = named ?? (await devices.list(all)).filter((id) => rights.maySome('read', id));
     return listed.map((id): Device => ({ id }));
   },
 
-  device: (_, { id }): Device => {
-    checkDeviceId(id);
-    return { id };
+  device: (_, { id }, context, info): Device => {
+    const device = namedDevice(context, info, 'id', id);
+    context.rights.checkSome('read', device);
+    return { id: device };
   },
 
-  streamIds: async (_, { match, searchMeta, prefix }, { streamLoader }) => {
+  streamIds: async (_, { match, searchMeta, prefix }, { streamLoader, rights }) => {
+    checkMatch(match);
     const listing = await streamLoader.list(match ?? undefined, prefix);
-    return searchMeta ? listing.described : allKeys(listing);
+    return (searchMeta ? listing.described : allKeys(listing)).map((key) => rights.nameOf(key));
   },
 
   streams: async (_, { ids, sids, match, prefix }, context, info) => {
     const named = atMostOne<string[]>({ ids, sids });
+    checkMatch(match);
     if (named === undefined) {
       const keys = allKeys(await context.streamLoader.list(match ?? undefined, prefix));
-      return describeStreams(context, info, keys, keys);
+      const names = keys.map((key) => context.rights.nameOf(key));
+      return describeStreams(context, info, names, keys);
     }
     if (match || prefix) throw new Failure('bad_parameter', 'match and prefix are for listings without ids');
-    const keys = await resolveBareIds(context.control, named, context.devicePrefixing);
+    const keys = await namedKeys(context, 'read', context.rights.home, named);
     return describeStreams(context, info, named, keys);
   },
 
   stream: async (_, { id }, context, info) => {
-    const keys = await resolveBareIds(context.control, [id], context.devicePrefixing);
+    const keys = await namedKeys(context, 'read', context.rights.home, [id]);
     return (await describeStreams(context, info, [id], keys))[0];
   },
 };
 
 /** The device whose streams are listed: this one, or the one that older clients name here. */
-function listedDevice({ id }: Device, { device_id }: { readonly device_id?: string | null }): string {
-  if (typeof device_id === 'string') checkDeviceId(device_id);
-  return device_id ?? id;
+function listedDevice(
+  { id }: Device,
+  { device_id }: { readonly device_id?: string | null },
+  { rights }: GraphqlContext,
+): string {
+  if (typeof device_id !== 'string') return id;
+  checkDeviceId(device_id);
+  rights.checkSome('read', device_id);
+  return device_id;
 }
 
 const device: Record<string, Resolver<Device>> = {
   meta: ({ id }, _, { deviceLoader }) => deviceLoader.meta(id),
-  streamIds: (source, args, context) => listSids(context, listedDevice(source, args)),
+  streamIds: (source, args, context) => listSids(context, listedDevice(source, args, context)),
   sids: ({ id }, _, context) => listSids(context, id),
 
   streams: async (source, args, context, info) => {
-    const streams = await context.streamLoader.streamsOf(listedDevice(source, args));
+    const streams = await context.streamLoader.streamsOf(listedDevice(source, args, context));
     const sids = streams.map(({ sid }) => sid);
     const keys = streams.map(({ key }) => key);
     return describeStreams(context, info, sids, keys);
   },
 
   stream: async ({ id }, { streamId }, context, info) => {
+    context.names.nameSingle();
     const key = deviceStreamKey(id, streamId, context.devicePrefixing);
+    context.rights.check('read', key, streamId);
     return (await describeStreams(context, info, [streamId], [key]))[0];
   },
 };
 
+/** The device that a mutation changes. @throws Failure `bad_parameter`, `forbidden` */
+function changedDevice(
+  { rights }: GraphqlContext,
+  names: Readonly<Record<string, string | null | undefined>>,
+): string {
+  const device = exactlyOne<string>(names);
+  rights.checkDevice('meta', device);
+  return device;
+}
+
 const mutation: Record<string, Resolver> = {
-  connectDevice: (_, { deviceId, id, meta }, { devices }) =>
-    devices.connect(exactlyOne({ deviceId, id }), meta),
+  connectDevice: (_, { deviceId, id, meta }, context) =>
+    context.devices.connect(changedDevice(context, { deviceId, id }), meta),
 
-  updateDeviceMeta: (_, { deviceId, id, meta }, { devices }) =>
-    devices.setMeta(exactlyOne({ deviceId, id }), meta),
+  updateDeviceMeta: (_, { deviceId, id, meta }, context) =>
+    context.devices.setMeta(changedDevice(context, { deviceId, id }), meta),
 
-  disconnectDevice: (_, { deviceId, id }, { devices }) => devices.disconnect(exactlyOne({ deviceId, id })),
+  disconnectDevice: (_, { deviceId, id }, context) =>
+    context.devices.disconnect(changedDevice(context, { deviceId, id })),
 
-  updateStreamMeta: async (_, { streamId, sid, id, deviceId, meta, update }, context) => {
-    const [key] = await keysOf(context, deviceId, [exactlyOne<string>({ streamId, sid, id })]);
+  updateStreamMeta: async (_, { streamId, sid, id, deviceId, meta, update }, context, info) => {
+    const device = namedDevice(context, info, 'deviceId', deviceId);
+    const [key] = await namedKeys(context, 'meta', device, [exactlyOne<string>({ streamId, sid, id })]);
     await (update ? mergeStreamMeta : replaceStreamMeta)(context.control, key!, meta);
     return { meta_set: true };
   },
 
-  deleteStream: async (_, { streamId, deviceId }, context) => {
-    const [key] = await keysOf(context, deviceId, [streamId]);
+  deleteStream: async (_, { streamId, deviceId }, context, info) => {
+    const device = namedDevice(context, info, 'deviceId', deviceId);
+    const [key] = await namedKeys(context, 'admin', device, [streamId]);
     const { data, meta } = await deleteStream(context.control, key!);
     return { data_deleted: data, meta_deleted: meta, stream_deleted: data || meta };
   },
 
-  flush: async (_, __, { control, allowFlush }) => {
-    if (!allowFlush) throw new Failure('not_allowed', 'flush is refused: ALLOW_FLUSH is not set');
-    try {
-      const keys = await control.dbsize();
-      await control.flushdb();
-      return keys;
-    } catch (error) {
-      throw controlFailure(error);
-    }
-  },
+  flush: (_, __, context) => flush(context),
 };
 
 /** The schema's names of an entry's forms. */
@@ -148,8 +164,10 @@ async function subscribeToData(
     throw new Failure('bad_parameter', `streamIds must name 1 to ${MAX_SUBSCRIBED_STREAMS} streams`);
   }
   const cursor = parseCursor('lastEntryId', lastEntryId);
-  const keys = await keysOf(context, deviceId ?? DEFAULT_DEVICE, streamIds);
-  const tails = await readTails(context.control, keys);
+  const device = namedDevice(context, info, 'deviceId', deviceId);
+  const keys = await namedKeys(context, 'read', device, streamIds);
+  context.hub.checkRoom(keys);
+  const tails = await readTails(context.control, context.hub, keys);
   const cursors = resolveCursors(
     keys.map(() => cursor),
     tails,

@@ -3,6 +3,7 @@
  * together in one round trip, however they are nested.
  */
 import type { Redis } from 'ioredis';
+import type { Rights } from '../access/rights.js';
 import type { DescribeRequest, EntryForm, StreamDescription } from '../redis/stream-describer.js';
 import {
   allKeys,
@@ -23,14 +24,16 @@ interface Wanted {
 
 export class StreamLoader {
   readonly #control: Redis;
+  readonly #rights: Rights;
   readonly #devicePrefixing: boolean;
   readonly #descriptions: BatchLoader<Wanted, readonly StreamDescription[]>;
   readonly #budget = new AnswerBudget();
   readonly #listings = new Map<string, Promise<KeyListing>>();
   #byDevice: Promise<Map<string, DeviceStream[]>> | undefined;
 
-  constructor(control: Redis, threads: Threads, devicePrefixing: boolean) {
+  constructor(control: Redis, threads: Threads, rights: Rights, devicePrefixing: boolean) {
     this.#control = control;
+    this.#rights = rights;
     this.#devicePrefixing = devicePrefixing;
     this.#descriptions = new BatchLoader((wanted) => describeAll(threads, wanted));
   }
@@ -43,12 +46,21 @@ export class StreamLoader {
     return described;
   }
 
-  /** `listKeys`, once for the same arguments. */
+  /** `listKeys`, of streams that may be read, once for the same arguments; a wall's device counts as no prefix. */
   list(match?: string, prefix = ''): Promise<KeyListing> {
     const name = JSON.stringify([match, prefix]);
-    const listing = this.#listings.get(name) ?? listKeys(this.#control, match, prefix);
+    const listing = this.#listings.get(name) ?? this.#listReadable(match, prefix);
     this.#listings.set(name, listing);
     return listing;
+  }
+
+  async #listReadable(match: string | undefined, prefix: string): Promise<KeyListing> {
+    const isReadable = (key: string) => this.#rights.may('read', key);
+    const listing = await listKeys(this.#control, match, this.#rights.hiddenPrefix + prefix);
+    return {
+      streams: listing.streams.filter(isReadable),
+      described: listing.described.filter(isReadable),
+    };
   }
 
   /** A device's streams, in alphabetical order. */

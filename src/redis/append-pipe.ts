@@ -1,30 +1,34 @@
 /**
- * A way of entries into Redis: one connection, XADDs pipelined, flushed once a turn of the loop.
+ * The way of entries into Redis: one connection, XADDs pipelined, flushed once a turn of the loop.
  *
  * Promises:
  * - Order: entries are stored in the order of `append`, all streams and producers together.
  * - Each entry's receipt is told once, after Redis answered that XADD, or when the entry is given up.
- * - A lost connection: entries without an answer are sent again and so may be stored twice (at least
- *   once), those never sent follow in order. If Redis stays away for `maxOutageMs`, all that wait are
- *   given up and new ones are refused at once, until it is back.
+ * - A lost connection: before anything is sent on the next one, Redis is made to end the old one, and
+ *   entries without an answer are looked for in their streams. What is found is told to be stored, what is
+ *   not there is sent again, in order, before all that is newer. What cannot be known is refused with
+ *   `unknown_outcome`, or sent again where the receipt says so.
+ * - A deadline: if for `maxOutageMs` Redis gives no sign, all that waits is given up: what Redis may have
+ *   with `unknown_outcome`, what it cannot have with `redis_unavailable`. New entries are refused at once,
+ *   until it is back.
  * - Bounded: beyond what the budget has left, entries are refused.
  */
 import { Failure, failureFromRedis } from '../errors.js';
-import type { Logger } from '../logger.js';
-import { AppendBatch, type Receipt, SLAB_BYTES } from './append-batch.js';
+import type { Histogram } from '../histogram.js';
+import type { Receipt, Unanswered } from './append-batch.js';
 import type { AppendStream } from './append-command.js';
-import { RedisConnection } from './connection.js';
-import type { ReplyCursor } from './resp.js';
-import type { RedisTarget } from './target.js';
+import { AppendLink, type LinkOptions } from './append-link.js';
+import type { Fate } from './append-matching.js';
+import { AppendQueue } from './append-queue.js';
+import { findFates } from './append-recovery.js';
+import type { AppendSession } from './append-session.js';
+import { AppendStreams } from './append-streams.js';
+import { bulkReply, type ReplyCursor } from './resp.js';
 
 /** A turn's commands are sent before its end once they are this many bytes. */
 const FLUSH_BYTES = 256 * 1024;
-/** Slabs kept for reuse; more are left to the garbage collector. */
-const SPARE_SLABS = 64;
-const FIRST_RETRY_MS = 20;
-const LAST_RETRY_MS = 500;
-/** A connection with commands outstanding from which nothing has come for so long is taken for dead. */
-const SILENCE_MS = 10_000;
+/** Errors of a server that is not, or no longer, the one to write to. */
+const NOT_THE_MASTER = /^(READONLY|MASTERDOWN|CLUSTERDOWN)\b/;
 
 /** Bytes that may wait for Redis, in all pipes together. */
 export interface AppendBudget {
@@ -32,46 +36,61 @@ export interface AppendBudget {
   readonly maxBytes: number;
 }
 
-export interface AppendPipeOptions {
-  readonly target: RedisTarget;
-  readonly logger: Logger;
+export interface AppendPipeOptions extends LinkOptions {
   readonly budget: AppendBudget;
-  readonly maxOutageMs: number;
+  /** About how many entries every append leaves its stream. */
+  readonly maxLength: number;
 }
 
 export class AppendPipe {
   readonly #options: AppendPipeOptions;
-  /** Batches with unanswered commands, oldest first; those from `#unsent` on are not written yet. */
-  readonly #batches: AppendBatch[] = [];
-  #unsent = 0;
-  readonly #spareSlabs: Buffer[] = [];
-  #connection: RedisConnection | undefined;
-  #isReady = false;
-  #isClosed = false;
-  #isFlushScheduled = false;
+  /** The streams that are written to through this pipe. */
+  readonly streams: AppendStreams;
+  readonly #queue = new AppendQueue();
+  readonly #link: AppendLink;
+  /** What an earlier connection may have carried to Redis: older than all in the queue. */
+  #uncertain: readonly Unanswered[] = [];
+  /** That connection, until it is certain that it carries no more. */
+  #lostSession: AppendSession | undefined;
   #bufferedBytes = 0;
+  /** Bytes of commands answered on the present connection. */
+  #answeredBytes = 0;
   #unflushedBytes = 0;
-  #retryMs = FIRST_RETRY_MS;
-  #retryTimer: NodeJS.Timeout | undefined;
-  #outageTimer: NodeJS.Timeout | undefined;
-  readonly #silenceTimer: NodeJS.Timeout;
-  #lastReplyAt = 0;
+  #isFlushScheduled = false;
+  #isFenceMissed = false;
   /** Why entries are refused at once; undefined while they are taken. */
   #outage: Failure | undefined;
   #whenIdle: (() => void)[] = [];
-  /** Connections lost since the start. */
-  disconnects = 0;
 
   constructor(options: AppendPipeOptions) {
     this.#options = options;
-    this.#silenceTimer = setInterval(() => this.#checkSilence(), SILENCE_MS / 4);
-    this.#silenceTimer.unref();
-    this.#startOutage();
-    this.#connect();
+    this.streams = new AppendStreams(options.maxLength);
+    this.#link = new AppendLink(options, {
+      owesAnswers: () => this.#queue.isWritten,
+      prepare: (session) => this.#prepare(session),
+      opened: () => {
+        this.#answeredBytes = 0;
+        this.#outage = undefined;
+        this.#flush();
+      },
+      reply: (cursor) => this.#reply(cursor),
+      lost: (session) => this.#lost(session),
+      unreachable: () => this.#giveUp(new Failure('redis_unavailable', 'Redis cannot be reached')),
+    });
   }
 
   get isReady(): boolean {
-    return this.#isReady;
+    return this.#link.isOpen;
+  }
+
+  /** Seconds until entries were answered: one of each batch. */
+  get latency(): Histogram {
+    return this.#queue.latency;
+  }
+
+  /** Connections lost since the start. */
+  get disconnects(): number {
+    return this.#link.disconnects;
   }
 
   /** Bytes of commands that Redis has not answered: this pipe's share of the budget that is used. */
@@ -82,45 +101,34 @@ export class AppendPipe {
   /**
    * Takes one entry to store; `payload` is copied before this returns.
    * The receipt is told later, or within the call where the entry cannot be taken.
+   * @param stream one of `streams`
    */
   append(stream: AppendStream, id: string, payload: Uint8Array, receipt: Receipt, token: number): void {
     const refusal = this.#refusal(payload.length);
-    if (refusal !== undefined) {
-      receipt.refused(token, refusal);
-      return;
-    }
-    const last = this.#batches.length > this.#unsent ? this.#batches.at(-1) : undefined;
-    let bytes = last?.add(stream, id, payload, receipt, token) ?? 0;
-    if (bytes === 0) {
-      const batch = new AppendBatch(this.#spareSlabs.pop() ?? Buffer.allocUnsafeSlow(SLAB_BYTES));
-      this.#batches.push(batch);
-      bytes = batch.add(stream, id, payload, receipt, token);
-    }
-    this.#bufferedBytes += bytes;
-    this.#options.budget.usedBytes += bytes;
-    this.#unflushedBytes += bytes;
-    if (this.#unflushedBytes >= FLUSH_BYTES) this.#flush();
-    else if (!this.#isFlushScheduled) {
-      this.#isFlushScheduled = true;
-      setImmediate(this.#flushTurn);
-    }
+    if (refusal === undefined) this.#added(this.#queue.add(stream, id, payload, receipt, token));
+    else receipt.refused(token, refusal);
+  }
+
+  /**
+   * Takes another command, to be carried out behind all entries before it. Its reply is told as `stored`.
+   * It is not sent again after the connection was lost.
+   */
+  command(command: Uint8Array, receipt: Receipt, token: number): void {
+    const refusal = this.#refusal(command.length);
+    if (refusal === undefined) this.#added(this.#queue.addCommand(command, receipt, token));
+    else receipt.refused(token, refusal);
   }
 
   /** Resolves once every entry taken so far is stored or given up. */
   idle(): Promise<void> {
-    if (this.#batches.length === 0) return Promise.resolve();
+    if (this.#bufferedBytes === 0) return Promise.resolve();
     return new Promise((resolve) => this.#whenIdle.push(resolve));
   }
 
   /** Ends the connection; what still waits is given up. */
   close(): void {
-    this.#isClosed = true;
-    clearInterval(this.#silenceTimer);
-    clearTimeout(this.#retryTimer);
-    clearTimeout(this.#outageTimer);
-    this.#outage = new Failure('shutting_down', 'the gateway is going down');
-    this.#giveUp(this.#outage);
-    this.#connection?.destroy();
+    this.#link.close();
+    this.#giveUp(new Failure('shutting_down', 'the gateway is going down'));
   }
 
   #refusal(payloadBytes: number): Failure | undefined {
@@ -133,6 +141,17 @@ export class AppendPipe {
     );
   }
 
+  #added(bytes: number): void {
+    this.#bufferedBytes += bytes;
+    this.#options.budget.usedBytes += bytes;
+    this.#unflushedBytes += bytes;
+    if (this.#unflushedBytes >= FLUSH_BYTES) this.#flush();
+    else if (!this.#isFlushScheduled) {
+      this.#isFlushScheduled = true;
+      setImmediate(this.#flushTurn);
+    }
+  }
+
   readonly #flushTurn = (): void => {
     this.#isFlushScheduled = false;
     this.#flush();
@@ -140,95 +159,108 @@ export class AppendPipe {
 
   #flush(): void {
     this.#unflushedBytes = 0;
-    if (!this.#isReady) return;
-    if (this.#unsent === 0) this.#lastReplyAt = Date.now();
-    const parts: Uint8Array[] = [];
-    for (; this.#unsent < this.#batches.length; this.#unsent++) {
-      parts.push(...this.#batches[this.#unsent]!.unansweredParts());
-    }
-    if (parts.length > 0) this.#connection?.write(...parts);
-  }
-
-  #connect(): void {
-    this.#connection = new RedisConnection(this.#options.target, 'append', {
-      ready: () => this.#ready(),
-      reply: (cursor) => this.#reply(cursor),
-      closed: (cause) => this.#lost(cause),
-    });
-  }
-
-  #ready(): void {
-    this.#isReady = true;
-    this.#retryMs = FIRST_RETRY_MS;
-    this.#outage = undefined;
-    clearTimeout(this.#outageTimer);
-    this.#outageTimer = undefined;
-    this.#options.logger.debug({ batches: this.#batches.length }, 'the append pipe is connected');
-    // All that has no answer goes out again, in order, before anything new.
-    this.#unsent = 0;
-    this.#flush();
+    if (!this.#link.isWritable) return;
+    const parts = this.#queue.write();
+    if (parts.length > 0) this.#link.write(parts);
   }
 
   #reply(cursor: ReplyCursor): void {
-    const batch = this.#batches[0];
-    if (batch === undefined || this.#unsent === 0) throw new Error('Redis answered more than it was asked');
-    this.#lastReplyAt = Date.now();
-    const failure = cursor.isError ? failureFromRedis(cursor.text()) : undefined;
-    const bytes = batch.answer((receipt, token) => {
-      if (failure === undefined) receipt.stored(token, cursor);
-      else receipt.refused(token, failure);
-    });
+    const bytes = cursor.isError ? this.#refused(cursor.text()) : this.#queue.stored(cursor);
+    this.#answeredBytes += bytes;
+    this.#release(bytes);
+    if (!this.#link.isWritable && !this.#queue.isWritten) this.#link.leave();
+  }
+
+  #refused(error: string): number {
+    if (NOT_THE_MASTER.test(error)) this.#link.beginLeaving();
+    return this.#queue.refused(failureFromRedis(error));
+  }
+
+  #release(bytes: number): void {
     this.#bufferedBytes -= bytes;
     this.#options.budget.usedBytes -= bytes;
-    if (batch.unanswered === 0) this.#retire();
+    if (this.#bufferedBytes === 0) this.#tellIdle();
   }
 
-  #retire(): void {
-    const batch = this.#batches.shift()!;
-    this.#unsent--;
-    if (this.#spareSlabs.length < SPARE_SLABS) this.#spareSlabs.push(batch.slab);
-    if (this.#batches.length === 0) this.#tellIdle();
+  #lost(session: AppendSession): void {
+    if (this.#queue.isWritten) this.#lostSession = session;
+    const { entries, refusedBytes } = this.#queue.takeWritten(
+      session.takenBytes - this.#answeredBytes,
+      new Failure('redis_unavailable', 'the connection to Redis was lost'),
+    );
+    this.#uncertain = entries;
+    this.#release(refusedBytes);
   }
 
-  #lost(cause: Error): void {
-    if (this.#isClosed) return;
-    if (this.#isReady) {
-      this.disconnects++;
-      this.#options.logger.warn({ err: cause.message }, 'the append pipe lost its connection to Redis');
-    } else if (this.#retryMs === FIRST_RETRY_MS) {
-      // The first of many attempts, at the start: a wrong address or password shows here.
-      this.#options.logger.warn({ err: cause.message }, 'the append pipe cannot connect to Redis');
+  /** Settles what the connection before left behind. @throws Error where this one is lost, too */
+  async #prepare(session: AppendSession): Promise<void> {
+    const lost = this.#lostSession;
+    if (lost === undefined) return;
+    const isFenced = await session.fence(lost);
+    if (!isFenced) this.#missFence();
+    const entries = this.#uncertain;
+    if (entries.length > 0) {
+      const fates = await findFates(session, { entries, begun: lost, isFenced }, session);
+      // Unless they were given up meanwhile.
+      if (entries === this.#uncertain) this.#settle(entries, fates);
     }
-    this.#isReady = false;
-    this.#startOutage();
-    this.#retryTimer = setTimeout(() => this.#connect(), this.#retryMs);
-    this.#retryMs = Math.min(this.#retryMs * 2, LAST_RETRY_MS);
+    this.#lostSession = undefined;
   }
 
-  #startOutage(): void {
-    this.#outageTimer ??= setTimeout(() => {
-      this.#outage = new Failure('redis_unavailable', 'Redis cannot be reached');
-      this.#giveUp(this.#outage);
-    }, this.#options.maxOutageMs);
+  #settle(entries: readonly Unanswered[], fates: readonly Fate[]): void {
+    this.#uncertain = [];
+    const isAgain = fates.map((fate, index) => {
+      return fate === 'missing' || (fate === 'unknown' && entries[index]!.receipt.sendsAgain === true);
+    });
+    this.#queue.putBack(entries.filter((_, index) => isAgain[index]));
+    const count = (which: (fate: Fate) => boolean) => fates.filter(which).length;
+    const missing = count((fate) => fate === 'missing');
+    const unknown = count((fate) => fate === 'unknown');
+    const stored = fates.length - missing - unknown;
+    this.#options.logger.info({ stored, missing, unknown }, 'entries without an answer were looked for');
+    entries.forEach((entry, index) => {
+      if (!isAgain[index]) this.#tell(entry, fates[index]!);
+    });
+  }
+
+  #tell({ stream, receipt, token, bytes }: Unanswered, fate: Fate): void {
+    if (typeof fate === 'object') {
+      stream.answered(bulkReply(fate.id));
+      receipt.stored(token, bulkReply(fate.id));
+    } else if (fate === 'stored' && receipt.sendsAgain) {
+      // Whoever would have it sent again does not ask for its id.
+      receipt.stored(token, bulkReply(''));
+    } else {
+      receipt.refused(token, unknownOutcome());
+    }
+    this.#release(bytes);
   }
 
   #giveUp(failure: Failure): void {
-    const batches = this.#batches.splice(0);
-    this.#unsent = 0;
-    this.#options.budget.usedBytes -= this.#bufferedBytes;
-    this.#bufferedBytes = 0;
-    for (const batch of batches) {
-      while (batch.unanswered > 0) batch.answer((receipt, token) => receipt.refused(token, failure));
-    }
-    this.#tellIdle();
+    this.#outage = failure;
+    const uncertain = this.#uncertain;
+    this.#uncertain = [];
+    for (const { receipt, token } of uncertain) receipt.refused(token, unknownOutcome());
+    this.#queue.giveUp(failure);
+    this.#release(this.#bufferedBytes);
+  }
+
+  #missFence(): void {
+    if (this.#isFenceMissed) return;
+    this.#isFenceMissed = true;
+    this.#options.logger.warn(
+      'Redis does not allow CLIENT INFO, CLIENT LIST and CLIENT KILL, so entries that it had not answered when the connection was lost and that are not stored may be stored yet',
+    );
   }
 
   #tellIdle(): void {
     for (const resolve of this.#whenIdle.splice(0)) resolve();
   }
+}
 
-  #checkSilence(): void {
-    if (!this.#isReady || this.#unsent === 0 || Date.now() - this.#lastReplyAt < SILENCE_MS) return;
-    this.#connection?.destroy(new Error(`Redis has not answered for ${SILENCE_MS} ms`));
-  }
+function unknownOutcome(): Failure {
+  return new Failure(
+    'unknown_outcome',
+    'Redis was lost before it answered, and whether the entry is stored cannot be found out',
+  );
 }

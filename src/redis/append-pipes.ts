@@ -1,51 +1,71 @@
 /**
- * The way of every entry into Redis: a few append pipes that share one bound.
- *
- * One connection does not keep Redis busy, since it reads 16 KiB of one at a time and each side then
- * waits for the other to wake up. Order is promised within one producer's connection only, so each
- * producer is given one pipe for its life.
+ * The way of every entry into Redis: one pipe for all, and one for each number of replicas that producers
+ * wait for, made when it is first asked for. All share one bound.
  */
+import { Histogram, LATENCY_BOUNDS } from '../histogram.js';
 import type { Logger } from '../logger.js';
-import { type AppendBudget, AppendPipe } from './append-pipe.js';
+import type { Receipt } from './append-batch.js';
+import type { AppendStream } from './append-command.js';
+import { type AppendBudget, AppendPipe, type AppendPipeOptions } from './append-pipe.js';
+import { ReplicatedPipe } from './append-replicated.js';
+import type { AppendStreams } from './append-streams.js';
 import type { RedisTarget } from './target.js';
-
-const PIPES = 1;
 
 export interface AppendPipesOptions {
   readonly target: RedisTarget;
   readonly logger: Logger;
+  /** About how many entries every append leaves its stream. */
+  readonly maxLength: number;
   readonly maxBufferedBytes: number;
   readonly maxOutageMs: number;
 }
 
+/** Where one producer's entries go, all of them, so that they stay in order. */
+export interface EntryPipe {
+  /** The streams that can be given to `append`. */
+  readonly streams: AppendStreams;
+  append(stream: AppendStream, id: string, payload: Uint8Array, receipt: Receipt, token: number): void;
+}
+
 export class AppendPipes {
-  readonly #pipes: readonly AppendPipe[];
+  readonly #options: AppendPipeOptions;
   readonly #budget: AppendBudget;
-  #next = 0;
+  /** All pipes; the first is for those who wait for no replicas. */
+  readonly #pipes: AppendPipe[];
+  readonly #replicated = new Map<number, ReplicatedPipe>();
 
   constructor({ maxBufferedBytes, ...options }: AppendPipesOptions) {
     this.#budget = { usedBytes: 0, maxBytes: maxBufferedBytes };
-    this.#pipes = Array.from({ length: PIPES }, () => new AppendPipe({ ...options, budget: this.#budget }));
+    this.#options = { ...options, budget: this.#budget };
+    this.#pipes = [new AppendPipe(this.#options)];
   }
 
-  /** The pipe for a new producer: all that it sends must go through this one. */
-  assign(): AppendPipe {
-    this.#next = (this.#next + 1) % this.#pipes.length;
-    return this.#pipes[this.#next]!;
-  }
-
-  /** The pipe of all who send one message at a time: together they fill it best. */
-  get shared(): AppendPipe {
-    return this.#pipes[0]!;
+  /** @param minReplicas how many replicas must have an entry before it is told to be stored */
+  to(minReplicas: number): EntryPipe {
+    if (minReplicas === 0) return this.#pipes[0]!;
+    let replicated = this.#replicated.get(minReplicas);
+    if (replicated === undefined) {
+      const pipe = new AppendPipe(this.#options);
+      this.#pipes.push(pipe);
+      replicated = new ReplicatedPipe(pipe, minReplicas);
+      this.#replicated.set(minReplicas, replicated);
+    }
+    return replicated;
   }
 
   get isReady(): boolean {
-    return this.#pipes.every(({ isReady }) => isReady);
+    return this.#pipes[0]!.isReady;
   }
 
   /** Bytes of commands that Redis has not answered. */
   get bufferedBytes(): number {
     return this.#budget.usedBytes;
+  }
+
+  /** Seconds from an entry's coming to Redis' answer. */
+  get latency(): Histogram {
+    const all = this.#pipes.map(({ latency }) => latency);
+    return Histogram.sum(all, LATENCY_BOUNDS);
   }
 
   /** Connections lost since the start. */

@@ -1,7 +1,7 @@
-/** The streams that are written to, each with its prepared command, shared by all producers. */
+/** The streams that one pipe writes to, each with its prepared command, shared by all producers. */
 import { AppendStream } from './append-command.js';
 
-/** Beyond so many, commands are prepared anew: they are quickly made. */
+/** Beyond so many, those that came first are prepared anew: they are quickly made. */
 const MAX_STREAMS = 16_384;
 
 export class AppendStreams {
@@ -16,10 +16,17 @@ export class AppendStreams {
   get(key: string): AppendStream {
     let stream = this.#streams.get(key);
     if (stream === undefined) {
-      if (this.#streams.size >= MAX_STREAMS) this.#streams.clear();
+      if (this.#streams.size >= MAX_STREAMS) this.#forgetFirst();
       stream = new AppendStream(key, this.#maxLength);
       this.#streams.set(key, stream);
     }
     return stream;
+  }
+
+  #forgetFirst(): void {
+    for (const key of this.#streams.keys()) {
+      this.#streams.delete(key);
+      return;
+    }
   }
 }

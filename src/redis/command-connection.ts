@@ -1,15 +1,19 @@
 /**
  * Commands with answers on a connection of their own, made when first needed and again after it was lost.
  *
- * Promises: each command is answered in its turn, or rejected with a Failure within `TIMEOUT_MS`. Commands
- * are pipelined and never sent twice.
+ * Promises: each command is answered in its turn, or rejected with a Failure once the connection is lost,
+ * has been silent for `SILENCE_MS`, or could not be made within `CONNECT_MS`. Commands are pipelined and
+ * never sent twice.
  */
 import { Failure } from '../errors.js';
 import { RedisConnection } from './connection.js';
 import type { ReplyCursor } from './resp.js';
+import { SilenceWatch } from './silence-watch.js';
 import type { RedisTarget } from './target.js';
 
-const TIMEOUT_MS = 10_000;
+const SILENCE_MS = 4000;
+/** A server that is still loading its data after that may be so for minutes: who asks is told so. */
+const CONNECT_MS = 5000;
 /** Large range reads follow one another: memory taken anew for each would cost more than the reading. */
 const KEEP_BYTES = 8 * 1024 * 1024;
 
@@ -22,12 +26,13 @@ export class CommandConnection {
   readonly #target: RedisTarget;
   readonly #role: string;
   #connection: RedisConnection | undefined;
+  #watch: SilenceWatch | undefined;
+  #connectTimer: NodeJS.Timeout | undefined;
   #isReady = false;
   /** Commands to send at the end of the turn, or once the connection is ready. */
   #unsent: Buffer[] = [];
   #flushTimer: NodeJS.Immediate | undefined;
   #waiting: Waiting[] = [];
-  #timer: NodeJS.Timeout | undefined;
 
   constructor(target: RedisTarget, role: string) {
     this.#target = target;
@@ -41,16 +46,15 @@ export class CommandConnection {
   send<T>(command: Buffer, take: (reply: ReplyCursor) => T): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       this.#waiting.push({ take: (reply) => resolve(take(reply)), reject });
-      if (this.#timer === undefined) this.#watch();
       if (this.#connection === undefined) this.#connect();
       this.#unsent.push(command);
       this.#flushTimer ??= setImmediate(this.#flush);
     });
   }
 
-  /** Ends the connection; what waits is rejected, and nothing may be sent any more. */
+  /** Ends the connection; what waits for an answer is rejected. */
   close(): void {
-    this.#lost(new Error('the connection was closed'));
+    this.#connection?.destroy();
   }
 
   /** What one turn asks goes out in one call. */
@@ -59,28 +63,28 @@ export class CommandConnection {
     if (this.#isReady && this.#unsent.length > 0) this.#connection?.write(...this.#unsent.splice(0));
   };
 
-  #watch(): void {
-    this.#timer = setTimeout(() => this.#lost(new Error('Redis did not answer in time')), TIMEOUT_MS);
-  }
-
   #connect(): void {
     const handler = {
       ready: () => {
         this.#isReady = true;
+        clearTimeout(this.#connectTimer);
         this.#flush();
       },
       reply: (cursor: ReplyCursor) => this.#reply(cursor),
-      closed: (cause: Error) => this.#lost(cause),
+      closed: () => this.#lost(),
     };
-    this.#connection = new RedisConnection(this.#target, this.#role, handler, KEEP_BYTES);
+    const connection = new RedisConnection(this.#target, this.#role, handler, KEEP_BYTES);
+    this.#connection = connection;
+    this.#connectTimer = setTimeout(
+      () => connection.destroy(new Error('Redis was not ready in time')),
+      CONNECT_MS,
+    );
+    this.#watch = new SilenceWatch(connection, SILENCE_MS, () => this.#isReady && this.#waiting.length > 0);
   }
 
   #reply(cursor: ReplyCursor): void {
     const waiting = this.#waiting.shift();
     if (waiting === undefined) throw new Error('Redis answered more than it was asked');
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    if (this.#waiting.length > 0) this.#watch();
     try {
       waiting.take(cursor);
     } catch (error) {
@@ -88,16 +92,14 @@ export class CommandConnection {
     }
   }
 
-  #lost(cause: Error): void {
-    const connection = this.#connection;
+  #lost(): void {
     this.#connection = undefined;
     this.#isReady = false;
     this.#unsent = [];
     clearImmediate(this.#flushTimer);
     this.#flushTimer = undefined;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    connection?.destroy(cause);
+    clearTimeout(this.#connectTimer);
+    this.#watch?.stop();
     const failure = new Failure('redis_unavailable', 'Redis cannot be reached');
     for (const waiting of this.#waiting.splice(0)) waiting.reject(failure);
   }

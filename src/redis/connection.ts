@@ -41,6 +41,8 @@ export class RedisConnection {
   /** Replies to the login commands that are still to come; 0 once the connection is ready. */
   #handshake: number;
   #isClosed = false;
+  /** Bytes that came so far: the sign that Redis is there. */
+  receivedBytes = 0;
 
   /**
    * @param role what CLIENT LIST shows behind `streamgate-`
@@ -61,6 +63,16 @@ export class RedisConnection {
       CONNECT_TIMEOUT_MS,
     );
     this.#socket.write(Buffer.concat(login));
+  }
+
+  /** Bytes given to `write` of which Redis may have read some; it has read none beyond. */
+  get takenBytes(): number {
+    return this.#writer.takenBytes;
+  }
+
+  /** Bytes given to `write` that have left this process. */
+  get sentBytes(): number {
+    return this.#writer.sentBytes;
   }
 
   /** Sends bytes that must not change until their reply came. Only once ready. */
@@ -88,6 +100,7 @@ export class RedisConnection {
       onread: {
         buffer: () => this.#replies.room(),
         callback: (bytes: number) => {
+          this.receivedBytes += bytes;
           this.#replies.received(bytes);
           this.#readReplies();
           return !this.#isClosed;
@@ -97,6 +110,7 @@ export class RedisConnection {
   }
 
   #copyIn(chunk: Buffer): void {
+    this.receivedBytes += chunk.length;
     for (let at = 0; at < chunk.length; ) {
       const room = this.#replies.room();
       const part = chunk.subarray(at, at + room.length);
@@ -124,7 +138,8 @@ export class RedisConnection {
     const isLast = this.#handshake === 1;
     const error = cursor.isError ? cursor.text() : undefined;
     if (error !== undefined && NOT_YET.test(error)) {
-      clearTimeout(this.#connectTimer);
+      // It is there, if not ready: each question has the time anew.
+      this.#connectTimer.refresh();
       if (isLast) this.#pingTimer = setTimeout(() => this.write(encodeCommand(['PING'])), RETRY_PING_MS);
       else this.#handshake--;
       return;

@@ -12,23 +12,34 @@ import { defineScripts } from './scripts.js';
 import type { RedisTarget } from './target.js';
 
 const COMMAND_TIMEOUT_MS = 5000;
+/** A connection that owes an answer and has brought nothing for so long is given up: it may be half-open. */
+const SILENCE_MS = 3000;
 const LAST_RETRY_MS = 500;
 /** A server that reads its data is asked again so soon; by itself ioredis believes its guess of the rest, up to 10 s. */
 const LOADING_RETRY_MS = 100;
 
-export function connectControl(target: RedisTarget, logger: Logger): Redis {
-  const redis = new Redis({
+/** Where to connect to and how to log in, as ioredis wants it. */
+export function addressOptions(target: RedisTarget) {
+  return {
     ...(target.path === undefined ? { host: target.host, port: target.port } : { path: target.path }),
     ...(target.tls ? { tls: tlsOptions(target) } : {}),
     ...(target.username === undefined ? {} : { username: target.username }),
     ...(target.password === undefined ? {} : { password: target.password }),
     db: target.database,
+  };
+}
+
+export function connectControl(target: RedisTarget, logger: Logger): Redis {
+  const redis = new Redis({
+    ...addressOptions(target),
     connectionName: 'streamgate-control',
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
     maxLoadingRetryTime: LOADING_RETRY_MS,
     commandTimeout: COMMAND_TIMEOUT_MS,
+    connectTimeout: COMMAND_TIMEOUT_MS,
+    socketTimeout: SILENCE_MS,
     retryStrategy: (attempt) => Math.min(20 * 2 ** attempt, LAST_RETRY_MS),
   });
   defineScripts(redis);

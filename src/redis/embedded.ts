@@ -39,6 +39,11 @@ const MOST_BACKOFF_MS = 2000;
 /** A Redis that ran for this long had nothing wrong with its start. */
 const SETTLED_MS = 10_000;
 
+/** Where the embedded Redis of a folder listens, as a name to connect to. @throws EmbeddedRedisError */
+export function embeddedSocket(dataDir: string): string {
+  return socketName(join(resolve(dataDir), SOCKET_FILE));
+}
+
 /**
  * Starts the embedded Redis and resolves once it answers commands.
  * @throws EmbeddedRedisError if the folder can't be used, is in use, or Redis does not start.
@@ -46,7 +51,7 @@ const SETTLED_MS = 10_000;
  */
 export async function startEmbeddedRedis({ dataDir, logger }: EmbeddedRedisOptions): Promise<EmbeddedRedis> {
   const folder = resolve(dataDir);
-  const socketPath = socketName(join(folder, SOCKET_FILE));
+  const socketPath = embeddedSocket(dataDir);
   const binary = await findRedisServer();
   if (!binary) throw new RedisBinaryError('let streamgate install one: streamgate setup');
   await mkdir(folder, { recursive: true, mode: 0o700 }).catch((cause: Error) => {

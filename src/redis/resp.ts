@@ -188,6 +188,20 @@ export class ReplyCursor {
     return this.#bytes.toString('utf8', begin, end);
   }
 
+  /** Copies the bytes of a short bulk string without CR, and stays before it. @returns how many */
+  copyShort(into: Uint8Array): number {
+    const bytes = this.#bytes;
+    let from = this.#at;
+    while (bytes[from] !== LF) from++;
+    from++;
+    let length = 0;
+    while (length < into.length && bytes[from + length] !== CR) {
+      into[length] = bytes[from + length]!;
+      length++;
+    }
+    return length;
+  }
+
   number(): number {
     return Number(this.text());
   }
@@ -224,6 +238,13 @@ export class ReplyCursor {
     this.#at = this.#bytes.indexOf(LF, this.#at) + 1;
     return length;
   }
+}
+
+/** A reply of a bulk string, as if Redis had answered it. */
+export function bulkReply(text: string): ReplyCursor {
+  const cursor = new ReplyCursor();
+  cursor.place(Buffer.from(`$${Buffer.byteLength(text)}\r\n${text}\r\n`), 0);
+  return cursor;
 }
 
 function decodeShort(bytes: Buffer): string {

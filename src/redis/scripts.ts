@@ -26,7 +26,7 @@ return {last, first}
  * KEYS[1] the stream. ARGV[1] the cursor. Replies 1 or 0.
  */
 export const OVERTAKEN_SCRIPT = `
-if #redis.call('XRANGE', KEYS[1], '-', ARGV[1], 'COUNT', 1) > 0 then return 0 end
+if #redis.call('XREVRANGE', KEYS[1], ARGV[1], '-', 'COUNT', 1) > 0 then return 0 end
 local info = redis.pcall('XINFO', 'STREAM', KEYS[1])
 if info.err then return 0 end
 local length, added = 0, -1
@@ -36,6 +36,36 @@ for i = 1, #info, 2 do
 end
 if added == length then return 0 end
 return 1
+`;
+
+/**
+ * Which streams end before the entry that was read of them last: they were deleted, made anew, or are back
+ * in an older state. Redis tells that of a stream only along with its first and last entry, so a stream
+ * is looked at closely only where its length has changed, or where that is asked for.
+ *
+ * KEYS the streams. ARGV for each its cursor, then the length that it had, `close` to look closely, or
+ * `length` where nothing is known and only the length is wanted, if it is not 0.
+ * Replies for each {length, last generated id}: -1 for a key that is no stream, '' for an id that is not before
+ * the cursor, or was not looked at, and 0-0 for a missing key.
+ */
+export const ENDS_SCRIPT = `
+local ends = {}
+for k = 1, #KEYS do
+  local cursor, known = ARGV[2 * k - 1], ARGV[2 * k]
+  local length, last = redis.pcall('XLEN', KEYS[k]), ''
+  if type(length) ~= 'number' then
+    length = -1
+  elseif tostring(length) ~= known and (length == 0
+    or (known ~= 'length' and #redis.call('XREVRANGE', KEYS[k], '+', cursor, 'COUNT', 1) == 0)) then
+    last = '0-0'
+    local info = redis.pcall('XINFO', 'STREAM', KEYS[k])
+    for i = 1, #info, 2 do
+      if info[i] == 'last-generated-id' then last = info[i + 1] end
+    end
+  end
+  ends[k] = {length, last}
+end
+return ends
 `;
 
 /**

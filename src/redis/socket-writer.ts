@@ -12,6 +12,8 @@ import type { Socket } from 'node:net';
 /** Parts given to one system call: more than the kernel takes at once, where they are slabs. */
 const MAX_PARTS = 64;
 const WRITTEN = new Uint8Array(0);
+/** Errors that say that the other side is gone. */
+const GONE = ['EPIPE', 'ECONNRESET'];
 /** Written parts are cut off the front of the queue once there are so many. */
 const MAX_WRITTEN_PARTS = 1024;
 
@@ -25,6 +27,8 @@ export class SocketWriter {
   /** Whether anything was given to write since the last turn. */
   #isInUse = false;
   #nextTurn: NodeJS.Immediate | undefined;
+  /** Bytes that the kernel or libuv has: the other side may have read some of them, and none beyond. */
+  takenBytes = 0;
 
   /** @param isPlain whether bytes may go to the kernel as they are; not so with TLS */
   constructor(socket: Socket, isPlain: boolean) {
@@ -39,6 +43,11 @@ export class SocketWriter {
     this.#writeOn();
   }
 
+  /** Bytes that the kernel has taken so far: they rise for as long as the other side makes room. */
+  get sentBytes(): number {
+    return this.takenBytes - (handleOf(this.#socket)?.writeQueueSize ?? 0);
+  }
+
   close(): void {
     clearImmediate(this.#nextTurn);
     this.#parts = [];
@@ -46,15 +55,17 @@ export class SocketWriter {
   }
 
   #writeOn(): void {
-    if (this.#isLeftToLibuv || this.#parts.length === 0) return;
-    const descriptor = this.#isPlain ? descriptorOf(this.#socket) : -1;
+    if (this.#isLeftToLibuv || this.#parts.length === 0 || this.#socket.destroyed) return;
+    const descriptor = (this.#isPlain && handleOf(this.#socket)?.fd) || -1;
     if (descriptor < 0) {
       this.#leaveToLibuv(this.#parts.length);
       return;
     }
     while (this.#writtenParts < this.#parts.length) {
       const parts = this.#parts.slice(this.#writtenParts, this.#writtenParts + MAX_PARTS);
-      if (!this.#written(tryWrite(descriptor, parts), parts)) break;
+      const bytes = this.#tryWrite(descriptor, parts);
+      this.takenBytes += bytes;
+      if (!this.#written(bytes, parts)) break;
     }
     if (this.#parts.length > 0) this.#nextTurn ??= setImmediate(this.#goOn);
   }
@@ -73,6 +84,7 @@ export class SocketWriter {
     this.#nextTurn = undefined;
     const parts = this.#parts.slice(this.#writtenParts, end);
     this.#advance(parts.length);
+    for (const { length } of parts) this.takenBytes += length;
     const last = parts.pop();
     this.#socket.cork();
     for (const part of parts) this.#socket.write(part);
@@ -81,6 +93,18 @@ export class SocketWriter {
       this.#writeOn();
     });
     this.#socket.uncork();
+  }
+
+  /** @returns the bytes that the kernel took; 0 where it has no room */
+  #tryWrite(descriptor: number, parts: Uint8Array[]): number {
+    try {
+      return writevSync(descriptor, parts);
+    } catch (error) {
+      // EAGAIN as a rule. Where nobody can read it any more, nothing more may count as taken; any other error
+      // comes again when libuv writes or reads, and closes the socket.
+      if (GONE.includes((error as NodeJS.ErrnoException).code!)) this.#socket.destroy(error as Error);
+      return 0;
+    }
   }
 
   /** @returns whether all of `parts`, the next ones, is among the `bytes` that the kernel took */
@@ -107,18 +131,15 @@ export class SocketWriter {
   }
 }
 
-/** The socket's file descriptor; -1 where there is none (closed, Windows). */
-function descriptorOf(socket: Socket): number {
-  // Not in Node's types or docs, but there since its first releases.
-  return (socket as unknown as { _handle?: { fd?: number } | null })._handle?.fd ?? -1;
+/** What Node's sockets are made of; not in its types or docs, but there since its first releases. */
+interface SocketHandle {
+  /** The file descriptor; -1 or missing where there is none (Windows). */
+  readonly fd?: number;
+  /** Bytes that libuv waits for room for. */
+  readonly writeQueueSize?: number;
 }
 
-/** @returns the bytes that the kernel took; 0 where it has no room */
-function tryWrite(descriptor: number, parts: Uint8Array[]): number {
-  try {
-    return writevSync(descriptor, parts);
-  } catch {
-    // EAGAIN as a rule. Any other error comes again when libuv writes or reads, and closes the socket.
-    return 0;
-  }
+/** Nothing once the socket is closed. */
+function handleOf(socket: Socket): SocketHandle | undefined {
+  return (socket as unknown as { _handle?: SocketHandle | null })._handle ?? undefined;
 }

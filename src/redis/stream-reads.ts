@@ -6,6 +6,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import type { PackedBatch } from '../wire/batch.js';
+import { AFTER_LAST } from '../wire/entry-id.js';
 import { PAYLOAD_FIELD } from './keys.js';
 import { encodeCommand, type ReplyCursor } from './resp.js';
 
@@ -48,9 +49,21 @@ export class BlockingRead {
   }
 }
 
+/** An XREAD that brings nothing, and is refused where one that brings something would be: of no entry is the id larger. */
+export function xreadNothing(keys: readonly string[]): Buffer {
+  const names = keys.map(bulk).join('');
+  const head = `*${2 + 2 * keys.length}\r\n${bulk('XREAD')}${bulk('STREAMS')}`;
+  return Buffer.from(head + names + bulk(AFTER_LAST).repeat(keys.length));
+}
+
 /** At most `count` entries after `cursor`, oldest first. */
 export function xrangeAfter(key: string, cursor: string, count: number): Buffer {
   return encodeCommand(['XRANGE', key, `(${cursor}`, '+', 'COUNT', count]);
+}
+
+/** The newest entry. */
+export function xnewest(key: string): Buffer {
+  return encodeCommand(['XREVRANGE', key, '+', '-', 'COUNT', 1]);
 }
 
 /** The newest entry after `cursor`. */
@@ -70,6 +83,12 @@ function describeFields(fields: readonly Buffer[]): Buffer {
   return Buffer.from(JSON.stringify(object));
 }
 
+/** An entry that is too large for a text is described by its size: a reader must not stumble over it for ever. */
+function describeSize(fields: readonly Buffer[]): Buffer {
+  const bytes = fields.reduce((sum, { length }) => sum + length, 0);
+  return Buffer.from(JSON.stringify({ fields: fields.length / 2, bytes }));
+}
+
 /** Reads an entry's array of fields: the payload, or a description of fields that are not ours. */
 export function readPayload(cursor: ReplyCursor): Uint8Array {
   const count = cursor.array();
@@ -78,7 +97,11 @@ export function readPayload(cursor: ReplyCursor): Uint8Array {
   for (let index = 0; index + 1 < count; index += 2) {
     if (fields[index]!.equals(PAYLOAD_NAME)) return fields[index + 1]!;
   }
-  return describeFields(fields);
+  try {
+    return describeFields(fields);
+  } catch {
+    return describeSize(fields);
+  }
 }
 
 /** Reads the array of entries at the cursor; the payloads are views into the reply. */

@@ -5,7 +5,7 @@
  * once the socket has room, so that a slow client holds up one fragment and not the message.
  */
 import type { WebSocket } from 'uWebSockets.js';
-import { FAILURES, type Failure } from '../errors.js';
+import { FAILURES, Failure } from '../errors.js';
 import { closeReason } from '../wire/close-reason.js';
 import type { PullMessage } from '../wire/pull-message.js';
 
@@ -15,6 +15,8 @@ const SENT = 1;
 const FULL_BYTES = 64 * 1024;
 /** Measured on loopback: 2.3 GB/s at 256 KiB, 1.8 at 64 KiB, 2.6 at 1 MiB, 2.0 unfragmented. */
 const FRAGMENT_BYTES = 256 * 1024;
+/** Many times what honest clients send, which ping every few seconds. */
+const MAX_UNREAD_PONGS = 1000;
 
 /** The fragment methods, which the library has and its types leave out. */
 interface FragmentSocket {
@@ -32,8 +34,17 @@ interface Unfinished {
   next: number;
 }
 
+/** Who has opened a socket hears of it. */
+export interface SocketListener {
+  /** A full socket has room again. */
+  onRoom(): void;
+  /** It is being closed for a failure. @param isSlow since its client did not read what it was sent */
+  onEnd(failure: Failure, isSlow: boolean): void;
+  onClosed(): void;
+}
+
 export class ClientSocket {
-  readonly #onRoom: () => void;
+  readonly #listener: SocketListener;
   #ws: Socket | undefined;
   #unfinished: Unfinished | undefined;
   /** The last send did not go out whole, so what waits must be asked for. */
@@ -41,16 +52,20 @@ export class ClientSocket {
   #drainTimer: NodeJS.Immediate | undefined;
   /** Found full since it last had room: the sweep looks after it, should the library forget to. */
   #isStuck = false;
+  /** What was unread when that was asked last. */
+  #lastUnread = Number.POSITIVE_INFINITY;
+  /** Pings that came since everything was read. */
+  #unreadPongs = 0;
+  #isShuttingDown = false;
 
-  /** @param onRoom called when a full socket has room again */
-  constructor(ws: WebSocket<unknown>, onRoom: () => void) {
+  constructor(ws: WebSocket<unknown>, listener: SocketListener) {
     this.#ws = ws as unknown as Socket;
-    this.#onRoom = onRoom;
+    this.#listener = listener;
   }
 
   /** Whether a message would go out now rather than wait. */
   isWritable(): boolean {
-    if (this.#ws === undefined) return false;
+    if (this.#ws === undefined || this.#isShuttingDown) return false;
     if (!this.#isBackedUp && this.#unfinished === undefined) return true;
     const isFull = this.#unfinished !== undefined || this.#ws.getBufferedAmount() > FULL_BYTES;
     this.#isStuck = isFull;
@@ -60,6 +75,31 @@ export class ClientSocket {
   /** Bytes that wait in this process for the client to read on. */
   get waitingBytes(): number {
     return this.#ws?.getBufferedAmount() ?? 0;
+  }
+
+  /** Bytes that are held for the client: those that wait, and the rest of a message that went out in part. */
+  get unreadBytes(): number {
+    if (!this.#isBackedUp && this.#unfinished === undefined) return 0;
+    let bytes = this.waitingBytes;
+    const { fragments, next } = this.#unfinished ?? { fragments: [], next: 0 };
+    for (let index = next; index < fragments.length; index++) bytes += fragments[index]!.length;
+    return bytes;
+  }
+
+  /** Whether the client has read nothing since this was asked last. */
+  get hasStalled(): boolean {
+    const unread = this.unreadBytes;
+    const hasStalled = unread > 0 && unread >= this.#lastUnread;
+    this.#lastUnread = unread || Number.POSITIVE_INFINITY;
+    return hasStalled;
+  }
+
+  /** To be called for each ping: the library answers by itself, whatever waits already. */
+  pinged(): void {
+    if (this.waitingBytes === 0) this.#unreadPongs = 0;
+    else if (++this.#unreadPongs > MAX_UNREAD_PONGS) {
+      this.endSlow(new Failure('pongs_unread', 'the pongs of earlier pings are not read'));
+    }
   }
 
   cork(send: () => void): void {
@@ -112,7 +152,7 @@ export class ClientSocket {
     if (this.#ws === undefined) return;
     this.#isBackedUp = this.#ws.getBufferedAmount() > 0;
     this.#sendFragments();
-    if (this.isWritable()) this.#onRoom();
+    if (this.isWritable()) this.#listener.onRoom();
   }
 
   /** Goes on where the library forgot to say that the socket drained. */
@@ -120,11 +160,25 @@ export class ClientSocket {
     if (this.#isStuck) this.resume();
   }
 
-  end(failure: Failure): void {
+  end(failure: Failure, isSlow = false): void {
+    if (this.#ws === undefined) return;
+    this.#listener.onEnd(failure, isSlow);
     this.close(failure.kind.close, failure.message);
   }
 
+  /** Ends it since its client does not read what it is sent. */
+  endSlow(failure: Failure): void {
+    this.end(failure, true);
+  }
+
+  /** Lets what waits go out, and no more; says goodbye then. To be called until it has closed. */
   shutDown(): void {
+    this.#isShuttingDown = true;
+    this.#sendFragments();
+    if (this.#unfinished === undefined && this.waitingBytes === 0) this.shutDownNow();
+  }
+
+  shutDownNow(): void {
     this.close(FAILURES.shutting_down.close, 'the gateway is going down');
   }
 
@@ -137,6 +191,7 @@ export class ClientSocket {
     this.#ws = undefined;
     this.#unfinished = undefined;
     clearImmediate(this.#drainTimer);
+    this.#listener.onClosed();
   }
 
   #sendFragments(): void {

@@ -1,41 +1,47 @@
 /** What every endpoint is given: the gateway's parts and its settings. */
 import type { Redis } from 'ioredis';
+import type { AccessControl } from '../access/access-control.js';
 import type { Config } from '../config.js';
 import type { Logger } from '../logger.js';
 import type { AppendPipes } from '../redis/append-pipes.js';
-import type { AppendStreams } from '../redis/append-streams.js';
-import type { FollowerCounters } from '../streams/followed-stream.js';
+import type { DurabilityWatch } from '../redis/durability.js';
 import type { Hub } from '../streams/hub.js';
 import type { RangeReads } from '../streams/range-reads.js';
 import type { Threads } from '../streams/threads.js';
 import type { BorrowedCork } from './borrowed-cork.js';
 import type { ClientSocket } from './client-socket.js';
+import type { ConnectionLimits } from './connection-limits.js';
+import type { ServerCounters } from './counters.js';
+import type { HeldBytes } from './held-bytes.js';
+import type { HostCheck } from './host-check.js';
 import type { OriginPolicy } from './origins.js';
-
-/** What endpoints count for the metrics. */
-export interface ServerCounters {
-  pushConnections: number;
-  pullConnections: number;
-  entriesIn: number;
-  bytesIn: number;
-  entriesRefused: number;
-  readonly followers: FollowerCounters;
-}
+import type { Underway } from './underway.js';
+import type { WaitingReads } from './waiting-reads.js';
 
 export interface GatewayContext {
   readonly config: Config;
   readonly logger: Logger;
   readonly control: Redis;
   readonly pipes: AppendPipes;
-  readonly appendStreams: AppendStreams;
+  readonly durability: DurabilityWatch;
   readonly hub: Hub;
   readonly threads: Threads;
   readonly ranges: RangeReads;
+  readonly access: AccessControl;
   readonly origins: OriginPolicy;
+  readonly hosts: HostCheck;
+  readonly connections: ConnectionLimits;
+  /** Bodies that are being received. */
+  readonly bodies: HeldBytes;
+  readonly waitingReads: WaitingReads;
+  /** Answers that clients have not read to their end. */
+  readonly unread: HeldBytes;
   readonly borrowedCork: BorrowedCork;
   readonly counters: ServerCounters;
   /** The live WebSockets. */
   readonly sockets: Set<ClientSocket>;
+  /** Requests without their whole answer. */
+  readonly underway: Underway;
   /** Aborted once the gateway is going down: what is new is refused, what waits is answered. */
   readonly stopping: AbortController;
 }

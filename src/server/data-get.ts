@@ -1,20 +1,15 @@
 /** `GET /data/{sid}`: entries after a cursor, waiting for some where there are none yet. */
-import type { HttpRequest } from 'uWebSockets.js';
+import type { Grant } from '../access/grant.js';
 import type { Failure } from '../errors.js';
+import type { HubListener, Reset } from '../streams/hub-stream.js';
 import { readTails, resolveCursors } from '../streams/tails.js';
 import type { EntryBatch } from '../wire/batch.js';
 import { compareEntryIds } from '../wire/entry-id.js';
-import {
-  NEWEST,
-  type PullParameters,
-  parsePullParameters,
-  parseSelection,
-  Query,
-} from '../wire/parameters.js';
+import { NEWEST, type PullParameters, parsePullParameters, Query } from '../wire/parameters.js';
 import { entryOffsets, packEntries } from '../wire/pull-message.js';
 import type { GatewayContext } from './context.js';
 import type { HttpExchange } from './http-exchange.js';
-import { selectedKeys } from './selected-keys.js';
+import { readSelection, selectedKeys, shownSids } from './selected-keys.js';
 
 /** A response ends after about so much; the cursors lead on. */
 const MAX_RESPONSE_BYTES = 16 * 1024 * 1024;
@@ -22,30 +17,37 @@ const MSGPACK = 'application/msgpack';
 
 interface Wanted {
   readonly keys: readonly string[];
-  readonly cursors: readonly string[];
+  /** What is read after; a stream that is reset meanwhile is read from where it then begins. */
+  readonly cursors: string[];
   readonly parameters: PullParameters;
 }
 
 export async function getData(
   context: GatewayContext,
   exchange: HttpExchange,
-  req: HttpRequest,
+  grant: Grant,
+  encodedSid: string,
 ): Promise<void> {
+  const { rights } = grant;
   const query = new Query(exchange.query);
-  const selection = parseSelection(req.getParameter(0), query);
+  const selection = readSelection(rights, encodedSid, query);
   const parameters = parsePullParameters(query, selection, 'rest');
-  const keys = selectedKeys(context.config, selection);
-  const sids = parameters.keepDevicePrefix ? keys : selection.sids;
+  const keys = selectedKeys(context.config, rights, 'read', selection);
+  const sids = shownSids(rights, selection, keys, parameters.keepDevicePrefix);
 
   const asksNewest = parameters.cursors.includes(NEWEST);
-  const tails = asksNewest ? await readTails(context.control, keys) : undefined;
-  const cursors = tails ? resolveCursors(parameters.cursors, tails) : parameters.cursors;
+  const tails = asksNewest ? await readTails(context.control, context.hub, keys) : undefined;
+  const cursors = tails ? resolveCursors(parameters.cursors, tails) : [...parameters.cursors];
   const wanted = { keys, cursors, parameters };
   const isAtEnd = parameters.cursors.every((cursor) => cursor === NEWEST);
   let batches = isAtEnd ? [] : await readAfter(context, wanted);
   if (isEmpty(batches) && parameters.block !== -1)
-    batches = await waitForEntries(context, exchange, wanted, tails);
+    batches = await waitForEntries(context, exchange, grant, wanted, tails);
   answerEntries(exchange, sids, wanted, batches);
+  for (const { length, bytes } of batches) {
+    context.counters.out.get.entries += length;
+    context.counters.out.get.bytes += bytes.length;
+  }
 }
 
 function isEmpty(batches: readonly EntryBatch[]): boolean {
@@ -65,33 +67,41 @@ function readAfter(context: GatewayContext, { keys, cursors, parameters }: Wante
 async function waitForEntries(
   context: GatewayContext,
   exchange: HttpExchange,
+  grant: Grant,
   wanted: Wanted,
   knownTails: readonly string[] | undefined,
 ): Promise<EntryBatch[]> {
   const { block } = wanted.parameters;
   const limit = context.config.MAX_BLOCK_MS;
-  const deadline = Date.now() + (block === 0 ? limit : Math.min(block, limit));
-  const tails = knownTails ?? (await readTails(context.control, wanted.keys));
-  const arrival = new Arrival();
+  const deadline = performance.now() + (block === 0 ? limit : Math.min(block, limit));
+  context.hub.checkRoom(wanted.keys);
+  const tails = knownTails ?? (await readTails(context.control, context.hub, wanted.keys));
+  context.waitingReads.begin();
+  const arrival = new Arrival(wanted);
   const streams = wanted.keys.map((key, index) => context.hub.follow(key, tails[index]!, arrival));
   const wake = () => arrival.give();
   const stopping = context.stopping.signal;
   exchange.onAborted(wake);
   stopping.addEventListener('abort', wake);
+  const unwatch = grant.watch(wake);
   try {
     // What was stored since the first read does not come again.
     const isPast = streams.some(({ lastId }, index) =>
       isAfter(lastId, tails[index]!, wanted.cursors[index]!),
     );
     let batches = isPast ? await readAfter(context, wanted) : [];
-    while (isEmpty(batches) && !exchange.isOver && !stopping.aborted) {
-      if (!(await arrival.within(deadline - Date.now()))) break;
+    while (isEmpty(batches) && !exchange.isOver && !stopping.aborted && grant.failure === undefined) {
+      if (!(await arrival.within(deadline - performance.now()))) break;
       batches = await readAfter(context, wanted);
     }
+    // What came after the token's end is not for who brought it.
+    if (grant.failure !== undefined) throw grant.failure;
     return batches;
   } finally {
+    unwatch();
     stopping.removeEventListener('abort', wake);
     for (const stream of streams) context.hub.unfollow(stream, arrival);
+    context.waitingReads.end();
   }
 }
 
@@ -101,12 +111,27 @@ function isAfter(read: string, tail: string, cursor: string): boolean {
 }
 
 /** Turns the hub's calls into something to wait for. */
-class Arrival {
+class Arrival implements HubListener {
+  readonly #wanted: Wanted;
   #came = false;
   #failure: Failure | undefined;
   #wake: (() => void) | undefined;
 
+  constructor(wanted: Wanted) {
+    this.#wanted = wanted;
+  }
+
   onEntries(): void {
+    this.give();
+  }
+
+  onReset({ key, base, lastId }: Reset): void {
+    const { keys, cursors } = this.#wanted;
+    const index = keys.indexOf(key);
+    const cursor = cursors[index]!;
+    // One that was ahead of all that there was is taken at its word.
+    if (compareEntryIds(cursor, lastId) > 0 || compareEntryIds(cursor, base) <= 0) return;
+    cursors[index] = base;
     this.give();
   }
 

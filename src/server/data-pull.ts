@@ -1,13 +1,16 @@
 /** `/data/{sid}/pull`: a WebSocket that followers are sent entries through. */
 import type { WebSocketBehavior } from 'uWebSockets.js';
+import type { Grant } from '../access/grant.js';
 import type { FollowerStream } from '../streams/followed-stream.js';
 import { Follower } from '../streams/follower.js';
 import { readTails, resolveCursors } from '../streams/tails.js';
-import { type PullParameters, parsePullParameters, parseSelection, Query } from '../wire/parameters.js';
-import { ClientSocket } from './client-socket.js';
+import { type PullParameters, parsePullParameters, Query, type StreamSelection } from '../wire/parameters.js';
+import { authenticate } from './authorize.js';
+import type { ClientSocket } from './client-socket.js';
 import type { GatewayContext } from './context.js';
+import { closeWithGrant, openSocket } from './open-socket.js';
 import { PullOutlet } from './pull-outlet.js';
-import { selectedKeys } from './selected-keys.js';
+import { readSelection, selectedKeys, shownSids } from './selected-keys.js';
 import { socketLimits } from './socket-limits.js';
 import { upgradeSocket } from './socket-upgrade.js';
 
@@ -15,11 +18,14 @@ import { upgradeSocket } from './socket-upgrade.js';
 const MAX_ACK_BYTES = 64 * 1024;
 
 interface PullSocket {
+  readonly grant: Grant;
+  readonly selection: StreamSelection;
   readonly streams: readonly FollowerStream[];
   /** How headers name the streams. */
   readonly sids: readonly string[];
   readonly parameters: PullParameters;
   socket?: ClientSocket;
+  unwatchGrant?: () => void;
   follower?: Follower;
 }
 
@@ -27,28 +33,28 @@ export function pullBehavior(context: GatewayContext): WebSocketBehavior<PullSoc
   return {
     ...socketLimits(MAX_ACK_BYTES),
     upgrade: (res, req, socketContext) =>
-      upgradeSocket<PullSocket>(context, res, req, socketContext, async (exchange) => {
+      upgradeSocket<PullSocket>(context, res, req, socketContext, async (exchange, encodedSid) => {
+        const grant = await authenticate(context, exchange);
         const query = new Query(exchange.query);
-        const selection = parseSelection(req.getParameter(0), query);
+        const selection = readSelection(grant.rights, encodedSid, query);
         const parameters = parsePullParameters(query, selection, 'websocket');
-        const keys = selectedKeys(context.config, selection);
-        const sids = parameters.keepDevicePrefix ? keys : selection.sids;
+        const keys = selectedKeys(context.config, grant.rights, 'read', selection);
+        const sids = shownSids(grant.rights, selection, keys, parameters.keepDevicePrefix);
+        context.hub.checkRoom(keys);
         // Before the client is told that it is connected: what is stored from then on is after `$`.
-        const tails = await readTails(context.control, keys);
+        const tails = await readTails(context.control, context.hub, keys);
         const cursors = resolveCursors(parameters.cursors, tails);
         const streams = keys.map((key, index) => ({
           key,
           cursor: cursors[index]!,
           tail: tails[index]!,
         }));
-        return { streams, sids, parameters };
+        return { grant, selection, streams, sids, parameters };
       }),
     open: (ws) => {
       const data = ws.getUserData();
-      const socket = new ClientSocket(ws, () => data.follower?.pump());
-      data.socket = socket;
-      context.sockets.add(socket);
-      context.counters.pullConnections++;
+      data.socket = openSocket(context, ws, 'pull', data.selection, () => data.follower?.pump());
+      data.unwatchGrant = closeWithGrant(data.socket, data.grant);
       // After the library has sent its answer to the upgrade.
       setImmediate(() => startFollowing(context, data));
     },
@@ -61,10 +67,9 @@ export function pullBehavior(context: GatewayContext): WebSocketBehavior<PullSoc
       const { follower, socket } = data;
       if (socket === undefined) return;
       delete data.socket;
+      data.unwatchGrant?.();
       follower?.close();
       socket.closed();
-      context.sockets.delete(socket);
-      context.counters.pullConnections--;
     },
   };
 }
@@ -73,13 +78,10 @@ function startFollowing(context: GatewayContext, data: PullSocket): void {
   const { socket } = data;
   if (socket === undefined) return;
   data.follower = new Follower(
-    { hub: context.hub, threads: context.threads, counters: context.counters.followers },
+    { hub: context.hub, threads: context.threads, counters: context.counters.out.pull },
     data.streams,
     data.parameters,
-    new PullOutlet(socket, data.parameters, data.sids, (failure) => {
-      const streams = data.streams.map(({ key }) => key);
-      context.logger.info({ code: failure.code, reason: failure.message, streams }, 'a follower is closed');
-    }),
+    new PullOutlet(socket, data.parameters, data.sids),
   );
   data.follower.pump();
 }

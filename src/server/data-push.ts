@@ -1,26 +1,26 @@
 /** `/data/{sid}/push`: a WebSocket that producers send entries through. */
 import type { WebSocketBehavior } from 'uWebSockets.js';
+import type { Grant } from '../access/grant.js';
 import { Failure } from '../errors.js';
-import {
-  type PushParameters,
-  parsePushParameters,
-  parseSelection,
-  Query,
-  type StreamSelection,
-} from '../wire/parameters.js';
-import { ClientSocket } from './client-socket.js';
+import { type PushParameters, parsePushParameters, Query, type StreamSelection } from '../wire/parameters.js';
+import { authenticate } from './authorize.js';
+import type { ClientSocket } from './client-socket.js';
 import type { GatewayContext } from './context.js';
+import { closeWithGrant, openSocket } from './open-socket.js';
 import { Producer } from './producer.js';
+import { readSelection } from './selected-keys.js';
 import { socketLimits } from './socket-limits.js';
 import { upgradeSocket } from './socket-upgrade.js';
 
-/** Acks that a producer does not read may fill this much; then it is closed. */
+/** Acks that a producer does not read may fill this much, and one more; then it is closed. */
 const MAX_UNREAD_ACK_BYTES = 1024 * 1024;
 
 interface PushSocket {
+  readonly grant: Grant;
   readonly selection: StreamSelection;
   readonly parameters: PushParameters;
   socket?: ClientSocket;
+  unwatchGrant?: () => void;
   producer?: Producer;
 }
 
@@ -28,43 +28,35 @@ export function pushBehavior(context: GatewayContext): WebSocketBehavior<PushSoc
   return {
     ...socketLimits(context.config.MAX_PAYLOAD_BYTES),
     upgrade: (res, req, socketContext) =>
-      upgradeSocket<PushSocket>(context, res, req, socketContext, (exchange) => {
+      upgradeSocket<PushSocket>(context, res, req, socketContext, async (exchange, encodedSid) => {
+        const grant = await authenticate(context, exchange);
         const query = new Query(exchange.query);
-        const selection = parseSelection(req.getParameter(0), query);
+        const selection = readSelection(grant.rights, encodedSid, query);
         const parameters = parsePushParameters(query, selection);
-        Producer.checkStreams(context, selection);
-        return { selection, parameters };
+        Producer.checkStreams(context, grant.rights, selection);
+        return { grant, selection, parameters };
       }),
     open: (ws) => {
       const data = ws.getUserData();
-      const socket = new ClientSocket(ws, () => {});
+      const socket = openSocket(context, ws, 'push', data.selection, () => {});
       data.socket = socket;
-      data.producer = new Producer(context, data.selection, data.parameters, {
-        end: (failure) => {
-          context.logger.info(
-            { code: failure.code, reason: failure.message, ...data.selection },
-            'a producer is closed',
-          );
-          socket.end(failure);
-        },
+      data.unwatchGrant = closeWithGrant(socket, data.grant);
+      data.producer = new Producer(context, data.grant.rights, data.selection, data.parameters, {
+        end: (failure) => socket.end(failure),
         send: (text) => {
-          socket.sendText(text);
           if (socket.waitingBytes > MAX_UNREAD_ACK_BYTES) {
-            socket.end(new Failure('acks_unread', 'the acks of earlier messages are not read'));
-          }
+            socket.endSlow(new Failure('acks_unread', 'the acks of earlier messages are not read'));
+          } else socket.sendText(text);
         },
       });
-      context.sockets.add(socket);
-      context.counters.pushConnections++;
     },
     message: (ws, message, isBinary) => ws.getUserData().producer?.take(new Uint8Array(message), isBinary),
     close: (ws) => {
-      const { producer, socket } = ws.getUserData();
+      const { producer, socket, unwatchGrant } = ws.getUserData();
       if (socket === undefined) return;
+      unwatchGrant?.();
       producer?.close();
       socket.closed();
-      context.sockets.delete(socket);
-      context.counters.pushConnections--;
     },
   };
 }

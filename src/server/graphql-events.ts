@@ -4,6 +4,7 @@
  * Source: https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md, distinct connections mode
  */
 import { type ExecutionResult, execute, getOperationAST, OperationTypeNode, subscribe } from 'graphql';
+import type { Grant } from '../access/grant.js';
 import { Failure } from '../errors.js';
 import type { GatewayContext } from './context.js';
 import type { GraphqlEndpoint, GraphqlRequest } from './graphql-endpoint.js';
@@ -21,9 +22,10 @@ export async function streamEvents(
   context: GatewayContext,
   endpoint: GraphqlEndpoint,
   exchange: HttpExchange,
+  grant: Grant,
   request: GraphqlRequest,
 ): Promise<void> {
-  const prepared = endpoint.prepare(request);
+  const prepared = endpoint.prepare(grant, request);
   if (!('document' in prepared)) {
     exchange.answer({ status: 400, type: 'application/json', body: JSON.stringify({ errors: prepared }) });
     return;
@@ -36,7 +38,7 @@ export async function streamEvents(
   const isSubscription = operation === OperationTypeNode.SUBSCRIPTION;
   const result = await (isSubscription ? subscribe(prepared) : execute(prepared));
   const results = Symbol.asyncIterator in result ? result : once(result);
-  await writeEvents(context, exchange, results);
+  await writeEvents(context, exchange, grant, results);
 }
 
 async function* once(result: ExecutionResult): AsyncGenerator<ExecutionResult> {
@@ -46,6 +48,7 @@ async function* once(result: ExecutionResult): AsyncGenerator<ExecutionResult> {
 async function writeEvents(
   context: GatewayContext,
   exchange: HttpExchange,
+  grant: Grant,
   results: AsyncGenerator<ExecutionResult>,
 ): Promise<void> {
   let onRoom: (() => void) | undefined;
@@ -65,7 +68,9 @@ async function writeEvents(
     () => onRoom?.(),
   );
   exchange.onAborted(end);
+  context.counters.opened('events');
   stopping.addEventListener('abort', end);
+  const unwatch = grant.watch(end);
   const keepAlive = setInterval(() => stream.write(COMMENT), KEEP_ALIVE_MS);
   stream.write(COMMENT);
   try {
@@ -77,9 +82,12 @@ async function writeEvents(
         onRoom = resolve;
       });
     }
-    stream.write(COMPLETE);
+    // Where the token has ended the stream breaks off: its client comes again, and is told why it may not.
+    if (grant.failure === undefined) stream.write(COMPLETE);
   } finally {
+    unwatch();
     clearInterval(keepAlive);
+    context.counters.closed('events');
     stopping.removeEventListener('abort', end);
     stream.end();
   }

@@ -1,8 +1,10 @@
 /** `/graphql` over HTTP, by the GraphQL-over-HTTP specification; as server-sent events where asked for. */
 import { getOperationAST, OperationTypeNode } from 'graphql';
 import { createHandler, parseRequestParams } from 'graphql-http';
+import type { Grant } from '../access/grant.js';
 import { Failure } from '../errors.js';
-import { limitDocument, MAX_REQUEST_BYTES, parseBounded } from '../graphql/limits.js';
+import { checkRequestText, limitDocument, MAX_REQUEST_BYTES, parseBounded } from '../graphql/limits.js';
+import type { BodyHandler, GrantedHandler } from './authorize.js';
 import type { GatewayContext } from './context.js';
 import type { GraphqlEndpoint, GraphqlRequest } from './graphql-endpoint.js';
 import { streamEvents } from './graphql-events.js';
@@ -12,32 +14,35 @@ const EVENT_STREAM = 'text/event-stream';
 /** What is answered otherwise. */
 const JSON_TYPES = ['application/json', 'application/graphql-response+json', 'application/*', '*/*'];
 
-type Handle = (exchange: HttpExchange, body: string | null) => Promise<void>;
+type Handle = (exchange: HttpExchange, grant: Grant, body: string | null) => Promise<void>;
 
 /** Answers GET and POST at `/graphql`. */
-export function createGraphqlHandler(
+export function createGraphqlHandlers(
   context: GatewayContext,
   endpoint: GraphqlEndpoint,
-): (exchange: HttpExchange) => void | Promise<void> {
+): { readonly get: GrantedHandler; readonly post: BodyHandler } {
   const handle = createHttpHandle(endpoint);
-  const answer: Handle = async (exchange, body) => {
+  const answer: Handle = async (exchange, grant, body) => {
     const request = await readEventsRequest(exchange, body);
-    if (request === undefined) await handle(exchange, body);
-    else await streamEvents(context, endpoint, exchange, request);
+    if (request === undefined) await handle(exchange, grant, body);
+    else await streamEvents(context, endpoint, exchange, grant, request);
   };
-  return (exchange) => {
-    if (exchange.method !== 'post') return answer(exchange, null);
-    exchange.readBody(MAX_REQUEST_BYTES, (body) => {
-      // Whole before it is decoded: no character is cut between two chunks.
-      const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString();
-      void exchange.run(() => answer(exchange, text));
-    });
-    return undefined;
+  return {
+    get: (exchange, grant) => answer(exchange, grant, null),
+    post: {
+      limit: MAX_REQUEST_BYTES,
+      prepare: (exchange, grant) => (body) => {
+        // Whole before it is decoded: no character is cut between two chunks.
+        const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString();
+        checkRequestText(text);
+        void exchange.run(() => answer(exchange, grant, text));
+      },
+    },
   };
 }
 
 /** The request in the form that graphql-http takes it from any server. */
-function portable(exchange: HttpExchange, body: string | null) {
+function portable<T>(exchange: HttpExchange, body: string | null, context: T) {
   return {
     method: exchange.method === 'head' ? 'GET' : exchange.method.toUpperCase(),
     // A second question mark is part of the query, and the library would end that there.
@@ -45,23 +50,25 @@ function portable(exchange: HttpExchange, body: string | null) {
     headers: { get: (name: string) => exchange.header(name) || null },
     body,
     raw: exchange,
-    context: undefined,
+    context,
   };
 }
 
 function createHttpHandle(endpoint: GraphqlEndpoint): Handle {
-  const handler = createHandler({
+  const handler = createHandler<HttpExchange, Grant>({
     schema: endpoint.schema,
     parse: parseBounded,
     // Beside the specification's own, which the library adds.
     validationRules: [limitDocument],
-    context: () => endpoint.createContext() as never,
+    context: ({ context: grant }) => endpoint.createContext(grant) as never,
     // Errors alone, as of a missing variable, are a bad request, which the library takes for an answer.
-    onOperation: (_req, _args, result) =>
-      'errors' in result && !('data' in result) ? (result.errors as never) : undefined,
+    onOperation: (_req, args, result) => {
+      endpoint.count(args);
+      return 'errors' in result && !('data' in result) ? (result.errors as never) : undefined;
+    },
   });
-  return async (exchange, body) => {
-    const [text, { status, headers }] = await handler(portable(exchange, body));
+  return async (exchange, grant, body) => {
+    const [text, { status, headers }] = await handler(portable(exchange, body, grant));
     answerPortable(exchange, text, status, headers);
   };
 }
@@ -96,7 +103,7 @@ async function readEventsRequest(
   const types = accepted.map((type) => type.split(';')[0]!.trim());
   const events = types.indexOf(EVENT_STREAM);
   if (events < 0 || exchange.method === 'head') return undefined;
-  const request = await parseRequestParams(portable(exchange, body)).catch((error: Error) => {
+  const request = await parseRequestParams(portable(exchange, body, undefined)).catch((error: Error) => {
     throw new Failure('bad_body', `the request does not parse: ${error.message}`);
   });
   if (!('query' in request)) {

@@ -1,4 +1,4 @@
-/** `/healthz`: the process serves. `/readyz`: it can do its work. */
+/** `/healthz`: the process serves. `/readyz`: it can do its work, and what an ack means on disk. */
 import type { GatewayContext } from './context.js';
 import type { HttpExchange } from './http-exchange.js';
 
@@ -17,6 +17,10 @@ export function readyz(context: GatewayContext, exchange: HttpExchange): void {
   exchange.answer({
     status: isReady ? 200 : 503,
     type: 'application/json',
-    body: JSON.stringify({ status: isReady ? 'ready' : 'not ready', checks }),
+    body: JSON.stringify({
+      status: isReady ? 'ready' : 'not ready',
+      checks,
+      durability: context.durability.current,
+    }),
   });
 }

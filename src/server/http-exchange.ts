@@ -6,13 +6,16 @@
  * is kept in here: the exchange copies what is asked for later, and answering an aborted one does nothing.
  */
 import type { HttpRequest, HttpResponse } from 'uWebSockets.js';
-import { asFailure, Failure } from '../errors.js';
+import { asFailure, Failure, type FailureCode } from '../errors.js';
+import { clientAddress } from './connection-limits.js';
 import type { GatewayContext } from './context.js';
+import { readHeaders } from './request-headers.js';
 
 const STATUS_TEXT: Record<number, string> = {
   200: '200 OK',
   204: '204 No Content',
   400: '400 Bad Request',
+  401: '401 Unauthorized',
   403: '403 Forbidden',
   404: '404 Not Found',
   405: '405 Method Not Allowed',
@@ -20,12 +23,24 @@ const STATUS_TEXT: Record<number, string> = {
   411: '411 Length Required',
   413: '413 Content Too Large',
   415: '415 Unsupported Media Type',
+  421: '421 Misdirected Request',
   426: '426 Upgrade Required',
+  429: '429 Too Many Requests',
   500: '500 Internal Server Error',
   502: '502 Bad Gateway',
   503: '503 Service Unavailable',
 };
 const RETRY_AFTER_SECONDS = '1';
+/** What a token would have to be, by RFC 6750 §3. */
+const CHALLENGES: Partial<Record<FailureCode, string>> = {
+  unauthorized: 'Bearer realm="streamgate"',
+  invalid_token: 'Bearer realm="streamgate", error="invalid_token"',
+  forbidden: 'Bearer realm="streamgate", error="insufficient_scope"',
+};
+/** Of a path and its query: 1024 streams of 20 characters, with a cursor for each. */
+const MAX_ADDRESS = 64 * 1024;
+/** A refused name is told so far. */
+const SHOWN_HOST = 200;
 /** Bodies from this size on are written as the socket takes them instead of being copied whole. */
 const STREAMED_BYTES = 64 * 1024;
 /** A body this much over the limit is read to its end, so that its sender comes to read the refusal. */
@@ -47,16 +62,19 @@ export interface AnswerStream {
   end(): void;
 }
 
-/** A request that cannot be told apart from two: it is closed without an answer. */
-function isAmbiguous(req: HttpRequest): boolean {
-  const once = { 'content-length': 0, host: 0, authorization: 0 };
-  let ambiguous = false;
-  req.forEach((name) => {
-    if (name === 'transfer-encoding') ambiguous = true;
-    else if (name in once && ++once[name as keyof typeof once] > 1) ambiguous = true;
-  });
-  return ambiguous;
+/** What an answer's header may hold: the library would write a line break as it is. */
+const HEADER_VALUE = /^[\t -~]*$/;
+
+/** @throws Error */
+function checkHeaders(headers: readonly Header[]): readonly Header[] {
+  for (const [name, value] of headers) {
+    if (!HEADER_VALUE.test(value)) throw new Error(`the header ${name} has a character that none may have`);
+  }
+  return headers;
 }
+
+/** `watch`: somebody asks how the gateway is, and is told to the very end. */
+export type Duty = 'work' | 'watch';
 
 export class HttpExchange {
   readonly method: string;
@@ -65,33 +83,55 @@ export class HttpExchange {
   readonly #context: GatewayContext;
   readonly #res: HttpResponse;
   readonly #headers: ReadonlyMap<string, string>;
+  /** Whose connection it is, for `ConnectionLimits`. */
+  readonly address: string;
   #isOver = false;
+  /** The connection is not kept open after the answer. */
+  #isLast = false;
+  #hasLeft = false;
+  /** Its whole answer has been handed over, or its client is gone. */
+  #isFinished = false;
   #onAborted: (() => void)[] = [];
 
-  /** @throws nothing; where the request was refused at once, `isOver` is true */
-  constructor(context: GatewayContext, res: HttpResponse, req: HttpRequest) {
+  /**
+   * @param duty what the request asks of the gateway: `work` is refused once that is going down
+   * @throws nothing; where the request was refused at once, `isOver` is true
+   */
+  constructor(context: GatewayContext, res: HttpResponse, req: HttpRequest, duty: Duty = 'work') {
     this.#context = context;
     this.#res = res;
+    this.address = clientAddress(res);
+    const crowd = context.connections.begin(this.address);
+    context.underway.begin();
     res.onAborted(() => {
-      this.#isOver = true;
+      this.#finish();
+      this.#leave();
       for (const listener of this.#onAborted) listener();
     });
     this.method = req.getMethod();
     this.path = req.getUrl();
     // Without a query string the library gives undefined, whatever its types say.
     this.query = req.getQuery() ?? '';
-    const headers = new Map<string, string>();
-    this.#headers = headers;
-    if (isAmbiguous(req)) {
+    const headers = readHeaders(req);
+    this.#headers = headers ?? new Map();
+    if (headers === undefined) {
       res.close();
       return;
     }
-    req.forEach((name, value) => headers.set(name, value));
-    if (!context.origins.allows(this.header('origin'), this.header('host'))) {
+    if (crowd !== undefined && duty === 'work') {
+      this.#isLast = true;
+      this.fail(crowd);
+    } else if (this.path.length + this.query.length > MAX_ADDRESS) {
+      const refusal = `the address has more than ${MAX_ADDRESS} characters`;
+      this.fail(new Failure('payload_too_large', refusal));
+    } else if (!context.hosts.allows(this.header('host'))) {
+      const host = this.header('host').slice(0, SHOWN_HOST);
+      this.fail(new Failure('forbidden_host', `'${host}' is no name of this gateway: see ALLOWED_HOSTS`));
+    } else if (!context.origins.allows(this.header('origin'), this.header('host'))) {
       this.fail(
         new Failure('forbidden_origin', `pages of ${this.header('origin')} may not use this gateway`),
       );
-    } else if (context.stopping.signal.aborted) {
+    } else if (context.stopping.signal.aborted && duty === 'work') {
       this.fail(new Failure('shutting_down', 'the gateway is going down'));
     }
   }
@@ -115,19 +155,36 @@ export class HttpExchange {
     if (this.#isOver) return;
     const bytes = typeof body === 'string' ? Buffer.from(body) : body;
     const isStreamed = bytes.length >= STREAMED_BYTES && this.method !== 'head';
+    // Who is going down says so: the client takes its next request elsewhere.
+    const isLast =
+      this.#isLast || this.#context.stopping.signal.aborted || this.#context.connections.isCrowded;
+    const allHeaders = checkHeaders([...headers, ...this.#originHeaders()]);
+    if (isStreamed && !this.#context.unread.hold(this, bytes.length, () => this.#res.close())) {
+      this.fail(new Failure('overloaded', 'too much waits for clients to read it: MAX_UNREAD_BYTES'));
+      return;
+    }
     this.#isOver = true;
     this.#res.cork(() => {
       this.#res.writeStatus(STATUS_TEXT[status] ?? String(status));
       if (type !== undefined) this.#res.writeHeader('content-type', type);
       this.#res.writeHeader('x-content-type-options', 'nosniff');
-      for (const [name, value] of [...headers, ...this.#originHeaders()]) this.#res.writeHeader(name, value);
+      for (const [name, value] of allHeaders) this.#res.writeHeader(name, value);
       if (this.method === 'head' || status === 204) {
         // Given the length itself, the library would take the answer for unfinished and close the connection.
         if (status !== 204) this.#res.writeHeader('content-length', String(bytes.length));
         this.#res.endWithoutBody();
       } else if (isStreamed) this.#stream(bytes);
-      else this.#res.end(bytes);
+      else this.#res.end(bytes, isLast);
     });
+    if (isStreamed) return;
+    this.#finish();
+    this.#leave();
+  }
+
+  /** The connection is a WebSocket's from now on. */
+  upgraded(): void {
+    this.#finish();
+    this.#leave();
   }
 
   /**
@@ -137,7 +194,8 @@ export class HttpExchange {
    */
   openStream(type: string, headers: readonly Header[], filler: string, onRoom: () => void): AnswerStream {
     const res = this.#res;
-    this.#isOver = true;
+    const allHeaders = checkHeaders([...headers, ...this.#originHeaders()]);
+    this.#finish();
     let isGone = false;
     this.#onAborted.push(() => {
       isGone = true;
@@ -158,26 +216,33 @@ export class HttpExchange {
     });
     res.cork(() => {
       res.writeStatus(STATUS_TEXT[200]!).writeHeader('content-type', type);
-      for (const [name, value] of [...headers, ...this.#originHeaders()]) res.writeHeader(name, value);
+      for (const [name, value] of allHeaders) res.writeHeader(name, value);
     });
     return {
       write,
       end: () => {
         if (!isGone) res.cork(() => res.end());
         isGone = true;
+        this.#leave();
       },
     };
   }
 
   fail(cause: unknown, headers: readonly Header[] = [], more: object = {}): void {
     const failure = asFailure(cause);
+    this.#context.counters.failures[failure.code]++;
     if (failure.code === 'internal') {
       this.#context.logger.error({ err: cause, method: this.method, path: this.path }, 'a request failed');
     }
+    const challenge = CHALLENGES[failure.code];
     this.answer({
       status: failure.kind.status,
       type: 'application/json',
-      headers: failure.kind.retry ? [...headers, ['retry-after', RETRY_AFTER_SECONDS]] : headers,
+      headers: [
+        ...headers,
+        ...(failure.mayPass ? [['retry-after', RETRY_AFTER_SECONDS] as const] : []),
+        ...(challenge === undefined ? [] : [['www-authenticate', challenge] as const]),
+      ],
       body: JSON.stringify({ ...failure.body, ...more }),
     });
   }
@@ -199,7 +264,15 @@ export class HttpExchange {
         `the body has ${declared} bytes; at most ${limit} are allowed`,
       );
     }
-    if (refusal !== undefined && (length === '' || declared > limit + DRAINED_BYTES)) {
+    if (length === '') {
+      // Not at once: the library goes on with what it takes for the next request, and closes a connection
+      // on which one comes before the last is answered.
+      this.#isLast = true;
+      setImmediate(() => this.fail(refusal));
+      return;
+    }
+    if (declared > limit + DRAINED_BYTES) {
+      this.#isLast = true;
       this.fail(refusal);
       return;
     }
@@ -216,10 +289,19 @@ export class HttpExchange {
         this.#guard(() => take(bytes));
         return;
       }
+      if (!this.#context.bodies.hold(this, bytes.length, () => this.#res.close())) {
+        refusal = new Failure('overloaded', 'too many bodies are being received: MAX_BUFFERED_BYTES');
+        this.#context.bodies.release(this);
+        whole = undefined;
+        if (isLast) this.fail(refusal);
+        return;
+      }
       whole ??= Buffer.allocUnsafeSlow(declared);
       whole.set(bytes.subarray(0, declared - received), received);
       received += bytes.length;
-      if (isLast) this.#guard(() => take(whole!.subarray(0, received)));
+      if (!isLast) return;
+      this.#context.bodies.release(this);
+      this.#guard(() => take(whole!.subarray(0, received)));
     });
   }
 
@@ -241,23 +323,48 @@ export class HttpExchange {
   }
 
   #originHeaders(): Header[] {
-    return this.#context.origins.answerHeaders(this.header('origin'), this.header('host'));
+    const [origin, host] = [this.header('origin'), this.header('host')];
+    // A page under a name that is not ours would look like our own.
+    if (origin === '' || !this.#context.hosts.allows(host)) return [];
+    return this.#context.origins.answerHeaders(origin, host);
   }
 
   /** Writes a large body as the socket takes it: it is never copied whole into the library's buffer. */
   #stream(bytes: Uint8Array): void {
     const begin = this.#res.getWriteOffset();
-    let isDone = this.#res.tryEnd(bytes, bytes.length)[1];
+    let isDone = false;
+    const write = (from: number): boolean => {
+      const [ok, done] = this.#res.tryEnd(bytes.subarray(from), bytes.length);
+      isDone = done;
+      if (isDone) {
+        this.#finish();
+        this.#leave();
+      }
+      return ok;
+    };
+    write(0);
     if (isDone) return;
     this.#onAborted.push(() => {
       isDone = true;
     });
-    this.#res.onWritable((offset) => {
-      if (isDone) return true;
-      const [ok, done] = this.#res.tryEnd(bytes.subarray(offset - begin), bytes.length);
-      isDone = done;
-      return ok;
-    });
+    this.#res.onWritable((offset) => isDone || write(offset - begin));
+  }
+
+  /** Nothing more is to be done for it. */
+  #finish(): void {
+    this.#isOver = true;
+    if (this.#isFinished) return;
+    this.#isFinished = true;
+    this.#context.underway.end();
+  }
+
+  /** Its connection is free for another request, or gone: nothing is held for it any more. */
+  #leave(): void {
+    if (this.#hasLeft) return;
+    this.#hasLeft = true;
+    this.#context.unread.release(this);
+    this.#context.bodies.release(this);
+    this.#context.connections.end(this.address);
   }
 }
 
@@ -265,9 +372,10 @@ export class HttpExchange {
 export function endpoint(
   context: GatewayContext,
   run: (exchange: HttpExchange, req: HttpRequest) => void | Promise<void>,
+  duty: Duty = 'work',
 ): (res: HttpResponse, req: HttpRequest) => void {
   return (res, req) => {
-    const exchange = new HttpExchange(context, res, req);
+    const exchange = new HttpExchange(context, res, req, duty);
     if (!exchange.isOver) void exchange.run(() => run(exchange, req));
   };
 }

@@ -8,10 +8,12 @@
  * With acks each message is answered by one text frame and the connection goes on, whatever happened.
  * Without, the first entry that cannot be stored closes it.
  */
+import type { Rights } from '../access/rights.js';
 import { Failure, type FailureBody } from '../errors.js';
 import type { Receipt } from '../redis/append-batch.js';
 import type { AppendStream } from '../redis/append-command.js';
-import type { AppendPipe } from '../redis/append-pipe.js';
+import type { EntryPipe } from '../redis/append-pipes.js';
+import type { NotReplicated } from '../redis/not-replicated.js';
 import type { ReplyCursor } from '../redis/resp.js';
 import { checkStreamId, checkWritable } from '../wire/names.js';
 import { NAMED_BY_ENTRY, type PushParameters, type StreamSelection } from '../wire/parameters.js';
@@ -25,6 +27,7 @@ import {
   unpackEntries,
 } from '../wire/push-message.js';
 import type { GatewayContext } from './context.js';
+import type { Traffic } from './counters.js';
 import { selectedKey } from './selected-keys.js';
 
 /** Streams whose names are kept checked; a producer that names more starts anew. */
@@ -44,10 +47,13 @@ interface PendingAck {
 
 export class Producer implements Receipt {
   readonly #context: GatewayContext;
+  readonly #rights: Rights;
   readonly #selection: StreamSelection;
   readonly #parameters: PushParameters;
   readonly #transport: ProducerTransport;
-  readonly #pipe: AppendPipe;
+  readonly #pipe: EntryPipe;
+  /** What all producers have stored, for the metrics. */
+  readonly #traffic: Traffic;
   readonly #streams = new Map<string, AppendStream>();
   /** The stream of every frame in raw framing. */
   readonly #rawStream: AppendStream | undefined;
@@ -55,26 +61,32 @@ export class Producer implements Receipt {
   #acks: PendingAck[] = [];
   #inFlightBytes = 0;
   #isEnded = false;
+  /** Without acks nobody hears of an entry that may be stored: it is stored at least once. */
+  readonly sendsAgain = true;
 
   /** What is wrong with the streams of the path, before the connection opens. @throws Failure */
-  static checkStreams(context: GatewayContext, selection: StreamSelection): void {
+  static checkStreams(context: GatewayContext, rights: Rights, selection: StreamSelection): void {
     for (const sid of selection.sids) {
       checkWritable(sid);
-      if (sid !== NAMED_BY_ENTRY) selectedKey(context.config, selection, sid);
+      if (sid === NAMED_BY_ENTRY) rights.checkSome('write', selection.device);
+      else selectedKey(context.config, rights, 'write', selection, sid);
     }
   }
 
   constructor(
     context: GatewayContext,
+    rights: Rights,
     selection: StreamSelection,
     parameters: PushParameters,
     transport: ProducerTransport,
   ) {
     this.#context = context;
+    this.#rights = rights;
     this.#selection = selection;
     this.#parameters = parameters;
     this.#transport = transport;
-    this.#pipe = context.pipes.assign();
+    this.#pipe = context.pipes.to(parameters.minReplicas);
+    this.#traffic = context.counters.in.push;
     if (parameters.header === 'raw') this.#rawStream = this.#stream(selection.sids[0]!);
   }
 
@@ -105,12 +117,12 @@ export class Producer implements Receipt {
 
   /** Without acks; the token is the entry's bytes. */
   stored(bytes: number): void {
-    this.#context.counters.entriesIn++;
+    this.#traffic.entries++;
     this.#inFlightBytes -= bytes;
   }
 
   refused(bytes: number, failure: Failure): void {
-    this.#context.counters.entriesRefused++;
+    this.#context.counters.refuse(failure);
     this.#inFlightBytes -= bytes;
     this.#end(failure);
   }
@@ -218,7 +230,7 @@ export class Producer implements Receipt {
       receipt.refused(token, new Failure('overloaded', reason));
       return;
     }
-    this.#context.counters.bytesIn += payload.length;
+    this.#traffic.bytes += payload.length;
     this.#pipe.append(stream, id, payload, receipt, token);
   }
 
@@ -230,19 +242,20 @@ export class Producer implements Receipt {
       if (ack.pending === 0 && this.#acks[0] === ack) this.#sendAcks();
     };
     return {
-      stored: (index: number, reply: ReplyCursor) => {
-        this.#context.counters.entriesIn++;
-        settle(index, reply.text());
+      stored: (index: number, reply: ReplyCursor, shortage?: NotReplicated) => {
+        this.#traffic.entries++;
+        const id = reply.text();
+        settle(index, shortage === undefined ? id : shortage.bodyOf(id));
       },
       refused: (index: number, failure: Failure) => {
-        this.#context.counters.entriesRefused++;
+        this.#context.counters.refuse(failure);
         settle(index, failure.body);
       },
     };
   }
 
   #refuseMessage(entries: number, failure: Failure): void {
-    this.#context.counters.entriesRefused += entries;
+    this.#context.counters.refuse(failure, entries);
     if (!this.#parameters.ack) {
       this.#end(failure);
       return;
@@ -267,8 +280,8 @@ export class Producer implements Receipt {
       checkStreamId(sid);
       checkWritable(sid);
       if (this.#streams.size >= MAX_KNOWN_STREAMS) this.#streams.clear();
-      const { config, appendStreams } = this.#context;
-      stream = appendStreams.get(selectedKey(config, this.#selection, sid));
+      const key = selectedKey(this.#context.config, this.#rights, 'write', this.#selection, sid);
+      stream = this.#pipe.streams.get(key);
       this.#streams.set(sid, stream);
     }
     return stream;

@@ -14,21 +14,14 @@ export class PullOutlet implements FollowerOutlet {
   /** Which followers of a stream are sent the very same messages. */
   readonly #variants: readonly string[];
   readonly #heartbeat: PullMessage | undefined;
-  readonly #onEnd: (failure: Failure) => void;
 
-  constructor(
-    socket: ClientSocket,
-    parameters: PullParameters,
-    sids: readonly string[],
-    onEnd: (failure: Failure) => void,
-  ) {
+  constructor(socket: ClientSocket, parameters: PullParameters, sids: readonly string[]) {
     const { header, offsets, latest, count } = parameters;
     this.#socket = socket;
     this.#parameters = parameters;
     this.#sids = sids;
     this.#variants = sids.map((sid) => `${header} ${offsets} ${latest ? 1 : count} ${sid}`);
     this.#heartbeat = heartbeat(header);
-    this.#onEnd = onEnd;
   }
 
   isWritable(): boolean {
@@ -61,7 +54,6 @@ export class PullOutlet implements FollowerOutlet {
   }
 
   end(failure: Failure): void {
-    this.#onEnd(failure);
     this.#socket.end(failure);
   }
 }

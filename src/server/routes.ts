@@ -1,16 +1,20 @@
 /** Every address of the gateway, once. */
-import uws, { type TemplatedApp, type WebSocketBehavior } from 'uWebSockets.js';
+import type { TemplatedApp, WebSocketBehavior } from 'uWebSockets.js';
+import type { Registry } from 'prom-client';
+import type { Rights } from '../access/rights.js';
 import { Failure } from '../errors.js';
+import { type Handler, withBody, withGrant } from './authorize.js';
+import type { ClientSocket } from './client-socket.js';
 import type { GatewayContext } from './context.js';
 import { getData } from './data-get.js';
 import { postData } from './data-post.js';
 import { pullBehavior } from './data-pull.js';
 import { pushBehavior } from './data-push.js';
 import { GraphqlEndpoint } from './graphql-endpoint.js';
-import { createGraphqlHandler } from './graphql-http.js';
+import { createGraphqlHandlers } from './graphql-http.js';
 import { graphqlBehavior } from './graphql-socket.js';
 import { healthz, readyz } from './health.js';
-import { endpoint, type HttpExchange } from './http-exchange.js';
+import { type Duty, endpoint, type HttpExchange } from './http-exchange.js';
 import { createMetrics, metrics } from './metrics.js';
 import type { Site } from './site.js';
 
@@ -30,61 +34,109 @@ GET  /graphql              GraphQL; in a browser its explorer
 GET  /healthz /readyz /metrics
 `;
 
-/** @param graphiql what a browser is given at `/graphql`, and its files below `/graphiql/` */
-export function createApp(context: GatewayContext, graphiql: Site): TemplatedApp {
-  const app = uws.App();
+/**
+ * What all apps of the gateway share: with new certificates there is a new one.
+ * @param graphiql what a browser is given at `/graphql`, and its files below `/graphiql/`
+ * @returns gives an app its routes
+ */
+export function createRoutes(context: GatewayContext, graphiql: Site): (app: TemplatedApp) => void {
   const registry = createMetrics(context);
+  const graphql = new GraphqlEndpoint(context);
+  return (app) => addRoutes(app, context, { graphiql, registry, graphql });
+}
 
-  const respond = (pattern: string, methods: Partial<Record<'get' | 'post', Endpoint>>) => {
+/** What every WebSocket has, once it is open. */
+interface OpenedSocket {
+  socket?: ClientSocket;
+  /** Whose connection it is: `upgradeSocket` notes it. */
+  readonly address?: string;
+}
+
+interface Shared {
+  readonly graphiql: Site;
+  readonly registry: Registry;
+  readonly graphql: GraphqlEndpoint;
+}
+
+function addRoutes(
+  app: TemplatedApp,
+  context: GatewayContext,
+  { graphiql, registry, graphql }: Shared,
+): void {
+  context.connections.watch(app);
+  const respond = (
+    pattern: string,
+    methods: Partial<Record<'get' | 'post', Handler>>,
+    duty: Duty = 'work',
+  ) => {
     const allowed = ['OPTIONS', ...(methods.get ? ['GET', 'HEAD'] : []), ...(methods.post ? ['POST'] : [])];
     // A trailing slash is the same address.
     for (const path of pattern === '/' ? [pattern] : [pattern, `${pattern}/`]) {
       app.any(
         path,
-        endpoint(context, (exchange, req) => {
-          const { method } = exchange;
-          const run = method === 'head' ? methods.get : methods[method as 'get' | 'post'];
-          if (run !== undefined) return run(exchange, req);
-          return method === 'options'
-            ? answerOptions(context, exchange, allowed)
-            : refuseMethod(exchange, allowed);
-        }),
+        endpoint(
+          context,
+          (exchange, req) => {
+            const { method } = exchange;
+            const run = method === 'head' ? methods.get : methods[method as 'get' | 'post'];
+            if (run !== undefined) return run(exchange, req.getParameter(0) ?? '');
+            return method === 'options'
+              ? answerOptions(context, exchange, allowed)
+              : refuseMethod(exchange, allowed);
+          },
+          duty,
+        ),
       );
     }
   };
 
-  const connect = <T>(pattern: string, behavior: WebSocketBehavior<T>) => {
-    app.ws(pattern, behavior);
-    app.ws(`${pattern}/`, behavior);
+  const connect = <T extends OpenedSocket>(pattern: string, behavior: WebSocketBehavior<T>) => {
+    const whole: WebSocketBehavior<T> = {
+      ...behavior,
+      ping: (ws) => ws.getUserData().socket?.pinged(),
+      close: (ws, code, reason) => {
+        behavior.close?.(ws, code, reason);
+        const { address } = ws.getUserData();
+        if (address !== undefined) context.connections.closed(address);
+      },
+    };
+    for (const path of [pattern, `${pattern}/`]) app.ws(path, whole);
   };
 
   connect(PUSH, pushBehavior(context));
   connect(PULL, pullBehavior(context));
   respond(PUSH, { get: refuseWithoutUpgrade });
   respond(PULL, { get: refuseWithoutUpgrade });
-  const graphql = new GraphqlEndpoint(context);
   connect(GRAPHQL, graphqlBehavior(context, graphql));
-  const answerGraphql = createGraphqlHandler(context, graphql);
+  const graphqlHandlers = createGraphqlHandlers(context, graphql);
+  const getGraphql = withGrant(context, graphqlHandlers.get);
   respond(GRAPHQL, {
-    get: (exchange) => {
+    get: (exchange, parameter) => {
+      // The page is for everybody; what it asks for then is not.
       const isBrowser = exchange.query === '' && exchange.header('accept').includes('text/html');
-      return isBrowser && graphiql.hasIndex ? graphiql.answerIndex(exchange) : answerGraphql(exchange);
+      return isBrowser && graphiql.hasIndex
+        ? graphiql.answerIndex(exchange)
+        : getGraphql(exchange, parameter);
     },
-    post: answerGraphql,
+    post: withBody(context, graphqlHandlers.post),
   });
   respond(GRAPHIQL_ASSETS, {
-    get: (exchange, req) => {
-      if (graphiql.answerFile(exchange, `assets/${req.getParameter(0)}`)) return;
+    get: (exchange, name) => {
+      if (graphiql.answerFile(exchange, `assets/${name}`)) return;
       throw new Failure('not_found', 'GraphiQL has no such file');
     },
   });
   respond(DATA, {
-    get: (exchange, req) => getData(context, exchange, req),
-    post: (exchange, req) => postData(context, exchange, req),
+    get: withGrant(context, (exchange, grant, sid) => getData(context, exchange, grant, sid)),
+    post: withBody(context, postData(context)),
   });
-  respond('/healthz', { get: (exchange) => healthz(context, exchange) });
-  respond('/readyz', { get: (exchange) => readyz(context, exchange) });
-  respond('/metrics', { get: (exchange) => metrics(registry, exchange) });
+  respond('/healthz', { get: (exchange) => healthz(context, exchange) }, 'watch');
+  respond('/readyz', { get: (exchange) => readyz(context, exchange) }, 'watch');
+  const getMetrics = withGrant(context, (exchange, { rights }) => {
+    checkMayWatch(rights);
+    return metrics(registry, exchange);
+  });
+  respond('/metrics', { get: getMetrics }, 'watch');
   respond('/', { get: (exchange) => exchange.answer({ type: 'text/plain; charset=utf-8', body: GREETING }) });
   app.any(
     '/*',
@@ -92,10 +144,14 @@ export function createApp(context: GatewayContext, graphiql: Site): TemplatedApp
       throw new Failure('not_found', `there is nothing at ${path.slice(0, 200)}`);
     }),
   );
-  return app;
 }
 
-type Endpoint = (exchange: HttpExchange, req: Parameters<typeof getData>[2]) => void | Promise<void>;
+/** The metrics tell of all devices together, so they are for those who may see or delete all. @throws Failure */
+function checkMayWatch(rights: Rights): void {
+  const mayWatch = rights.wall === undefined && (rights.mayAll('read') || rights.mayAll('admin'));
+  if (!mayWatch)
+    throw new Failure('forbidden', 'the metrics need the right to read, or to delete, everything');
+}
 
 function refuseWithoutUpgrade(exchange: HttpExchange): void {
   exchange.fail(new Failure('upgrade_required', 'this address is for WebSockets'), [

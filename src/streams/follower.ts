@@ -6,17 +6,20 @@
  * from the hub, or catches up where the hub has let its place go).
  *
  * Promises: every entry after the cursor that Redis still holds, in order, each once; with `latest` the
- * newest only, never one older than one sent. It holds one batch at most of its own, of a size that it
- * has shown to take, and none once its client has stopped reading.
+ * newest only, never one older than one sent. It holds few batches of its own, however many streams it
+ * follows, each of a size that it has shown to take, and none once its client has stopped reading. What it
+ * does for a message does not depend on how many streams it follows.
  */
 import type { Failure } from '../errors.js';
 import {
   FollowedStream,
   type FollowerContext,
+  type FollowerState,
   type FollowerStream,
   type Run,
   type StreamFollower,
 } from './followed-stream.js';
+import { Turns } from './turns.js';
 
 /** Where a follower's messages go: its client's connection, in its client's framing. */
 export interface FollowerOutlet {
@@ -51,6 +54,8 @@ const LARGE_BYTES = 16 * 1024;
 const TURN_BYTES = 4 * 1024 * 1024;
 const TURN_MESSAGES = 2000;
 const RETRY_MS = 100;
+/** Streams that the pool may read for at once: what a client of many makes it hold is bounded. */
+const MAX_FETCHING = 4;
 /** A client whose connection takes nothing for so long is not read for in advance. */
 const STALL_MS = 250;
 
@@ -59,13 +64,15 @@ export class Follower implements StreamFollower {
   readonly #parameters: FollowerParameters;
   readonly #outlet: FollowerOutlet;
   readonly #streams: readonly FollowedStream[];
-  /** The stream whose turn it is: each sends one message in turn. */
-  #turn = 0;
+  readonly #turns = new Turns();
+  #fetching = 0;
+  /** Streams that the pool may not read for yet, in the order in which they asked. */
+  readonly #waitToFetch = new Set<FollowedStream>();
   #isPumping = false;
   #isEnded = false;
   #awaitsAck = false;
   #nextFrameAt = 0;
-  #lastSentAt = Date.now();
+  #lastSentAt = performance.now();
   /** With `block=-1`: whether a client that has caught up is still to be told so. */
   #owesHeartbeat = true;
   #frameTimer: NodeJS.Timeout | undefined;
@@ -88,26 +95,53 @@ export class Follower implements StreamFollower {
     this.#streams = streams.map(
       (stream, index) => new FollowedStream(context, this, index, stream, parameters.latest),
     );
+    for (const stream of this.#streams) this.#turns.add(stream);
     this.#armHeartbeat();
+    context.counters.followers.add(this);
   }
 
-  onEntries(): void {
+  get state(): FollowerState {
+    if (this.#awaitsAck || !this.#outlet.isWritable()) return 'behind';
+    return this.#streams.some((stream) => stream.isCatchingUp) ? 'catching_up' : 'live';
+  }
+
+  onReady(stream: FollowedStream): void {
+    this.#turns.add(stream);
     this.pump();
   }
 
-  onFetched(): void {
-    this.pump();
+  askToFetch(stream: FollowedStream): boolean {
+    if (this.#fetching < MAX_FETCHING) {
+      this.#fetching++;
+      return true;
+    }
+    this.#waitToFetch.add(stream);
+    return false;
+  }
+
+  endFetch(): void {
+    const [next] = this.#waitToFetch;
+    if (next === undefined) {
+      this.#fetching--;
+      return;
+    }
+    this.#waitToFetch.delete(next);
+    next.mayFetch();
+    this.#turns.add(next);
   }
 
   onFetchFailed(failure: Failure): void {
     // The client keeps its connection through whatever passes.
-    if (!failure.kind?.retry && failure.code !== 'internal') {
+    if (!failure.mayPass && failure.code !== 'internal') {
       this.#outlet.end(failure);
       return;
     }
     this.#retryTimer ??= setTimeout(() => {
       this.#retryTimer = undefined;
-      for (const stream of this.#streams) stream.retry();
+      for (const stream of this.#streams) {
+        stream.retry();
+        this.#turns.add(stream);
+      }
       this.pump();
     }, RETRY_MS);
   }
@@ -138,6 +172,7 @@ export class Follower implements StreamFollower {
   close(): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
+    this.#context.counters.followers.delete(this);
     clearTimeout(this.#frameTimer);
     clearTimeout(this.#heartbeatTimer);
     clearTimeout(this.#retryTimer);
@@ -150,11 +185,11 @@ export class Follower implements StreamFollower {
     let bytes = 0;
     let messages = 0;
     // Once a turn is exact enough for heartbeats, and asking for the time costs as much as a small send.
-    const sentAt = Date.now();
+    const sentAt = performance.now();
     const mayGoOn = () => bytes < TURN_BYTES && messages < TURN_MESSAGES;
     const sendSmall = () => {
       while (mayGoOn() && this.#maySend()) {
-        const run = this.#nextRun();
+        const run = this.#turns.next(this.#parameters.count);
         if (run === undefined) return;
         if (runBytes(run) >= LARGE_BYTES) {
           this.#largeRun = run;
@@ -177,7 +212,7 @@ export class Follower implements StreamFollower {
         this.#watchForStall();
         return;
       }
-      const run = this.#nextRun();
+      const run = this.#turns.next(this.#parameters.count);
       if (run === undefined) {
         this.#caughtUp();
         return;
@@ -213,17 +248,6 @@ export class Follower implements StreamFollower {
     return false;
   }
 
-  /** The next message's entries, of the first stream in turn that has any. */
-  #nextRun(): Run | undefined {
-    for (let tried = 0; tried < this.#streams.length; tried++) {
-      const stream = this.#streams[this.#turn]!;
-      this.#turn = this.#turn + 1 === this.#streams.length ? 0 : this.#turn + 1;
-      const run = stream.next(this.#parameters.count);
-      if (run !== undefined) return run;
-    }
-    return undefined;
-  }
-
   /** Sends a run and moves its stream past it. @returns the message's bytes */
   #send(run: Run): number {
     const { maxFps, ack } = this.#parameters;
@@ -242,11 +266,11 @@ export class Follower implements StreamFollower {
    */
   #watchForStall(): void {
     if (this.#isEnded || this.#stallTimer !== undefined) return;
-    if (this.#awaitsAck || !this.#streams.some((stream) => stream.hasBacklog)) return;
+    if (this.#awaitsAck || this.#fetching === 0) return;
     this.#stallTimer = setTimeout(() => {
       this.#stallTimer = undefined;
       if (this.#outlet.isWritable()) return;
-      for (const stream of this.#streams) stream.giveUpBacklog();
+      for (const stream of this.#streams) if (stream.giveUpBacklog()) this.#turns.add(stream);
     }, STALL_MS);
   }
 
@@ -259,7 +283,7 @@ export class Follower implements StreamFollower {
   #sendHeartbeat(): void {
     this.#owesHeartbeat = false;
     if (this.#awaitsAck || !this.#outlet.isWritable() || !this.#outlet.sendHeartbeat()) return;
-    this.#lastSentAt = Date.now();
+    this.#lastSentAt = performance.now();
     this.#awaitsAck = this.#parameters.ack;
   }
 
@@ -267,9 +291,9 @@ export class Follower implements StreamFollower {
     const { block } = this.#parameters;
     if (block <= 0) return;
     const fire = () => {
-      if (Date.now() - this.#lastSentAt >= block) this.#sendHeartbeat();
+      if (performance.now() - this.#lastSentAt >= block) this.#sendHeartbeat();
       // What was sent since the timer was set puts the next heartbeat off.
-      const due = this.#lastSentAt + block - Date.now();
+      const due = Math.ceil(this.#lastSentAt + block - performance.now());
       this.#heartbeatTimer = setTimeout(fire, due > 0 ? due : block);
     };
     this.#heartbeatTimer = setTimeout(fire, block);

@@ -6,14 +6,32 @@
  *
  * The batches follow one another without a gap: each was read after the last id of the one before. So a
  * follower whose cursor is at or after `startAfter` can go on here, and any other must ask Redis.
+ *
+ * A stream that was deleted, made anew or is back in an older state is reset: what is held goes, and reading
+ * begins again from where Redis may hold what was not read.
  */
 import type { Failure } from '../errors.js';
 import type { EntryBatch } from '../wire/batch.js';
 import { compareEntryIds } from '../wire/entry-id.js';
 
+/** How a stream came to end before what was read of it. */
+export type ResetReason = 'deleted' | 'recreated' | 'shortened';
+
+/** A stream is read anew. */
+export interface Reset {
+  readonly key: string;
+  readonly reason: ResetReason;
+  /** Nothing after this id was read: a cursor beyond it, of entries that are gone, goes back to it. */
+  readonly base: string;
+  /** The last id that had been read. */
+  readonly lastId: string;
+}
+
 export interface HubListener {
   /** A batch was added. */
   onEntries(): void;
+  /** The stream is not what it was. */
+  onReset(reset: Reset): void;
   /** The stream cannot be read any more; nothing follows. */
   onEvicted(failure: Failure): void;
 }
@@ -107,6 +125,21 @@ export class HubStream {
     this.#startAfter = batch.lastId;
     this.#bytes -= heldBytes(batch);
     return heldBytes(batch);
+  }
+
+  /** Begins anew after the id `base`. To be called once no batch is held. */
+  reset(base: string): void {
+    this.#startAfter = base;
+    this.#lastId = base;
+  }
+
+  /** Whether the one entry of `newest` is among those held here, to the byte. */
+  holds(newest: EntryBatch): boolean {
+    for (const held of this.#batches) {
+      const index = held.ids.indexOf(newest.lastId);
+      if (index >= 0) return Buffer.compare(held.payload(index), newest.bytes) === 0;
+    }
+    return false;
   }
 
   /** The first entry after `cursor`; undefined where it is no longer, or not yet, held here. */

@@ -2,10 +2,13 @@
  * Who follows which stream. A stream is read once, by one reader thread, however many listen to it; its
  * newest batches are kept for those that are a little behind, within bounds over all streams.
  */
-import type { Failure } from '../errors.js';
-import type { EntryBatch } from '../wire/batch.js';
-import { type HubListener, HubStream } from './hub-stream.js';
-import type { ReaderThread } from './threads.js';
+import type { LostEnd } from '../../workers/messages.js';
+import { Failure } from '../errors.js';
+import { Histogram, LATENCY_BOUNDS } from '../histogram.js';
+import { EntryBatch } from '../wire/batch.js';
+import { BEFORE_FIRST, entryTime } from '../wire/entry-id.js';
+import { type HubListener, HubStream, type ResetReason } from './hub-stream.js';
+import type { ReaderListener, ReaderThread } from './reader-thread.js';
 
 /** Batches kept for one stream, beyond its newest. */
 const MAX_STREAM_BYTES = 8 * 1024 * 1024;
@@ -13,6 +16,10 @@ const MAX_STREAM_BYTES = 8 * 1024 * 1024;
 const MAX_TOTAL_BYTES = 64 * 1024 * 1024;
 /** A stream that lost its last listener is read on for a while: clients that poll come back at once. */
 const LINGER_MS = 2000;
+/** How long a look at a stream may take; a reader without a connection does not answer. */
+const CHECK_MS = 1000;
+/** Replies of readers, in bytes: from a few small entries to what they are held near. */
+const REPLY_BOUNDS = [256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864];
 
 interface Followed {
   readonly stream: HubStream;
@@ -28,7 +35,8 @@ interface Arrival {
 
 const isHeld = ({ stream, number }: Arrival) => number >= stream.firstNumber;
 
-export class Hub {
+export class Hub implements ReaderListener {
+  readonly #maxStreams: number;
   readonly #streams = new Map<string, Followed>();
   /** Every batch in the order of arrival, some of them let go by now. */
   #arrivals: Arrival[] = [];
@@ -36,13 +44,39 @@ export class Hub {
   #batches = 0;
   #bytes = 0;
   #readers: readonly ReaderThread[] = [];
+  /** Who waits for a look at a stream. */
+  readonly #checks = new Map<string, { promise: Promise<void>; done(): void }>();
   /** Entries delivered to hub streams, and losses by trimming noticed, since the start. */
   entriesRead = 0;
   bytesRead = 0;
+  /** Streams that were found to end before what was read of them, or before what a follower asked for. */
+  readonly resets: Record<ResetReason | 'ahead', number> = {
+    deleted: 0,
+    recreated: 0,
+    shortened: 0,
+    ahead: 0,
+  };
+  /** Seconds from an entry's own time until its live followers were sent it: one entry of each reply. */
+  readonly deliveryLag = new Histogram(LATENCY_BOUNDS);
+  readonly replyBytes = new Histogram(REPLY_BOUNDS);
+
+  constructor(maxStreams = Number.POSITIVE_INFINITY) {
+    this.#maxStreams = maxStreams;
+  }
 
   /** To be called once before anything else: readers need the hub as their listener, and it them. */
   attach(readers: readonly ReaderThread[]): void {
     this.#readers = readers;
+  }
+
+  /** @throws Failure `overloaded` where these streams would be more than may be followed at once */
+  checkRoom(keys: readonly string[]): void {
+    const more = keys.reduce((count, key) => (this.#streams.has(key) ? count : count + 1), 0);
+    if (more === 0 || this.#streams.size + more <= this.#maxStreams) return;
+    throw new Failure(
+      'overloaded',
+      `${this.#streams.size} streams are followed already; MAX_FOLLOWED_STREAMS is ${this.#maxStreams}`,
+    );
   }
 
   get size(): number {
@@ -52,6 +86,34 @@ export class Hub {
   /** Bytes of batches kept for followers that are behind. */
   get keptBytes(): number {
     return this.#bytes;
+  }
+
+  /** The last entry that was read of a stream; undefined where nobody follows it. */
+  lastId(key: string): string | undefined {
+    return this.#streams.get(key)?.stream.lastId;
+  }
+
+  /**
+   * Has a stream looked at that seems to end before what was read of it. If it does, its listeners have been
+   * told when this resolves.
+   */
+  check(key: string): Promise<void> {
+    const open = this.#checks.get(key);
+    if (open !== undefined) return open.promise;
+    const followed = this.#streams.get(key);
+    if (followed === undefined) return Promise.resolve();
+    let resolve = () => {};
+    const promise = new Promise<void>((resolved) => {
+      resolve = resolved;
+    });
+    const timer = setTimeout(() => this.onChecked(key), CHECK_MS);
+    const done = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+    this.#checks.set(key, { promise, done });
+    followed.reader.check(key);
+    return promise;
   }
 
   /**
@@ -75,6 +137,7 @@ export class Hub {
 
   close(): void {
     for (const followed of this.#streams.values()) clearTimeout(followed.lingerTimer);
+    for (const key of this.#checks.keys()) this.onChecked(key);
     this.#streams.clear();
   }
 
@@ -90,12 +153,40 @@ export class Hub {
     for (const listener of stream.listeners) listener.onEntries();
   }
 
+  onReply(bytes: number, last: EntryBatch | undefined): void {
+    this.replyBytes.observe(bytes);
+    if (last === undefined) return;
+    // Redis' clock may be ahead of ours.
+    const lag = Math.max(Date.now() - entryTime(last.ids[0]!), 0);
+    this.deliveryLag.observe(lag / 1000);
+  }
+
   onEvicted(key: string, failure: Failure): void {
     const followed = this.#streams.get(key);
     if (followed === undefined) return;
     clearTimeout(followed.lingerTimer);
     this.#forget(followed.stream);
     for (const listener of followed.stream.listeners) listener.onEvicted(failure);
+  }
+
+  onLost({ key, last, newest }: LostEnd): void {
+    const followed = this.#streams.get(key);
+    if (followed === undefined) return;
+    const { stream, reader } = followed;
+    const isOlder = newest !== undefined && stream.holds(new EntryBatch(newest));
+    const reason = last === BEFORE_FIRST ? 'deleted' : isOlder ? 'shortened' : 'recreated';
+    const reset = { key, reason, base: isOlder ? last : BEFORE_FIRST, lastId: stream.lastId } as const;
+    this.resets[reason]++;
+    while (stream.length > 0) this.#drop(stream);
+    stream.reset(reset.base);
+    // Under a new number, so that what is under way from before is passed over.
+    reader.follow(key, reset.base);
+    for (const listener of stream.listeners) listener.onReset(reset);
+  }
+
+  onChecked(key: string): void {
+    this.#checks.get(key)?.done();
+    this.#checks.delete(key);
   }
 
   #open(key: string, tail: string): Followed {

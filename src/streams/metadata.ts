@@ -10,6 +10,8 @@ export type Metadata = Record<string, unknown>;
 const MAX_METADATA_BYTES = 1024 * 1024;
 /** Writers of the same metadata that come between; each attempt but one means that another succeeded. */
 const MAX_ATTEMPTS = 100;
+/** Streams that are deleted by one command: Redis does nothing else meanwhile. */
+const DELETED_AT_ONCE = 500;
 
 function isObject(value: unknown): value is Metadata {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -72,6 +74,20 @@ export async function deleteStream(
       return count === 1;
     });
     return { data: data === true, meta: meta === true };
+  } catch (error) {
+    throw controlFailure(error);
+  }
+}
+
+/** Deletes streams and their metadata. @returns how many keys there were @throws Failure */
+export async function deleteStreams(control: Redis, streamKeys: readonly string[]): Promise<number> {
+  let deleted = 0;
+  try {
+    for (let from = 0; from < streamKeys.length; from += DELETED_AT_ONCE) {
+      const keys = streamKeys.slice(from, from + DELETED_AT_ONCE);
+      deleted += await control.unlink([...keys, ...keys.map(streamMetaKey)]);
+    }
+    return deleted;
   } catch (error) {
     throw controlFailure(error);
   }

@@ -2,8 +2,8 @@
 import type { Redis } from 'ioredis';
 import { Failure } from '../errors.js';
 import { controlFailure } from '../redis/control.js';
-import { STREAM_META_PREFIX, streamKey, streamMetaKey } from '../redis/keys.js';
-import { checkDeviceId, checkStreamId, SYSTEM_MARK } from '../wire/names.js';
+import { STREAM_META_PREFIX, splitStreamKey, streamKey, streamMetaKey } from '../redis/keys.js';
+import { checkDeviceId, checkStreamId } from '../wire/names.js';
 import { DEFAULT_DEVICE } from '../wire/parameters.js';
 
 /** Keys that Redis looks at in one step of a SCAN. */
@@ -66,12 +66,10 @@ export function groupByDevice(
 ): Map<string, DeviceStream[]> {
   const devices = new Map<string, DeviceStream[]>();
   for (const key of keys) {
-    if (key.startsWith(SYSTEM_MARK)) continue;
-    const end = devicePrefixing ? key.indexOf(':') : 0;
-    if (end < 0) continue;
-    const device = devicePrefixing ? key.slice(0, end) : DEFAULT_DEVICE;
+    const { device, name } = splitStreamKey(key, devicePrefixing);
+    if (device === undefined) continue;
     const streams = devices.get(device) ?? [];
-    streams.push({ sid: devicePrefixing ? key.slice(end + 1) : key, key });
+    streams.push({ sid: name, key });
     devices.set(device, streams);
   }
   return devices;
@@ -90,25 +88,29 @@ export function deviceStreamKey(device: string, sid: string, devicePrefixing: bo
 /**
  * The key that each bare stream id means: that very key if it exists as a stream or has metadata, else the
  * default device's stream of that name. One round trip for all.
+ * @param isAllowed keys that are not are not looked at, as if there were none
  * @throws Failure
  */
 export async function resolveBareIds(
   control: Redis,
   ids: readonly string[],
   devicePrefixing: boolean,
+  isAllowed: (key: string) => boolean,
 ): Promise<string[]> {
   for (const id of ids) if (id === '') throw new Failure('bad_name', 'the stream id is empty');
-  if (ids.length === 0) return [];
+  const looked = ids.filter(isAllowed);
   const pipeline = control.pipeline();
-  for (const id of ids) pipeline.type(id).exists(streamMetaKey(id));
+  for (const id of looked) pipeline.type(id).exists(streamMetaKey(id));
   try {
-    const replies = (await pipeline.exec()) ?? [];
-    return ids.map((id, index) => {
+    const replies = looked.length === 0 ? [] : ((await pipeline.exec()) ?? []);
+    const there = new Set<string>();
+    looked.forEach((id, index) => {
       const [typeError, type] = replies[2 * index]!;
       const [metaError, hasMeta] = replies[2 * index + 1]!;
       if (typeError ?? metaError) throw typeError ?? metaError;
-      return type === 'stream' || hasMeta === 1 ? id : deviceStreamKey(DEFAULT_DEVICE, id, devicePrefixing);
+      if (type === 'stream' || hasMeta === 1) there.add(id);
     });
+    return ids.map((id) => (there.has(id) ? id : deviceStreamKey(DEFAULT_DEVICE, id, devicePrefixing)));
   } catch (error) {
     throw controlFailure(error);
   }

@@ -1,23 +1,28 @@
 /** Where streams end now: what `$` stands for, and from where a stream's first follower must read. */
 import type { Redis } from 'ioredis';
 import { controlFailure } from '../redis/control.js';
+import { compareEntryIds } from '../wire/entry-id.js';
 import { NEWEST } from '../wire/parameters.js';
+import type { Hub } from './hub.js';
+import { TailQuestions } from './tail-questions.js';
 
 /**
- * The last generated id of each stream, `0-0` for one that does not exist, in one round trip.
+ * The last generated id of each stream, `0-0` for one that does not exist, in one round trip. A stream that
+ * ends before what was read of it is not the one that the hub holds entries of, so the hub sees to it first.
  * @throws Failure `wrong_type` where a key is no stream; `redis_…` where Redis does not answer
  */
-export async function readTails(control: Redis, keys: readonly string[]): Promise<string[]> {
+export async function readTails(control: Redis, hub: Hub, keys: readonly string[]): Promise<string[]> {
+  const read = keys.map((key) => hub.lastId(key));
+  const tails = await askTails(control, keys);
+  const isLost = (_key: string, index: number) =>
+    read[index] !== undefined && compareEntryIds(tails[index]!, read[index]) < 0;
+  await Promise.all(keys.filter(isLost).map((key) => hub.check(key)));
+  return tails;
+}
+
+async function askTails(control: Redis, keys: readonly string[]): Promise<string[]> {
   try {
-    // A single stream needs no pipeline object.
-    const replies =
-      keys.length === 1
-        ? [[null, await control.streamTail(keys[0]!)] as const]
-        : ((await keys.reduce((pipeline, key) => pipeline.streamTail(key), control.pipeline()).exec()) ?? []);
-    return replies.map(([error, tail]) => {
-      if (error) throw error;
-      return (tail as [string, string])[0];
-    });
+    return await TailQuestions.of(control).ask(keys);
   } catch (error) {
     throw controlFailure(error);
   }

@@ -1,20 +1,11 @@
-/**
- * The worker threads: the one file that starts them. A reader that ends unasked is replaced, and the new
- * one goes on from the last entry that the old one delivered.
- */
+/** The worker threads: the one file that starts them. */
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
-import type {
-  PoolAnswer,
-  PoolTasks,
-  RangeTask,
-  ReaderCommand,
-  ReaderEvent,
-  ThreadData,
-} from '../../workers/messages.js';
+import type { PoolAnswer, PoolBeat, PoolTasks, RangeTask, ThreadData } from '../../workers/messages.js';
 import { Failure } from '../errors.js';
 import type { Logger } from '../logger.js';
+import { SpareBuffers } from '../redis/spare-buffers.js';
 import type {
   DecodedEntry,
   DescribeRequest,
@@ -23,109 +14,28 @@ import type {
 } from '../redis/stream-describer.js';
 import type { RedisTarget } from '../redis/target.js';
 import { EntryBatch } from '../wire/batch.js';
-import { SpareBuffers } from './spare-buffers.js';
+import { BEAT_MS, Heartbeat } from './heartbeat.js';
+import { type ReaderListener, ReaderThread } from './reader-thread.js';
+import { TaskDeadlines } from './task-deadlines.js';
 
 const READER_FILE = fileURLToPath(new URL('../../workers/reader.js', import.meta.url));
 const POOL_FILE = fileURLToPath(new URL('../../workers/pool.js', import.meta.url));
-const RESPAWN_MS = 100;
+/**
+ * What a thread's heap may take before it alone is ended. Frames lie outside of it; a reader has cursors
+ * there, a pool thread what it decodes, of which JSON takes many times its bytes.
+ */
+const READER_LIMITS = { maxOldGenerationSizeMb: 256 };
+const POOL_LIMITS = { maxOldGenerationSizeMb: 1024 };
 /** How long the pool may finish its tasks at the end. */
 const POOL_CLOSE_MS = 2000;
 /** Tasks that may wait for a free worker slot; beyond it reads are refused. */
 const MAX_QUEUED_TASKS = 20_000;
 /** Range reads mostly wait for Redis, so a worker has several under way. */
 const TASKS_PER_WORKER = 8;
-
-export interface ReaderListener {
-  onEntries(batch: EntryBatch): void;
-  /** The key cannot be read and is not followed any more. */
-  onEvicted(key: string, failure: Failure): void;
-}
-
-/** One reader thread and what it follows. */
-export class ReaderThread {
-  readonly #data: ThreadData;
-  readonly #listener: ReaderListener;
-  readonly #logger: Logger;
-  /** The last entry delivered of each followed stream. */
-  readonly #cursors = new Map<string, string>();
-  #worker: Worker;
-  #isClosed = false;
-  #respawnTimer: NodeJS.Timeout | undefined;
-  isConnected = false;
-  disconnects = 0;
-
-  constructor(data: ThreadData, listener: ReaderListener, logger: Logger) {
-    this.#data = data;
-    this.#listener = listener;
-    this.#logger = logger;
-    this.#worker = this.#spawn();
-  }
-
-  get streams(): number {
-    return this.#cursors.size;
-  }
-
-  follow(key: string, after: string): void {
-    this.#cursors.set(key, after);
-    this.#send({ type: 'follow', key, after });
-  }
-
-  unfollow(key: string): void {
-    this.#cursors.delete(key);
-    this.#send({ type: 'unfollow', key });
-  }
-
-  async close(): Promise<void> {
-    this.#isClosed = true;
-    clearTimeout(this.#respawnTimer);
-    this.#send({ type: 'stop' });
-    await this.#worker.terminate();
-  }
-
-  #send(command: ReaderCommand): void {
-    this.#worker.postMessage(command);
-  }
-
-  #spawn(): Worker {
-    const worker = new Worker(READER_FILE, { workerData: this.#data, name: 'streamgate-reader' });
-    worker.on('message', (event: ReaderEvent) => this.#take(event));
-    worker.on('error', (error) => this.#logger.error({ err: error }, 'a reader thread failed'));
-    worker.on('exit', (code) => this.#exited(code));
-    return worker;
-  }
-
-  #exited(code: number): void {
-    this.isConnected = false;
-    if (this.#isClosed) return;
-    this.#logger.error({ code }, 'a reader thread ended unasked and is replaced');
-    this.#respawnTimer = setTimeout(() => {
-      this.#worker = this.#spawn();
-      for (const [key, after] of this.#cursors) this.#send({ type: 'follow', key, after });
-    }, RESPAWN_MS);
-  }
-
-  #take(event: ReaderEvent): void {
-    if (event.type === 'entries') {
-      for (const packed of event.batches) {
-        // What was read for a stream that nobody follows any more is let go.
-        if (!this.#cursors.has(packed.key)) continue;
-        const batch = new EntryBatch(packed);
-        this.#cursors.set(packed.key, batch.lastId);
-        this.#listener.onEntries(batch);
-      }
-      this.#send({ type: 'consumed', bytes: event.bytes });
-    } else if (event.type === 'evicted') {
-      if (!this.#cursors.delete(event.key)) return;
-      this.#listener.onEvicted(event.key, new Failure(event.failure.code, event.failure.error));
-    } else if (event.type === 'connected') {
-      this.isConnected = true;
-    } else {
-      this.isConnected = false;
-      this.disconnects++;
-      this.#logger.warn({ err: event.reason }, 'a reader lost its connection to Redis');
-    }
-  }
-}
+/** Beyond what Redis may keep a task waiting. */
+const TASK_MS = 30_000;
+/** Far more than the largest payload takes a thread of the pool to decode. */
+const POOL_SILENCE_MS = 8000;
 
 export interface ThreadsOptions {
   readonly target: RedisTarget;
@@ -137,16 +47,32 @@ export interface ThreadsOptions {
 export class Threads {
   readonly readers: readonly ReaderThread[];
   readonly #pool: Piscina;
+  readonly #deadlines = new TaskDeadlines(TASK_MS, () => new Failure('overloaded', 'the read took too long'));
+  /** Of the pool's threads, by their ids. */
+  readonly #heartbeats = new Map<number, Heartbeat>();
   readonly #logger: Logger;
   readonly #spares = new SpareBuffers();
+  /** How many threads of the pool were replaced. */
+  poolReplacements = 0;
+  #isClosed = false;
   #toldOfScripts = false;
 
   constructor(options: ThreadsOptions, listener: ReaderListener) {
-    const data: ThreadData = { target: options.target };
+    const data: ThreadData = { target: options.target, beatMs: BEAT_MS };
     this.#logger = options.logger;
     this.readers = Array.from(
       { length: options.readers },
-      () => new ReaderThread(data, listener, options.logger),
+      () =>
+        new ReaderThread(
+          () =>
+            new Worker(READER_FILE, {
+              workerData: data,
+              name: 'streamgate-reader',
+              resourceLimits: READER_LIMITS,
+            }),
+          listener,
+          options.logger,
+        ),
     );
     this.#pool = new Piscina({
       filename: POOL_FILE,
@@ -155,11 +81,14 @@ export class Threads {
       maxThreads: options.poolThreads,
       concurrentTasksPerWorker: TASKS_PER_WORKER,
       maxQueue: MAX_QUEUED_TASKS,
+      resourceLimits: POOL_LIMITS,
       // Parked threads would not read their sockets.
       atomics: 'disabled',
       closeTimeout: POOL_CLOSE_MS,
     });
     this.#pool.on('error', (error) => options.logger.error({ err: error }, 'a pool thread failed'));
+    this.#pool.on('workerDestroy', () => this.poolReplacements++);
+    this.#pool.on('message', ({ threadId }: PoolBeat) => this.#beat(threadId));
   }
 
   get queuedTasks(): number {
@@ -202,6 +131,9 @@ export class Threads {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#deadlines.close();
+    for (const heartbeat of this.#heartbeats.values()) heartbeat.stop();
     await Promise.all(this.readers.map((reader) => reader.close()));
     await this.#pool.destroy();
   }
@@ -212,14 +144,46 @@ export class Threads {
   ): Promise<PoolTasks[K]['answer']> {
     let answer: PoolAnswer<PoolTasks[K]['answer']>;
     try {
-      answer = await this.#pool.run(task, { transferList });
+      // Not by an AbortSignal: Piscina gives a thread that runs such a task no other.
+      answer = await this.#deadlines.hold(this.#pool.run(task, { transferList }));
     } catch (error) {
-      if (error instanceof Error && error.message.startsWith('Task queue')) {
-        throw new Failure('overloaded', 'too many reads wait for the pool');
-      }
-      throw Object.assign(new Failure('internal', 'a pool thread failed'), { cause: error });
+      throw this.#failureOf(error as Error);
     }
     if ('failure' in answer) throw new Failure(answer.failure.code, answer.failure.error);
     return answer.ok;
+  }
+
+  /** A thread of the pool is well. */
+  #beat(threadId: number): void {
+    if (this.#isClosed) return;
+    const known = this.#heartbeats.get(threadId);
+    if (known !== undefined) {
+      known.beat();
+      return;
+    }
+    const worker = this.#pool.threads.find((thread) => thread.threadId === threadId);
+    if (worker === undefined) return;
+    const heartbeat = new Heartbeat(POOL_SILENCE_MS, () => {
+      this.#logger.error('a pool thread has stopped and is ended');
+      void worker.terminate();
+    });
+    worker.once('exit', () => {
+      heartbeat.stop();
+      this.#heartbeats.delete(threadId);
+    });
+    heartbeat.beat();
+    this.#heartbeats.set(threadId, heartbeat);
+  }
+
+  /** What a task's end without an answer means. */
+  #failureOf(error: Error): Failure {
+    if (error instanceof Failure) return error;
+    if (this.#isClosed) return new Failure('shutting_down', 'the gateway is going down');
+    if (error.message.startsWith('Task queue')) {
+      return new Failure('overloaded', 'too many reads wait for the pool');
+    }
+    // Its thread is gone, with all that it had under way, or has met what nobody has foreseen.
+    this.#logger.error({ err: error }, 'a pool thread failed');
+    return Object.assign(new Failure('internal', 'a pool thread failed'), { cause: error });
   }
 }

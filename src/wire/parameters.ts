@@ -17,6 +17,8 @@ const DEFAULT_BLOCK_MS = { rest: 500, websocket: 5000 } as const;
 const MAX_COUNT = 1_000_000;
 const MAX_STREAMS = 1024;
 const MAX_FPS = 1_000_000;
+/** Each number that is asked for takes a connection to Redis. */
+const MAX_REPLICAS = 9;
 
 export type Framing = 'json' | 'raw' | 'msgpack';
 export type Offsets = 'start' | 'end';
@@ -31,6 +33,7 @@ export interface StreamSelection {
 export interface PushParameters {
   readonly header: Framing;
   readonly ack: boolean;
+  readonly minReplicas: number;
 }
 
 export interface PullParameters {
@@ -112,10 +115,15 @@ export class Query {
 
 /**
  * The streams that a path's still encoded `{sid}` part and the query select.
+ * @param home the device that is meant where the query names none
  * @throws Failure `bad_name`, `bad_parameter`
  */
-export function parseSelection(encodedSid: string, query: Query): StreamSelection {
-  const device = query.text('device_id') ?? DEFAULT_DEVICE;
+export function parseSelection(
+  encodedSid: string,
+  query: Query,
+  home: string = DEFAULT_DEVICE,
+): StreamSelection {
+  const device = query.text('device_id') ?? home;
   checkDeviceId(device);
   const prefix = query.text('prefix') ?? '';
   checkPrefix(prefix);
@@ -174,7 +182,16 @@ export function parsePushParameters(query: Query, selection: StreamSelection): P
   if (header === 'raw' && (selection.sids.length !== 1 || selection.sids[0] === NAMED_BY_ENTRY)) {
     throw new Failure('bad_parameter', 'header=0 needs exactly one stream, since no frame names its own');
   }
-  return { header, ack: query.boolean('ack', false) };
+  const parameters = { header, ack: query.boolean('ack', false), minReplicas: parseMinReplicas(query) };
+  if (parameters.minReplicas > 0 && !parameters.ack) {
+    throw new Failure('bad_parameter', 'min_replicas needs ack=1, since only an ack can wait for replicas');
+  }
+  return parameters;
+}
+
+/** How many replicas must have an entry before it is acknowledged. @throws Failure `bad_parameter` */
+export function parseMinReplicas(query: Query): number {
+  return query.wholeNumber('min_replicas', 0, MAX_REPLICAS, 0);
 }
 
 /** @throws Failure `bad_parameter` */

@@ -14,14 +14,20 @@
  * Where the first number is 0 they are starts instead. MessagePack: an array of `[sid, time, bin]`, or
  * a single `bin`. Entries always cover the payload exactly.
  */
-import { Unpackr } from 'msgpackr';
 import { Failure } from '../errors.js';
 import { entryTime, parseEntryId } from './entry-id.js';
+import { holdsAtMost } from './json-bounds.js';
+import { readPacked } from './packed-entries.js';
 import { NAMED_BY_ENTRY } from './parameters.js';
 
 /** Bounds the JSON parsing that one frame can cause on the main thread. */
 export const MAX_HEADER_BYTES = 1024 * 1024;
-const MAX_ENTRIES = 65_536;
+/** What takes the main thread some 25 ms to store. */
+const MAX_ENTRIES = 16_384;
+/** A list of `[sid, time, offset]`. */
+const MAX_HEADER_LEVELS = 2;
+/** For each entry its own brackets and two commas, and the comma after it. */
+const MAX_HEADER_MARKS = 4 * MAX_ENTRIES;
 
 /** XADD's word for "the server's clock". */
 export const AUTO_ID = '*';
@@ -112,7 +118,7 @@ function headerEntry(item: unknown, index: number, total: number, rules: PushRul
 
 /** How many acks a message of this header's shape is owed, if it is refused whole. */
 export function countEntries(header: string): number {
-  if (header.length > MAX_HEADER_BYTES) return 1;
+  if (!isWithinBounds(header)) return 1;
   try {
     const parsed: unknown = JSON.parse(header);
     return Array.isArray(parsed) ? Math.min(Math.max(parsed.length, 1), MAX_ENTRIES) : 1;
@@ -121,9 +127,15 @@ export function countEntries(header: string): number {
   }
 }
 
+/** Whether parsing it takes no longer than a header may take. */
+function isWithinBounds(header: string): boolean {
+  return header.length <= MAX_HEADER_BYTES && holdsAtMost(header, MAX_HEADER_LEVELS, MAX_HEADER_MARKS);
+}
+
 function parseHeader(header: string, rules: PushRules): HeaderEntry[] {
   if (header.length > MAX_HEADER_BYTES)
     throw badHeader(`the header is longer than ${MAX_HEADER_BYTES} bytes`);
+  if (!isWithinBounds(header)) throw badHeader('the header nests too deep or has too many elements');
   let items: unknown;
   try {
     items = JSON.parse(header);
@@ -160,43 +172,16 @@ export function splitPayload(header: string, payload: Uint8Array, rules: PushRul
   });
 }
 
-const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: false, int64AsType: 'string' });
-
-/** The one value that a message is. @throws Error */
-function unpackValue(message: Uint8Array): unknown {
-  let value: unknown;
-  let end = 0;
-  // Not `unpack`, which prints all that it has read into its error where bytes are left over: a large
-  // frame with one byte too many would hold up everyone for minutes.
-  unpackr.unpackMultiple(message, (first, _start, after) => {
-    value = first;
-    end = after ?? 0;
-    return false;
-  });
-  if (end !== message.length) throw new Error('bytes are left over');
-  return value;
-}
-
 /**
  * The entries of a `header=msgpack` message.
  * @throws Failure `bad_body` where it does not parse; `bad_header`, `time_in_future` for its entries
  */
 export function unpackEntries(message: Uint8Array, rules: PushRules): PushEntry[] {
-  let items: unknown;
-  try {
-    items = unpackValue(message);
-  } catch {
-    throw new Failure('bad_body', 'the frame is not MessagePack');
-  }
-  if (items instanceof Uint8Array) return [{ sid: soleStream(rules), id: AUTO_ID, payload: items }];
-  if (!Array.isArray(items)) {
-    throw new Failure('bad_body', 'the frame must be a MessagePack bin or an array of [sid, time, bin]');
-  }
-  if (items.length > MAX_ENTRIES) throw badHeader(`the frame has more than ${MAX_ENTRIES} entries`);
-  return items.map((item: unknown) => {
-    if (!Array.isArray(item) || item.length !== 3 || !(item[2] instanceof Uint8Array)) {
-      throw new Failure('bad_body', 'an entry must be [sid or null, time or null, bin]');
-    }
-    return { sid: entrySid(item[0], rules), id: entryId(item[1], rules), payload: item[2] };
-  });
+  const packed = readPacked(message, MAX_ENTRIES);
+  if (packed instanceof Uint8Array) return [{ sid: soleStream(rules), id: AUTO_ID, payload: packed }];
+  return packed.map(({ sid, time, payload }) => ({
+    sid: sid ?? soleStream(rules),
+    id: entryId(time, rules),
+    payload,
+  }));
 }

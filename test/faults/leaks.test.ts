@@ -73,13 +73,7 @@ async function visits(count: number): Promise<void> {
 /** Resolves once no client is left, and nothing that was kept for one. */
 async function settled(): Promise<void> {
   await vi.waitFor(async () => {
-    const names = [
-      'push_connections',
-      'pull_connections',
-      'followed_streams',
-      'hub_bytes',
-      'append_queue_bytes',
-    ];
+    const names = ['connections', 'followers', 'followed_streams', 'hub_bytes', 'append_queue_bytes'];
     const values = await Promise.all(names.map((name) => gateway.metric(name)));
     expect(Object.fromEntries(names.map((name, index) => [name, values[index]]))).toEqual(
       Object.fromEntries(names.map((name) => [name, 0])),

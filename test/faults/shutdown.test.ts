@@ -186,6 +186,7 @@ describe('a bad setting stops the start with one sentence that names it', () => 
     ['DISABLE_MULTI_DEVICE_PREFIXING', 'maybe'],
     ['ALLOW_FLUSH', 'perhaps'],
     ['CORS_ORIGINS', 'example.org'],
+    ['SHUTDOWN_GRACE_MS', 'long'],
     ['LOG_LEVEL', 'loud'],
     ['REDIS_URL', 'http://127.0.0.1'],
     ['REDIS_URL', 'redis://127.0.0.1:99999'],
@@ -212,7 +213,7 @@ describe('a bad setting stops the start with one sentence that names it', () => 
   });
 
   test('an address of another machine', async () => {
-    const { code, err } = await fail({ HOST: '203.0.113.7' });
+    const { code, err } = await fail({ HOST: '203.0.113.7', ALLOW_ANONYMOUS: '1' });
     expect(code).toBe(1);
     expect(err).toMatch(/^streamgate: .*203\.0\.113\.7.*HOST.*\n$/);
     expect(await readdir(dataDir)).toEqual(['appendonlydir']);
@@ -267,16 +268,16 @@ test('a producer that leaves between header and payload stores nothing', async (
   const half = connect(gateway.port, '127.0.0.1');
   const key = Buffer.alloc(16).toString('base64');
   half.write(
-    `GET /data/x/push HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+    `GET /data/x/push HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
       `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n\r\n`,
   );
   expect(String((await once(half, 'data'))[0])).toMatch(/^HTTP\/1\.1 101 /);
   const mask = Buffer.alloc(4);
   half.write(Buffer.concat([Buffer.of(0x81, 0x82), mask, Buffer.from('[]')]));
   half.write(Buffer.concat([Buffer.of(0x82, 0xfe, 0, 200), mask, Buffer.alloc(100, 'x')]));
-  await vi.waitFor(async () => expect(await gateway.metric('push_connections')).toBe(1), SOON);
+  await vi.waitFor(async () => expect(await gateway.metric('connections{endpoint="push"}')).toBe(1), SOON);
   half.destroy();
-  await vi.waitFor(async () => expect(await gateway.metric('push_connections')).toBe(0), SOON);
+  await vi.waitFor(async () => expect(await gateway.metric('connections{endpoint="push"}')).toBe(0), SOON);
   expect(await gateway.metric('entries_in_total')).toBe(0);
   expect(await withRedis((redis) => redis.dbsize())).toBe(0);
   expect(existsSync(join(dataDir, 'redis.sock'))).toBe(true);

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { AppendStream } from '../../src/redis/append-command.js';
+import { AppendStream, readAppend } from '../../src/redis/append-command.js';
 import { encodeCommand } from '../../src/redis/resp.js';
 
 const words = fc.string({
@@ -28,4 +28,16 @@ test("with Redis' own clock it is made once", () => {
   const stream = new AppendStream('k', 1000);
   expect(stream.head('*')).toBe(stream.head('*'));
   expect(stream.head('5-*')).not.toBe(stream.head('5-*'));
+});
+
+test('a command is read again, wherever it lies', () => {
+  fc.assert(
+    fc.property(words, ids, fc.uint8Array({ maxLength: 50 }), fc.nat(100), (key, id, payload, at) => {
+      const command = encodeCommand(['XADD', key, 'MAXLEN', '~', 1000, id, 'd', payload]);
+      const slab = Buffer.concat([Buffer.alloc(at, '$1\r\n'), command, Buffer.from('*8\r\n')]);
+      const { payloadAt, ...parts } = readAppend(slab, at);
+      expect(parts).toEqual({ id, payloadBytes: payload.length });
+      expect(slab.subarray(payloadAt, payloadAt + payload.length)).toEqual(Buffer.from(payload));
+    }),
+  );
 });

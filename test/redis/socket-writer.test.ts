@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { SocketWriter } from '../../src/redis/socket-writer.js';
 
 let folder: string;
@@ -106,4 +106,57 @@ test('a closed writer writes nothing more', async () => {
   sender.destroy();
   receiver.resume();
   await once(receiver, 'close');
+});
+
+test.each([
+  ['straight to the kernel', true],
+  ['by way of libuv', false],
+])(
+  'what was taken is at least what the other side has, and no more than was given: %s',
+  async (_, isPlain) => {
+    const writer = new SocketWriter(sender, isPlain);
+    writer.write([Buffer.alloc(4 * 1024 * 1024)]);
+    let got = 0;
+    receiver.on('data', (chunk: Buffer) => {
+      got += chunk.length;
+      expect(writer.takenBytes).toBeGreaterThanOrEqual(got);
+    });
+    receiver.resume();
+    await vi.waitFor(() => expect(got).toBe(4 * 1024 * 1024), { timeout: 10_000 });
+    expect(writer.takenBytes).toBe(got);
+  },
+);
+
+test('what is given after the other side went is not taken', async () => {
+  const writer = new SocketWriter(sender, true);
+  const failed = once(sender, 'error');
+  receiver.destroy();
+  await once(receiver, 'close');
+  writer.write([Buffer.alloc(1000)]);
+  expect(writer.takenBytes).toBe(0);
+  expect((await failed)[0]).toMatchObject({ code: 'EPIPE' });
+  writer.write([Buffer.alloc(1000)]);
+  expect(writer.takenBytes).toBe(0);
+});
+
+test('what was sent rises while the other side makes room, also within one large part', async () => {
+  const bytes = 8 * 1024 * 1024;
+  const writer = new SocketWriter(sender, false);
+  writer.write([Buffer.alloc(bytes)]);
+  const before = writer.sentBytes;
+  expect([writer.takenBytes, before]).toEqual([bytes, expect.any(Number)]);
+  expect(before).toBeLessThan(bytes);
+  let got = 0;
+  receiver.on('data', (chunk: Buffer) => {
+    got += chunk.length;
+    if (got > bytes / 2) receiver.pause();
+  });
+  receiver.resume();
+  await vi.waitFor(() => expect(writer.sentBytes).toBeGreaterThan(bytes / 2));
+  expect(writer.sentBytes).toBeLessThan(bytes);
+  receiver.removeAllListeners('data').on('data', (chunk: Buffer) => {
+    got += chunk.length;
+  });
+  receiver.resume();
+  await vi.waitFor(() => expect(writer.sentBytes).toBe(bytes), { timeout: 10_000 });
 });

@@ -16,7 +16,10 @@ const gateways = new Map<Setting, GatewayProcess>();
 beforeAll(async () => {
   await Promise.all(
     SETTINGS.map(async (setting) => {
-      gateways.set(setting, await startGatewayProcess({ CORS_ORIGINS: setting }));
+      gateways.set(
+        setting,
+        await startGatewayProcess({ CORS_ORIGINS: setting, ALLOWED_HOSTS: 'gateway.lan' }),
+      );
     }),
   );
 });

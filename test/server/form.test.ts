@@ -34,6 +34,13 @@ describe('entries', () => {
     ]);
   });
 
+  test('are found behind a preamble and a part without headers', () => {
+    const form = formBody(['form-data; name="entries"', 'x']).toString();
+    expect(parse(Buffer.from(`a preamble\r\n--${FORM_BOUNDARY}\r\n\r\nbare\r\n${form}`))).toEqual([
+      ['', 'x'],
+    ]);
+  });
+
   test('are kept byte for byte, whatever looks like a boundary in them', () => {
     const bytes = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
     const near = Buffer.from(
@@ -130,10 +137,11 @@ test.each([
   ['no part named entries', FORM_TYPE, formBody(['form-data; name="entry"', ''], ['form-data', ''])],
   ['no parts', FORM_TYPE, `--${FORM_BOUNDARY}--\r\n`],
   [
-    'too many parts',
+    'a disposition that ends amid a quote',
     FORM_TYPE,
-    formBody(...Array<[string, string]>(65_537).fill(['form-data; name="entries"', ''])),
+    formBody(['form-data; name="entries"; filename="x', '']),
   ],
+  ['a boundary with more behind it', FORM_TYPE, `--${FORM_BOUNDARY}x\r\n${part}\r\n--${FORM_BOUNDARY}--`],
 ])('refuses %s', (_, type, body) => {
   let failure: Failure | undefined;
   try {
@@ -142,4 +150,25 @@ test.each([
     failure = error as Failure;
   }
   expect(failure?.code).toBe('bad_body');
+});
+
+describe('what would take long is refused', () => {
+  const parts = (count: number, disposition = 'form-data; name="entries"') =>
+    formBody(...Array<[string, string]>(count).fill([disposition, 'x']));
+  const failing = (code: string) => expect.objectContaining({ code });
+
+  test('8192 parts are taken, one more is not', () => {
+    expect(parse(parts(8192))).toHaveLength(8192);
+    expect(() => parse(parts(8193))).toThrow(failing('payload_too_large'));
+  });
+
+  test('parts of other names count', () => {
+    expect(() => parse(parts(8193, 'form-data; name="x"'))).toThrow(failing('payload_too_large'));
+  });
+
+  test('headers of all parts together have a bound', () => {
+    const long = `form-data; name="entries"; filename="${'x'.repeat(8000)}"`;
+    expect(parse(parts(100, long))).toHaveLength(100);
+    expect(() => parse(parts(200, long))).toThrow(failing('payload_too_large'));
+  });
 });

@@ -279,11 +279,11 @@ test('every follower of a new stream stays connected, however many come', async 
 test('an upgrade that says `Connection: close` is refused', async () => {
   const socket = connect(gateway.port, '127.0.0.1');
   socket.write(
-    'GET /data/x/pull HTTP/1.1\r\nHost: a\r\nConnection: close\r\nUpgrade: websocket\r\n' +
+    'GET /data/x/pull HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nUpgrade: websocket\r\n' +
       `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${Buffer.alloc(16).toString('base64')}\r\n\r\n`,
   );
   expect(await text(socket)).toMatch(/^HTTP\/1\.1 426 .*upgrade_required/s);
-  expect(await gateway.metric('pull_connections')).toBe(0);
+  expect(await gateway.metric('connections{endpoint="pull"}')).toBe(0);
 });
 
 test('a trailing slash is tolerated', async () => {

@@ -123,7 +123,7 @@ test('producers of one stream do not wait for one another, and keep their own or
 
 describe('a producer that does not read its acks', () => {
   test('is closed, and told why; others are served meanwhile', async () => {
-    const before = await fixture.gateway.metric('push_connections');
+    const before = await fixture.gateway.metric('connections{endpoint="push"}');
     const socket = await push(freshSid(), 'ack=1');
     await socket.push([], 'x');
     socket.ws.pause();
@@ -131,7 +131,7 @@ describe('a producer that does not read its acks', () => {
     const header = `[${'1,'.repeat(65_535)}1.5]`;
     for (let message = 0; message < 8; message++) socket.send(header, Buffer.from('x'));
     await vi.waitFor(async () => {
-      expect(await fixture.gateway.metric('push_connections')).toBe(before);
+      expect(await fixture.gateway.metric('connections{endpoint="push"}')).toBe(before);
     }, WAIT);
     const other = await push(freshSid(), 'ack=1');
     expect(codesOf(await other.push([], 'x'))).toEqual([expect.stringMatching(/^\d+-/)]);

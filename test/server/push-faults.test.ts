@@ -1,4 +1,5 @@
 /** `/data/{sid}/push` while Redis cannot store: producers are told, reads go on, and it passes. */
+import { once } from 'node:events';
 import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -200,6 +201,8 @@ describe('Redis is away', () => {
     const silent = await push('s');
     await socket.push([], 'before');
     redis.process.kill('SIGKILL');
+    // What a dying Redis might have taken yet would be unknown.
+    await once(redis.process, 'exit');
     socket.send('[]', Buffer.from('waits'));
     silent.send('[]', Buffer.from('waits'));
     expect(await socket.receiveJson()).toEqual([

@@ -113,16 +113,16 @@ describe('a header of', () => {
     await socket.close();
   });
 
-  test('65 536 entries', async () => {
+  test('16 384 entries', async () => {
     const sid = freshSid();
     const socket = await push(sid);
     const acks = await socket.push(
-      Array.from({ length: 65_536 }, (_, index) => index + 1),
-      Buffer.alloc(65_536, 'x'),
+      Array.from({ length: 16_384 }, (_, index) => index + 1),
+      Buffer.alloc(16_384, 'x'),
     );
-    expect(acks).toHaveLength(65_536);
+    expect(acks).toHaveLength(16_384);
     expect(acks.at(-1)).toBe((await ids(sid)).at(-1));
-    expect(new Set(acks).size).toBe(65_536);
+    expect(new Set(acks).size).toBe(16_384);
     await socket.close();
   });
 });

@@ -40,7 +40,7 @@ describe('a small limit', () => {
   });
 
   test('a body far beyond is refused without waiting for it', async () => {
-    const request = `POST /data/raw HTTP/1.1\r\nHost: x\r\nContent-Length: ${1024 * MIB}\r\n\r\n`;
+    const request = `POST /data/raw HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${1024 * MIB}\r\n\r\n`;
     const answer = await sendRaw(gateway.port, request);
     expect(answer?.status).toBe(413);
     expect(JSON.parse(answer!.body)).toMatchObject({ code: 'payload_too_large' });
@@ -53,7 +53,7 @@ describe('a small limit', () => {
 
   test('a length that is no number is not taken', async () => {
     for (const length of ['abc', '-1', '1e3', '0x10', '18446744073709551616']) {
-      const request = `POST /data/raw HTTP/1.1\r\nHost: x\r\nContent-Length: ${length}\r\n\r\n`;
+      const request = `POST /data/raw HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${length}\r\n\r\n`;
       const answer = await sendRaw(gateway.port, request);
       expect([undefined, 400, 413]).toContain(answer?.status);
     }
@@ -134,7 +134,7 @@ describe('the default limit', () => {
     const response = await fetch(`${gateway.http}/data/big?last_entry_id=0`, { signal: abort.signal });
     await response.body!.getReader().read();
     abort.abort();
-    const half = `POST /data/half HTTP/1.1\r\nHost: x\r\nContent-Length: ${MIB}\r\n\r\nonly a part`;
+    const half = `POST /data/half HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${MIB}\r\n\r\nonly a part`;
     const socket = connect(gateway.port, '127.0.0.1', () => socket.write(half, () => socket.destroy()));
     await once(socket, 'close');
     await postEntries(`${gateway.http}/data/half`, 'whole');

@@ -246,7 +246,7 @@ describe('refuses', () => {
   });
 
   test('a body without its length', async () => {
-    const answer = await sendRaw(gateway.port, 'POST /data/length HTTP/1.1\r\nHost: x\r\n\r\n');
+    const answer = await sendRaw(gateway.port, 'POST /data/length HTTP/1.1\r\nHost: localhost\r\n\r\n');
     expect(answer?.status).toBe(411);
     expect(JSON.parse(answer!.body)).toMatchObject({ code: 'length_required' });
   });
@@ -260,7 +260,7 @@ describe('refuses', () => {
     ['two lengths', undefined, 'Content-Length: 1\r\nContent-Length: 2\r\n\r\nx'],
   ])('%s, and the request that may hide behind it', async (_, status, rest) => {
     const sid = freshSid();
-    const start = `POST /data/${sid} HTTP/1.1\r\nHost: x\r\n`;
+    const start = `POST /data/${sid} HTTP/1.1\r\nHost: localhost\r\n`;
     const answer = await sendRaw(gateway.port, `${start}${rest}${start}Content-Length: 1\r\n\r\nx`);
     expect(answer?.status).toBe(status);
     await postEntries(address(sid), 'the only one');

@@ -155,6 +155,9 @@ describe('deviceStreamKey', () => {
   });
 });
 
+/** Every key may be looked at. */
+const any = () => true;
+
 describe('resolveBareIds', () => {
   test('that very key where it is a stream or has metadata, else one of the default device', async () => {
     await store(
@@ -178,6 +181,7 @@ describe('resolveBareIds', () => {
           ':event:none',
         ],
         true,
+        any,
       ),
     ).toEqual([
       'x',
@@ -194,7 +198,7 @@ describe('resolveBareIds', () => {
   });
 
   test('without prefixing an id is the key', async () => {
-    expect(await resolveBareIds(control, ['x', 'cam:y', ':event:z'], false)).toEqual([
+    expect(await resolveBareIds(control, ['x', 'cam:y', ':event:z'], false, any)).toEqual([
       'x',
       'cam:y',
       ':event:z',
@@ -204,17 +208,26 @@ describe('resolveBareIds', () => {
   test('a key that others named as no client could is found by its name', async () => {
     const odd = ['a+b', 'x'.repeat(600), 'new\nline'];
     await store(odd);
-    expect(await resolveBareIds(control, odd, true)).toEqual(odd);
+    expect(await resolveBareIds(control, odd, true, any)).toEqual(odd);
     for (const id of ['c+d', 'y'.repeat(600), 'other\nline', '']) {
-      await expect(resolveBareIds(control, ['x', id], true)).rejects.toMatchObject({ code: 'bad_name' });
+      await expect(resolveBareIds(control, ['x', id], true, any)).rejects.toMatchObject({ code: 'bad_name' });
     }
   });
 
+  test('a key that may not be looked at is as none, and Redis is not asked for it', async () => {
+    await store(['mine:x', 'theirs:x'], ['theirs:meta']);
+    await redis.client.config('RESETSTAT');
+    const ids = ['mine:x', 'theirs:x', 'theirs:meta'];
+    const keys = await resolveBareIds(control, ids, true, (key) => key.startsWith('mine:'));
+    expect(keys).toEqual(['mine:x', 'default:theirs:x', 'default:theirs:meta']);
+    expect(await redis.client.info('commandstats')).toContain('cmdstat_type:calls=1,');
+  });
+
   test('in one round trip, and none for none', async () => {
-    expect(await resolveBareIds(control, [], true)).toEqual([]);
+    expect(await resolveBareIds(control, [], true, any)).toEqual([]);
     const ids = Array.from({ length: 500 }, (_, index) => `s${index}`);
     await redis.client.config('RESETSTAT');
-    await resolveBareIds(control, ids, true);
+    await resolveBareIds(control, ids, true, any);
     const stats = await redis.client.info('commandstats');
     expect(/cmdstat_type:calls=(\d+)/.exec(stats)?.[1]).toBe('500');
     expect(/cmdstat_exists:calls=(\d+)/.exec(stats)?.[1]).toBe('500');
@@ -226,6 +239,6 @@ test('without Redis each is refused at once', async () => {
   const lost = await openControl(other);
   await other.stop();
   await expect(listKeys(lost)).rejects.toMatchObject({ code: 'redis_unavailable' });
-  await expect(resolveBareIds(lost, ['x'], true)).rejects.toMatchObject({ code: 'redis_unavailable' });
+  await expect(resolveBareIds(lost, ['x'], true, any)).rejects.toMatchObject({ code: 'redis_unavailable' });
   lost.disconnect();
 });

@@ -24,10 +24,11 @@ export class EventStream<T> {
   static async open<T>(
     { port }: Pick<GatewayProcess, 'port'>,
     query: string,
-    { variables = {}, method = 'POST', accept = 'text/event-stream' } = {} as {
+    { variables = {}, method = 'POST', accept = 'text/event-stream', headers = {} } = {} as {
       variables?: Variables;
       method?: 'GET' | 'POST';
       accept?: string;
+      headers?: Record<string, string>;
     },
   ): Promise<EventStream<T>> {
     const search = new URLSearchParams({ query, variables: JSON.stringify(variables) });
@@ -38,6 +39,7 @@ export class EventStream<T> {
       method,
       path: method === 'GET' ? `/graphql?${search}` : '/graphql',
       headers: {
+        ...headers,
         accept,
         ...(method === 'GET' ? {} : { 'content-type': 'application/json', 'content-length': body.length }),
       },

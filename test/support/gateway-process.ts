@@ -21,18 +21,28 @@ export interface GatewayProcess {
   readonly log: readonly Record<string, unknown>[];
   /** The gateway's own resident memory in bytes. */
   residentBytes(): Promise<number>;
-  /** A metric's value, by its name without `streamgate_`. */
+  /**
+   * A metric's value, by its name without `streamgate_`: of one series, as `connections{endpoint="push"}`,
+   * or of all together.
+   */
   metric(name: string): Promise<number>;
   /** Ends it with SIGTERM and removes its folder. @returns its exit code */
   stop(): Promise<number | null>;
 }
 
-/** Starts a gateway with the given settings; without REDIS_URL with an embedded Redis of its own. */
-export async function startGatewayProcess(settings: Record<string, string> = {}): Promise<GatewayProcess> {
+/**
+ * Starts a gateway with the given settings; without REDIS_URL with an embedded Redis of its own.
+ * @param launcher a command that runs the one behind it, such as `sh -c 'ulimit …; exec "$@"' sh`
+ */
+export async function startGatewayProcess(
+  settings: Record<string, string> = {},
+  launcher: readonly string[] = [],
+): Promise<GatewayProcess> {
   const ownFolder = settings.STREAMGATE_DATA_DIR === undefined;
   const dataDir = settings.STREAMGATE_DATA_DIR ?? (await mkdtemp(join(tmpdir(), 'sg-data-')));
   const { REDIS_URL: _, ...inherited } = process.env;
-  const child = spawn(process.execPath, [MAIN, 'serve'], {
+  const [program, ...parameters] = [...launcher, process.execPath, MAIN, 'serve'];
+  const child = spawn(program!, parameters, {
     env: { ...inherited, PORT: '0', STREAMGATE_DATA_DIR: dataDir, ...settings },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -65,7 +75,11 @@ export async function startGatewayProcess(settings: Record<string, string> = {})
     },
     metric: async (name) => {
       const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
-      return Number(new RegExp(`^streamgate_${name} (\\S+)$`, 'm').exec(text)?.[1]);
+      const values = text
+        .split('\n')
+        .filter((line) => line.startsWith(`streamgate_${name} `) || line.startsWith(`streamgate_${name}{`))
+        .map((line) => Number(line.slice(line.lastIndexOf(' '))));
+      return values.length === 0 ? Number.NaN : values.reduce((sum, value) => sum + value);
     },
     stop: async () => {
       if (child.exitCode === null && child.signalCode === null) {

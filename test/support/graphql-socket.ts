@@ -11,6 +11,13 @@ export interface ProtocolMessage {
   readonly payload?: unknown;
 }
 
+/** How a connection is asked for. */
+export interface GraphqlOpening {
+  readonly headers?: Record<string, string>;
+  readonly subprotocols?: readonly string[];
+  readonly init?: Record<string, unknown>;
+}
+
 type Event<T> =
   | { readonly type: 'next'; readonly result: GraphqlAnswer<T> }
   | { readonly type: 'error'; readonly errors: readonly GraphqlProblem[] }
@@ -91,9 +98,16 @@ export class GraphqlSocket {
     });
   }
 
-  /** Connects, and has the connection acknowledged. */
-  static async open({ ws: address }: Pick<GatewayProcess, 'ws'>): Promise<GraphqlSocket> {
-    const ws = new WebSocket(`${address}/graphql`, SUBPROTOCOL, {
+  /**
+   * Connects, and has the connection acknowledged.
+   * @param init what comes with connection_init
+   */
+  static async open(
+    { ws: address }: Pick<GatewayProcess, 'ws'>,
+    { headers = {}, subprotocols = [SUBPROTOCOL], init }: GraphqlOpening = {},
+  ): Promise<GraphqlSocket> {
+    const ws = new WebSocket(`${address}/graphql`, [...subprotocols], {
+      headers,
       perMessageDeflate: false,
       maxPayload: 1 << 30,
     });
@@ -105,7 +119,7 @@ export class GraphqlSocket {
     const acknowledged = new Promise<void>((resolve) => {
       socket.#acknowledge = resolve;
     });
-    socket.send({ type: 'connection_init' });
+    socket.send({ type: 'connection_init', ...(init === undefined ? {} : { payload: init }) });
     await Promise.race([
       acknowledged,
       socket.closed.then(({ code }) => Promise.reject(new Error(`closed: ${code}`))),

@@ -61,7 +61,14 @@ export async function startRedis(...settings: string[]): Promise<TestRedis> {
 }
 
 async function reachable(path: string, child: ChildProcess): Promise<void> {
-  const probe = new Redis({ path, lazyConnect: true, retryStrategy: () => 20, maxRetriesPerRequest: null });
+  const probe = new Redis({
+    path,
+    lazyConnect: true,
+    retryStrategy: () => 20,
+    maxRetriesPerRequest: null,
+    // By itself it waits for as long as Redis guesses, up to 10 s.
+    maxLoadingRetryTime: 50,
+  });
   probe.on('error', () => {});
   try {
     await Promise.race([

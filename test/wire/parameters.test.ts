@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import {
   type PullParameters,
+  parseMinReplicas,
   parsePullParameters,
   parsePushParameters,
   parseSelection,
@@ -48,7 +49,7 @@ describe('defaults', () => {
   });
 
   test('of a push', () => {
-    expect(push('')).toEqual({ header: 'json', ack: false });
+    expect(push('')).toEqual({ header: 'json', ack: false, minReplicas: 0 });
   });
 
   test('of the selection', () => {
@@ -94,7 +95,7 @@ test.each([
   // What a follower may ask for is no business of a producer's.
   ['count=none&last_entry_id=x', { header: 'json', ack: false }],
 ] as const)('a push takes %s', (query, expected) => {
-  expect(push(query)).toEqual(expected);
+  expect(push(query)).toEqual({ minReplicas: 0, ...expected });
 });
 
 const BAD_BOOLEANS = ['', '2', 'y', 'truee', '1.0', ' 1', 'null'];
@@ -246,8 +247,24 @@ describe('header=0', () => {
   });
 
   test('pushes to one stream', () => {
-    expect(push('header=0')).toEqual({ header: 'raw', ack: false });
+    expect(push('header=0')).toMatchObject({ header: 'raw', ack: false });
     expect(() => push('header=0', 'a+b')).toThrow(refusal('header=0', 'one stream'));
     expect(() => push('header=0', '*')).toThrow(refusal('header=0', 'one stream'));
+  });
+});
+
+describe('min_replicas', () => {
+  test.each([0, 1, 9])('may be %i', (replicas) => {
+    expect(push(`ack=1&min_replicas=${replicas}`)).toMatchObject({ ack: true, minReplicas: replicas });
+    expect(parseMinReplicas(new Query(`min_replicas=${replicas}`))).toBe(replicas);
+  });
+
+  test.each(['-1', '10', '1.5', 'all', ''])('may not be %s', (value) => {
+    expect(() => push(`ack=1&min_replicas=${value}`)).toThrow(refusal('min_replicas', '0 to 9', value));
+  });
+
+  test('needs acks, which tell of them', () => {
+    expect(push('min_replicas=0')).toMatchObject({ ack: false, minReplicas: 0 });
+    expect(() => push('min_replicas=1')).toThrow(refusal('min_replicas', 'ack=1'));
   });
 });

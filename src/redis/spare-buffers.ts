@@ -1,22 +1,26 @@
 /**
- * Buffers of batches that were sent, for the pool to fill again.
+ * Large buffers that have done their work, to be filled again.
  *
- * A buffer for each batch would be gone through in a moment by a follower that replays large entries, and
- * V8 answers so much memory beside its heap with one full collection after another.
+ * With a buffer for each large payload a stream of them goes through memory beside V8's heap so fast that
+ * V8 answers with one full collection after another, and the kernel with fresh pages to clear.
  */
 
 /** What is kept in all; more is left to the garbage collector. */
 const MAX_BYTES = 32 * 1024 * 1024;
 /** Smaller buffers cost little. */
-const LEAST_BYTES = 64 * 1024;
+const LEAST_BYTES = 16 * 1024;
+/** A buffer is not spent on something much smaller. */
+const MOST_WASTE = 4;
 
 export class SpareBuffers {
   readonly #buffers: ArrayBuffer[] = [];
   #bytes = 0;
 
-  /** @returns a buffer of at least so many bytes, if there is one */
+  /** @returns a buffer of at least so many bytes and not many times more, if there is one */
   take(bytes: number): ArrayBuffer | undefined {
-    const index = this.#buffers.findIndex(({ byteLength }) => byteLength >= bytes);
+    const index = this.#buffers.findIndex(
+      ({ byteLength }) => byteLength >= bytes && byteLength <= Math.max(bytes, LEAST_BYTES) * MOST_WASTE,
+    );
     if (index < 0) return undefined;
     const [buffer] = this.#buffers.splice(index, 1);
     this.#bytes -= buffer!.byteLength;

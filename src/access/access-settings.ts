@@ -1,0 +1,32 @@
+/** Settings of access control that make sense only together. */
+import type { Config } from '../config.js';
+
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|(::ffff:127(\.\d{1,3}){3})|::1)$/i;
+
+/** A setting does not do what it seems to; the message is one sentence that says how to mend it. */
+export class AccessSettingsError extends Error {}
+
+/** Whether requests need a token. */
+export function needsTokens({ ACCESS_TOKENS_FILE, JWT_SECRET, JWT_JWKS }: Config): boolean {
+  return [ACCESS_TOKENS_FILE, JWT_SECRET, JWT_JWKS].some((setting) => setting !== undefined);
+}
+
+/** Whether programs on other machines can do everything. */
+export function isOpenToOthers(config: Config): boolean {
+  return !needsTokens(config) && !LOOPBACK.test(config.HOST);
+}
+
+/** @throws AccessSettingsError */
+export function checkAccessSettings(config: Config): void {
+  for (const name of ['JWT_AUDIENCE', 'JWT_ISSUER'] as const) {
+    if (config[name] === undefined || config.JWT_SECRET || config.JWT_JWKS) continue;
+    throw new AccessSettingsError(
+      `${name} is set without JWT_SECRET or JWT_JWKS, and would protect nothing.`,
+    );
+  }
+  if (!isOpenToOthers(config) || config.ALLOW_ANONYMOUS) return;
+  throw new AccessSettingsError(
+    `HOST is ${config.HOST}, where others can reach the gateway, and it asks nobody for a token: ` +
+      'set ACCESS_TOKENS_FILE, JWT_SECRET or JWT_JWKS, or ALLOW_ANONYMOUS=1 to let everybody do everything.',
+  );
+}

@@ -1,0 +1,91 @@
+/** Looks at Redis and at the machine, and says what will hurt. Changes nothing. */
+import { Redis } from 'ioredis';
+import type { Config } from '../config.js';
+import { findRedisServer } from '../redis/binaries.js';
+import { addressOptions } from '../redis/control.js';
+import { embeddedSocket } from '../redis/embedded.js';
+import { describeTarget, parseRedisUrl, type RedisTarget, unixTarget } from '../redis/target.js';
+import { isListening } from '../redis/unix-socket.js';
+import { type Finding, runChecks } from './findings.js';
+import { REDIS_CHECKS } from './redis-checks.js';
+import { readRedisFacts } from './redis-facts.js';
+import { SYSTEM_CHECKS } from './system-checks.js';
+import { readSystemFacts } from './system-facts.js';
+
+const ANSWER_MS = 5000;
+const NOT_LOGGED_IN = /^(NOAUTH|WRONGPASS)/;
+const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/;
+
+/** @throws ConfigError where REDIS_URL is no address */
+export async function examine(config: Config): Promise<Finding[]> {
+  const target = config.REDIS_URL === undefined ? undefined : parseRedisUrl(config.REDIS_URL);
+  const onRedis = target === undefined ? await examineEmbedded(config) : await examineRedis(target, config);
+  const isHere = target === undefined || target.path !== undefined || LOOPBACK.test(target.host);
+  return [...onRedis, ...runChecks(SYSTEM_CHECKS, await readSystemFacts(config, isHere))];
+}
+
+/** One that runs is looked at like any other; of one that does not there is its program alone. */
+async function examineEmbedded(config: Config): Promise<Finding[]> {
+  const socket = embeddedSocket(config.STREAMGATE_DATA_DIR);
+  if (await isListening(socket)) return examineRedis(unixTarget(socket), config);
+  const binary = await findRedisServer();
+  return [
+    binary === undefined
+      ? {
+          check: 'reachable',
+          level: 'problem',
+          message: 'There is no redis-server to embed: run streamgate setup, or set REDIS_URL.',
+        }
+      : {
+          check: 'reachable',
+          level: 'ok',
+          message: `The embedded Redis is not running now; ${binary} will be (look again while the gateway runs).`,
+        },
+  ];
+}
+
+async function examineRedis(target: RedisTarget, config: Config): Promise<Finding[]> {
+  const where = describeTarget(target);
+  const redis = connect(target);
+  // What a failed connection says, and not only that it is closed.
+  let cause: Error | undefined;
+  redis.on('error', (error: Error) => {
+    cause = error;
+  });
+  try {
+    await redis.connect();
+    await greet(redis);
+    const facts = await readRedisFacts(redis, config, config.REDIS_URL === undefined);
+    return [
+      { check: 'reachable', level: 'ok', message: `Redis answers at ${where}.` },
+      ...runChecks(REDIS_CHECKS, facts),
+    ];
+  } catch (error) {
+    const reason = (cause ?? (error as Error)).message.replace(/\.$/, '');
+    return [
+      { check: 'reachable', level: 'problem', message: `Redis cannot be used at ${where}: ${reason}.` },
+    ];
+  } finally {
+    redis.disconnect();
+  }
+}
+
+/** @throws where Redis lets nobody in; that it cannot serve now is a finding like others */
+async function greet(redis: Redis): Promise<void> {
+  await redis.ping().catch((error: Error) => {
+    if (error.name !== 'ReplyError' || NOT_LOGGED_IN.test(error.message)) throw error;
+  });
+}
+
+function connect(target: RedisTarget): Redis {
+  return new Redis({
+    ...addressOptions(target),
+    connectionName: 'streamgate-doctor',
+    lazyConnect: true,
+    // One that reads its data is looked at too.
+    enableReadyCheck: false,
+    retryStrategy: () => null,
+    connectTimeout: ANSWER_MS,
+    commandTimeout: ANSWER_MS,
+  });
+}

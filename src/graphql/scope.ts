@@ -1,0 +1,74 @@
+/** Which devices and streams the names of a request mean, as far as its token goes. */
+import { type GraphQLResolveInfo, Kind } from 'graphql';
+import type { Action } from '../access/rights.js';
+import { Failure } from '../errors.js';
+import { controlFailure } from '../redis/control.js';
+import { deleteStreams } from '../streams/metadata.js';
+import { allKeys, deviceStreamKey, listKeys, resolveBareIds } from '../streams/stream-keys.js';
+import { checkDeviceId } from '../wire/names.js';
+import { DEFAULT_DEVICE } from '../wire/parameters.js';
+import type { GraphqlContext } from './context.js';
+
+/** Whether the client gave an argument itself, rather than leave it to the schema's default. */
+function isGiven({ fieldNodes, variableValues }: GraphQLResolveInfo, name: string): boolean {
+  const value = fieldNodes[0]?.arguments?.find((argument) => argument.name.value === name)?.value;
+  if (value === undefined) return false;
+  return value.kind !== Kind.VARIABLE || Object.hasOwn(variableValues, value.name.value);
+}
+
+/**
+ * The device that an argument names: where the client left it to the default, the one that its token is for.
+ * @throws Failure `bad_name`, `forbidden`
+ */
+export function namedDevice(
+  { rights }: GraphqlContext,
+  info: GraphQLResolveInfo,
+  argument: string,
+  value: string | null | undefined,
+): string {
+  const device = isGiven(info, argument) ? (value ?? rights.home) : rights.home;
+  checkDeviceId(device);
+  rights.checkWall(device);
+  return device;
+}
+
+/**
+ * The keys of streams that a request names by ids of a device; of the default device, also by whole keys.
+ * @throws Failure
+ */
+export async function namedKeys(
+  { control, rights, devicePrefixing, names }: GraphqlContext,
+  action: Action,
+  device: string,
+  ids: readonly string[],
+): Promise<string[]> {
+  names.name(ids.length);
+  const keys =
+    device === DEFAULT_DEVICE && rights.wall === undefined
+      ? await resolveBareIds(control, ids, devicePrefixing, (key) => rights.may(action, key))
+      : ids.map((id) => deviceStreamKey(device, id, devicePrefixing));
+  keys.forEach((key, index) => {
+    rights.check(action, key, ids[index]!);
+  });
+  return keys;
+}
+
+/**
+ * Empties the database; of a token for a device, deletes that device's streams and their metadata.
+ * @returns how many keys there were @throws Failure
+ */
+export async function flush({ control, rights, allowFlush }: GraphqlContext): Promise<number> {
+  if (!allowFlush) throw new Failure('not_allowed', 'flush is refused: ALLOW_FLUSH is not set');
+  if (!rights.mayAll('admin'))
+    throw new Failure('forbidden', 'this token does not allow to delete everything');
+  if (rights.wall !== undefined) {
+    return deleteStreams(control, allKeys(await listKeys(control, undefined, rights.hiddenPrefix)));
+  }
+  try {
+    const keys = await control.dbsize();
+    await control.flushdb();
+    return keys;
+  } catch (error) {
+    throw controlFailure(error);
+  }
+}

@@ -1,0 +1,83 @@
+/**
+ * Asks Redis where streams end. An answer costs it a copy of the stream's first and last entry, so that a
+ * client that asked a hundred times for a stream of large frames would hold up everyone. So of each stream
+ * one question is under way at a time, and whoever comes meanwhile shares the one that follows: it is asked
+ * after they came, as all of them need it.
+ */
+import type { Redis } from 'ioredis';
+
+interface Asked {
+  readonly answer: Promise<string>;
+  /** For those who came since. */
+  next: Promise<string> | undefined;
+}
+
+const ofConnection = new WeakMap<Redis, TailQuestions>();
+
+export class TailQuestions {
+  readonly #control: Redis;
+  readonly #asked = new Map<string, Asked>();
+
+  private constructor(control: Redis) {
+    this.#control = control;
+  }
+
+  static of(control: Redis): TailQuestions {
+    let questions = ofConnection.get(control);
+    if (questions === undefined) {
+      questions = new TailQuestions(control);
+      ofConnection.set(control, questions);
+    }
+    return questions;
+  }
+
+  /** The last generated id of each stream, as of now or later; rejects with what Redis or ioredis says. */
+  ask(keys: readonly string[]): Promise<string[]> {
+    const shared = new Map(
+      keys.filter((key) => this.#asked.has(key)).map((key) => [key, this.#askNext(key)] as const),
+    );
+    const own = this.#send(keys.filter((key) => !shared.has(key)));
+    return Promise.all(keys.map((key) => shared.get(key) ?? own.get(key)!));
+  }
+
+  #askNext(key: string): Promise<string> {
+    const asked = this.#asked.get(key)!;
+    asked.next ??= asked.answer.catch(() => {}).then(() => this.#send([key]).get(key)!);
+    return asked.next;
+  }
+
+  /** In one round trip. */
+  #send(keys: readonly string[]): ReadonlyMap<string, Promise<string>> {
+    const answers = new Map<string, Promise<string>>();
+    // A single stream needs no pipeline object.
+    if (keys.length === 1) {
+      answers.set(
+        keys[0]!,
+        this.#control.streamTail(keys[0]!).then(([tail]) => tail),
+      );
+    } else if (keys.length > 1) {
+      const replies = keys
+        .reduce((pipeline, key) => pipeline.streamTail(key), this.#control.pipeline())
+        .exec();
+      keys.forEach((key, index) => {
+        const answer = replies.then((all) => {
+          const [error, reply] = all![index]!;
+          if (error) throw error;
+          return (reply as [string, string])[0];
+        });
+        answers.set(key, answer);
+      });
+    }
+    for (const [key, answer] of answers) this.#note(key, answer);
+    return answers;
+  }
+
+  #note(key: string, answer: Promise<string>): void {
+    const asked: Asked = { answer, next: undefined };
+    this.#asked.set(key, asked);
+    const answered = () => {
+      if (asked.next === undefined) this.#asked.delete(key);
+    };
+    answer.then(answered, answered);
+  }
+}

@@ -1,0 +1,45 @@
+/**
+ * Whose turn it is: of a follower's streams those that may have something to send, one message each in turn.
+ * A stream that has nothing costs nothing before it is added again.
+ */
+import type { FollowedStream, Run } from './followed-stream.js';
+
+/** Turns that were taken are cut off the front of the queue once there are so many. */
+const MAX_TAKEN = 1024;
+
+export class Turns {
+  #queue: FollowedStream[] = [];
+  #taken = 0;
+
+  add(stream: FollowedStream): void {
+    if (stream.hasTurn) return;
+    stream.hasTurn = true;
+    this.#queue.push(stream);
+  }
+
+  /** The next message, of at most `count` entries; undefined where no stream has any. */
+  next(count: number): Run | undefined {
+    while (this.#taken < this.#queue.length) {
+      const stream = this.#queue[this.#taken]!;
+      stream.hasTurn = false;
+      const run = stream.next(count);
+      // The only one stays where it is.
+      if (run !== undefined && !stream.hasTurn && this.#taken + 1 === this.#queue.length) {
+        stream.hasTurn = true;
+        return run;
+      }
+      this.#advance();
+      if (run === undefined) continue;
+      this.add(stream);
+      return run;
+    }
+    return undefined;
+  }
+
+  #advance(): void {
+    this.#taken++;
+    if (this.#taken < this.#queue.length && this.#taken < MAX_TAKEN) return;
+    this.#queue.splice(0, this.#taken);
+    this.#taken = 0;
+  }
+}

@@ -1,0 +1,69 @@
+/** GraphiQL on a gateway with access control: the token goes into its tab for headers. */
+import { type Browser, chromium, type Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type AccessFixture, allows, bearer, startAccessFixture } from '../support/access.js';
+import { findChromium } from '../support/machine.js';
+
+/** A browser that starts beside other tests takes its time. */
+const PATIENCE = { timeout: 20_000 };
+
+let fixture: AccessFixture<'all'>;
+let browser: Browser;
+let page: Page;
+
+beforeAll(async () => {
+  fixture = await startAccessFixture({ all: { rights: allows('read', 'write') } });
+  browser = await chromium.launch({ executablePath: (await findChromium())!, args: ['--no-sandbox'] });
+  page = await browser.newPage({ viewport: { width: 1280, height: 1600 } });
+  page.setDefaultTimeout(PATIENCE.timeout);
+});
+
+afterAll(async () => {
+  await browser?.close();
+  await fixture?.stop();
+});
+
+const result = async () =>
+  (await page.getByLabel('Result Window').locator('.CodeMirror-line').allInnerTexts())
+    .join('')
+    .replace(/\s/g, '');
+
+async function run(tab: string): Promise<void> {
+  await page.getByRole('tab', { name: tab }).click();
+  await page.getByRole('button', { name: /^Execute query/ }).click();
+}
+
+async function setHeaders(text: string): Promise<void> {
+  await page.getByRole('button', { name: 'Headers', exact: true }).click();
+  const editor = page.getByLabel('Headers').locator('.CodeMirror').last();
+  await editor.click();
+  await page.keyboard.press('Control+A');
+  await page.keyboard.insertText(text);
+}
+
+test('without a token it is told that there must be one, and with it follows a stream', async () => {
+  const { gateway, tokens } = fixture;
+  await page.goto(`${gateway.http}/graphql`);
+  await run('ListDevices');
+  await expect.poll(result, PATIENCE).toContain('"code":"unauthorized"');
+  await run('FollowStreams');
+  await expect.poll(result, PATIENCE).toContain('4401');
+
+  await setHeaders(JSON.stringify({ Authorization: `Bearer ${tokens.all}` }));
+  await page.getByRole('button', { name: /^(Execute|Stop) query/ }).waitFor();
+  await page.getByRole('button', { name: /^Execute query/ }).click();
+  // Nothing tells when the subscription has begun but an entry that it shows.
+  await expect
+    .poll(async () => {
+      await fetch(`${gateway.http}/data/counter`, {
+        method: 'POST',
+        body: '{}',
+        headers: bearer(tokens.all),
+      });
+      return result();
+    }, PATIENCE)
+    .toContain('"streamId":"counter"');
+  // A page that is left forgets it.
+  const stored = await page.context().storageState();
+  expect(JSON.stringify(stored)).not.toContain(tokens.all);
+});

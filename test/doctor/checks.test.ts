@@ -1,0 +1,172 @@
+/** Each verdict on facts that no test can make: clocks, distances, versions, other machines. */
+import { describe, expect, test } from 'vitest';
+import { loadConfig } from '../../src/config.js';
+import { runChecks } from '../../src/doctor/findings.js';
+import { REDIS_CHECKS } from '../../src/doctor/redis-checks.js';
+import { parseInfo, type RedisFacts } from '../../src/doctor/redis-facts.js';
+import { SYSTEM_CHECKS } from '../../src/doctor/system-checks.js';
+import type { SystemFacts } from '../../src/doctor/system-facts.js';
+
+const MIB = 1024 * 1024;
+const GIB = 1024 * MIB;
+
+const REDIS: RedisFacts = {
+  info: new Map([
+    ['redis_version', '8.2.2'],
+    ['role', 'master'],
+    ['rdb_last_bgsave_status', 'ok'],
+    ['used_memory', String(MIB)],
+    ['total_system_memory', String(GIB)],
+    ['connected_clients', '3'],
+  ]),
+  settings: new Map([
+    ['appendonly', 'yes'],
+    ['appendfsync', 'everysec'],
+    [
+      'client-output-buffer-limit',
+      `normal ${GIB} 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60`,
+    ],
+    ['maxclients', '10000'],
+    ['maxmemory', String(GIB)],
+    ['maxmemory-policy', 'noeviction'],
+    ['min-replicas-to-write', '0'],
+    ['proto-max-bulk-len', '536870912'],
+    ['save', ''],
+    ['timeout', '0'],
+  ]),
+  pingMs: 0.1,
+  skewMs: 5,
+  refused: [],
+  isEmbedded: false,
+  config: loadConfig({}),
+};
+
+const MACHINE: SystemFacts = {
+  nodeVersion: '24.1.0',
+  openFiles: 100_000,
+  backlog: 4096,
+  memoryBytes: 8 * GIB,
+  hasRedis: true,
+  hugePages: 'madvise',
+  overcommit: 1,
+  freeDiskBytes: 50 * GIB,
+  config: loadConfig({}),
+};
+
+const levels = (findings: readonly { check: string; level: string }[]) =>
+  Object.fromEntries(findings.map(({ check, level }) => [check, level]));
+
+const redisWith = (
+  changes: Partial<RedisFacts> & { i?: Record<string, string>; s?: Record<string, string> },
+) => {
+  const { i = {}, s = {}, ...rest } = changes;
+  const info = new Map([...REDIS.info, ...Object.entries(i)]);
+  const settings = new Map([...REDIS.settings, ...Object.entries(s)]);
+  return levels(runChecks(REDIS_CHECKS, { ...REDIS, info, settings, ...rest }));
+};
+const machineWith = (changes: Partial<SystemFacts>) =>
+  levels(runChecks(SYSTEM_CHECKS, { ...MACHINE, ...changes }));
+
+const allOk = (found: Record<string, string>) => Object.fromEntries(Object.keys(found).map((k) => [k, 'ok']));
+
+test('a Redis and a machine as they should be are ok in all', () => {
+  const redis = redisWith({});
+  expect(redis).toEqual(allOk(redis));
+  expect(Object.keys(redis).length).toBeGreaterThan(9);
+  const machine = machineWith({});
+  expect(machine).toEqual(allOk(machine));
+  expect(Object.keys(machine)).toEqual(Object.keys(SYSTEM_CHECKS));
+});
+
+test('every verdict is one sentence', () => {
+  const findings = [...runChecks(REDIS_CHECKS, REDIS), ...runChecks(SYSTEM_CHECKS, MACHINE)];
+  for (const { message } of findings) expect(message).toMatch(/^\S.*[^.]\.$/);
+});
+
+describe('versions', () => {
+  test.each([
+    ['redis_version', '5.0.14', 'problem'],
+    ['redis_version', '6.2.20', 'problem'],
+    ['redis_version', '7.0.15', 'warning'],
+    ['redis_version', '7.2.10', 'warning'],
+    ['redis_version', '7.2.11', 'ok'],
+    ['redis_version', '8.0.3', 'warning'],
+    ['redis_version', '8.2.2', 'ok'],
+    ['redis_version', '8.6.0', 'ok'],
+    ['redis_version', '10.0.0', 'ok'],
+    ['valkey_version', '8.0.5', 'warning'],
+    ['valkey_version', '8.1.4', 'ok'],
+    ['valkey_version', '9.0.0', 'ok'],
+  ])('%s %s: %s', (name, version, level) => {
+    expect(redisWith({ i: { redis_version: '7.2.4', [name]: version } })).toMatchObject({ version: level });
+  });
+});
+
+test('distance and clocks', () => {
+  expect(redisWith({ pingMs: 12 })).toMatchObject({ latency: 'warning' });
+  expect(redisWith({ pingMs: 80 })).toMatchObject({ latency: 'problem' });
+  expect(redisWith({ skewMs: -5000 })).toMatchObject({ clock: 'warning' });
+  expect(redisWith({ skewMs: 2 * 3_600_000 })).toMatchObject({ clock: 'problem' });
+});
+
+test('what Redis is busy with', () => {
+  expect(redisWith({ i: { loading: '1' } })).toMatchObject({ loading: 'warning' });
+  expect(redisWith({ i: { redis_mode: 'sentinel' } })).toMatchObject({ role: 'problem' });
+  expect(redisWith({ i: { aof_last_write_status: 'err' } })).toMatchObject({ disk: 'problem' });
+  expect(redisWith({ i: { aof_last_bgrewrite_status: 'err' } })).toMatchObject({ disk: 'warning' });
+  expect(
+    redisWith({ i: { rdb_last_bgsave_status: 'err' }, s: { 'stop-writes-on-bgsave-error': 'no' } }),
+  ).toMatchObject({ disk: 'warning' });
+});
+
+test('memory without a limit, and nearly all of it used', () => {
+  expect(redisWith({ s: { maxmemory: '0' } })).toMatchObject({ memory: 'warning' });
+  expect(redisWith({ i: { used_memory: String(0.9 * GIB) } })).toMatchObject({ memory: 'warning' });
+  expect(redisWith({ i: { used_memory: String(0.99 * GIB) }, s: { maxmemory: '0' } })).toMatchObject({
+    memory: 'problem',
+  });
+});
+
+test('the embedded Redis runs without appendfsync, which the gateway does for it', () => {
+  const s = { appendfsync: 'no' };
+  expect(redisWith({ s })).toMatchObject({ persistence: 'warning' });
+  expect(redisWith({ s, isEmbedded: true })).toMatchObject({ persistence: 'ok' });
+});
+
+describe('the machine', () => {
+  test.each<[Partial<SystemFacts>, string, string]>([
+    [{ nodeVersion: '20.20.2' }, 'node', 'warning'],
+    [{ openFiles: 1024 }, 'open-files', 'warning'],
+    [{ backlog: 128 }, 'backlog', 'warning'],
+    [{ memoryBytes: 512 * MIB }, 'buffers', 'warning'],
+    [{ hugePages: 'always' }, 'huge-pages', 'warning'],
+    [{ overcommit: 0 }, 'overcommit', 'warning'],
+    [{ freeDiskBytes: 500 * MIB }, 'free-disk', 'warning'],
+    [{ freeDiskBytes: 5 * MIB }, 'free-disk', 'problem'],
+  ])('%o', (facts, check, level) => {
+    const found = machineWith(facts);
+    expect(found).toEqual({ ...allOk(found), [check]: level });
+  });
+
+  test('of another Redis nothing is said, and of what the system does not tell', () => {
+    const found = machineWith({
+      hasRedis: false,
+      openFiles: undefined,
+      backlog: undefined,
+      freeDiskBytes: undefined,
+    });
+    expect(Object.keys(found)).toEqual(['node', 'buffers']);
+  });
+});
+
+test('INFO is read with its headings and colons', () => {
+  expect(
+    parseInfo('# Server\r\nredis_version:7.0.15\r\nexecutable:/usr/bin/a:b\r\n\r\n# Clients\r\nx:1\r\n'),
+  ).toEqual(
+    new Map([
+      ['redis_version', '7.0.15'],
+      ['executable', '/usr/bin/a:b'],
+      ['x', '1'],
+    ]),
+  );
+});

@@ -1,0 +1,294 @@
+/** A reader thread by itself, at a Redis that answers as a test likes. */
+import { once } from 'node:events';
+import { resolve } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { ENDS_SCRIPT } from '../../src/redis/scripts.js';
+import { EntryBatch } from '../../src/wire/batch.js';
+import type { ReaderCommand, ReaderEvent, ThreadData } from '../../workers/messages.js';
+import { type Answer, type FakeClient, politely, startFakeRedis } from '../support/fake-redis.js';
+
+const FILE = resolve('dist/workers/reader.js');
+/** Until a silent connection is given up, with room to spare. */
+const NOTICED = { timeout: 8000, interval: 10 };
+const WAIT = { timeout: 5000, interval: 5 };
+
+let cleanup: (() => unknown)[];
+
+beforeEach(() => {
+  cleanup = [];
+});
+
+afterEach(async () => {
+  for (const clean of cleanup.reverse()) await clean();
+});
+
+const bulk = (text: string) => `$${Buffer.byteLength(text)}\r\n${text}\r\n`;
+const array = (...parts: readonly string[]) => `*${parts.length}\r\n${parts.join('')}`;
+const NOTHING = '*-1\r\n';
+
+/** An XREAD's reply with one entry of one stream. */
+const entryOf = (key: string, id: string) =>
+  array(array(bulk(key), array(array(bulk(id), array(bulk('d'), bulk(`${key} ${id}`))))));
+
+/** What a blocking read asks for: its connection, and the cursor of each key. */
+interface Read {
+  readonly client: FakeClient;
+  readonly cursors: Readonly<Record<string, string>>;
+}
+
+/** A server of which the reads are given out one by one; all else it answers. */
+class ReadServer {
+  readonly reads: Read[] = [];
+  readonly commands: string[][] = [];
+  #clients = new Map<number, FakeClient>();
+  target!: ThreadData['target'];
+  /** What is answered instead of the usual; undefined: nothing special. */
+  special: Answer = () => undefined;
+
+  static async start(): Promise<ReadServer> {
+    const server = new ReadServer();
+    const fake = await startFakeRedis(async (command, client) => {
+      server.commands.push([...command]);
+      const special = await server.special(command, client);
+      if (special !== undefined) return special === '' ? undefined : (special as string);
+      return server.#answer([...command], client);
+    });
+    cleanup.push(() => fake.close());
+    server.target = fake.target;
+    return server;
+  }
+
+  #answer(command: readonly string[], client: FakeClient): string | undefined {
+    const [name, word] = command;
+    if (name === 'CLIENT' && word === 'ID') {
+      this.#clients.set(client.index, client);
+      return `:${client.index}\r\n`;
+    }
+    if (name === 'CLIENT' && word === 'UNBLOCK') {
+      const blocked = this.#clients.get(Number(command[2]));
+      const isBlocked = this.reads.at(-1)?.client === blocked && !this.#isAnswered;
+      if (isBlocked) this.answer(NOTHING);
+      return isBlocked ? ':1\r\n' : ':0\r\n';
+    }
+    if (name === 'XLEN') return ':1\r\n';
+    if (name === 'EVAL' && command[1] === ENDS_SCRIPT) {
+      // Each stream reaches up to its cursor.
+      return array(...Array.from({ length: Number(command[2]) }, () => array(':1\r\n', bulk(''))));
+    }
+    if (name === 'EVAL') return ':0\r\n';
+    if (name === 'XREAD' && word === 'STREAMS') return NOTHING;
+    if (name !== 'XREAD') return politely(command, client) as string;
+    const from = command.indexOf('STREAMS') + 1;
+    const count = (command.length - from) / 2;
+    const cursors = Object.fromEntries(
+      command.slice(from, from + count).map((key, index) => [key, command[from + count + index]!]),
+    );
+    this.reads.push({ client, cursors });
+    this.#isAnswered = false;
+    return undefined;
+  }
+
+  #isAnswered = true;
+
+  /** Answers the last read. */
+  answer(reply: string): void {
+    this.#isAnswered = true;
+    this.reads.at(-1)!.client.socket.write(reply);
+  }
+
+  /** The next read, after as many as there were. */
+  async read(number: number): Promise<Read> {
+    await vi.waitFor(() => expect(this.reads.length).toBeGreaterThanOrEqual(number), NOTICED);
+    return this.reads[number - 1]!;
+  }
+}
+
+/** The thread, and what it has said. */
+class Reader {
+  readonly worker: Worker;
+  readonly events: ReaderEvent[] = [];
+  #generation = 0;
+
+  constructor(server: ReadServer) {
+    const data: ThreadData = { target: server.target, beatMs: 20 };
+    this.worker = new Worker(FILE, { workerData: data });
+    this.worker.on('message', (event: ReaderEvent) => this.events.push(event));
+    cleanup.push(() => this.worker.terminate());
+  }
+
+  send(command: ReaderCommand): void {
+    this.worker.postMessage(command);
+  }
+
+  /** @returns the following's number */
+  follow(key: string, after = '0-0'): number {
+    const generation = ++this.#generation;
+    this.send({ type: 'follow', key, after, generation });
+    return generation;
+  }
+
+  of<T extends ReaderEvent['type']>(type: T): Extract<ReaderEvent, { type: T }>[] {
+    return this.events.filter((event) => event.type === type) as Extract<ReaderEvent, { type: T }>[];
+  }
+
+  async said<T extends ReaderEvent['type']>(type: T, times = 1): Promise<Extract<ReaderEvent, { type: T }>> {
+    await vi.waitFor(() => expect(this.of(type).length).toBeGreaterThanOrEqual(times), NOTICED);
+    return this.of(type)[times - 1]!;
+  }
+
+  /** All entries that came, as `key id`. */
+  get entries(): string[] {
+    return this.of('entries').flatMap(({ batches }) =>
+      batches.flatMap((packed) => new EntryBatch(packed).ids.map((id) => `${packed.key} ${id}`)),
+    );
+  }
+}
+
+async function start(): Promise<{ server: ReadServer; reader: Reader }> {
+  const server = await ReadServer.start();
+  const reader = new Reader(server);
+  await reader.said('connected');
+  return { server, reader };
+}
+
+describe('what it tells', () => {
+  test('has the number that the stream was followed under', async () => {
+    const { server, reader } = await start();
+    const first = reader.follow('a', '1-0');
+    await server.read(1);
+    server.answer(entryOf('a', '2-0'));
+    expect((await reader.said('entries')).generations).toEqual([first]);
+    expect((await server.read(2)).cursors).toEqual({ a: '2-0' });
+    const second = reader.follow('a', '1-0');
+    expect((await server.read(3)).cursors).toEqual({ a: '1-0' });
+    server.answer(entryOf('a', '2-0'));
+    expect((await reader.said('entries', 2)).generations).toEqual([second]);
+  });
+
+  test('is a beat, again and again', async () => {
+    const { reader } = await start();
+    await reader.said('beat', 5);
+  });
+
+  test('is at once that an id is none, which is not asked for', async () => {
+    const { server, reader } = await start();
+    reader.follow('good', '1-0');
+    const generation = reader.follow('bad', '$');
+    expect(await reader.said('evicted')).toMatchObject({
+      key: 'bad',
+      generation,
+      failure: { code: 'bad_parameter' },
+    });
+    await server.read(1);
+    server.answer(entryOf('good', '2-0'));
+    await vi.waitFor(() => expect(reader.entries).toEqual(['good 2-0']), WAIT);
+    expect(server.reads.every(({ cursors }) => !('bad' in cursors))).toBe(true);
+  });
+});
+
+describe('a blocking read that does not end, as on a server whose clock went back,', () => {
+  test('is ended for a new stream', async () => {
+    const { server, reader } = await start();
+    reader.follow('a', '1-0');
+    await server.read(1);
+    const begun = performance.now();
+    reader.follow('b', '5-0');
+    await vi.waitFor(() => expect(server.reads.at(-1)!.cursors).toEqual({ a: '1-0', b: '5-0' }), WAIT);
+    expect(performance.now() - begun).toBeLessThan(1000);
+    server.answer(entryOf('b', '6-0'));
+    await vi.waitFor(() => expect(reader.entries).toEqual(['b 6-0']), WAIT);
+    expect(reader.of('disconnected')).toEqual([]);
+  });
+
+  test('is given up with its connection, and goes on from its cursor', async () => {
+    const { server, reader } = await start();
+    reader.follow('a', '1-0');
+    await server.read(1);
+    server.answer(entryOf('a', '2-0'));
+    const { client } = await server.read(2);
+    expect((await reader.said('disconnected')).reason).toMatch(/has said nothing/);
+    const again = await server.read(3);
+    expect(again.client).not.toBe(client);
+    expect(again.cursors).toEqual({ a: '2-0' });
+    server.answer(entryOf('a', '3-0'));
+    await vi.waitFor(() => expect(reader.entries).toEqual(['a 2-0', 'a 3-0']), WAIT);
+  });
+});
+
+test('a server that falls silent right after the login is left too', async () => {
+  const server = await ReadServer.start();
+  let asked = 0;
+  server.special = ([name, word]) => (name === 'CLIENT' && word === 'ID' && asked++ === 0 ? '' : undefined);
+  const reader = new Reader(server);
+  reader.follow('a', '1-0');
+  await reader.said('connected');
+  expect(asked).toBe(2);
+  expect((await server.read(1)).cursors).toEqual({ a: '1-0' });
+});
+
+describe('a read that is refused', () => {
+  test.each([
+    'UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)',
+    'NOAUTH Authentication required.',
+    'MOVED 3999 127.0.0.1:6381',
+  ])('with %s is asked anew on another connection', async (error) => {
+    const { server, reader } = await start();
+    reader.follow('a', '1-0');
+    const { client } = await server.read(1);
+    server.answer(`-${error}\r\n`);
+    expect((await reader.said('disconnected')).reason).toBe(error);
+    const again = await server.read(2);
+    expect(again.client).not.toBe(client);
+    expect(again.cursors).toEqual({ a: '1-0' });
+    expect(reader.of('evicted')).toEqual([]);
+  });
+
+  test.each([
+    'LOADING Redis is loading',
+    'CROSSSLOT Keys hash to different slots',
+    'ERR for no key in particular',
+  ])('with %s, for no key in particular, is told once and asked again until it passes', async (error) => {
+    const server = await ReadServer.start();
+    const reader = new Reader(server);
+    // Both in the first read.
+    reader.follow('a', '1-0');
+    reader.follow('b', '1-0');
+    await reader.said('connected');
+    for (let read = 1; read <= 4; read++) {
+      await server.read(read);
+      server.answer(`-${error}\r\n`);
+    }
+    await server.read(5);
+    expect(reader.of('refused').map(({ reason }) => reason)).toEqual([error]);
+    expect(reader.of('evicted')).toEqual([]);
+    expect(reader.of('disconnected')).toEqual([]);
+    server.answer(entryOf('a', '2-0'));
+    await vi.waitFor(() => expect(reader.entries).toEqual(['a 2-0']), WAIT);
+  });
+
+  test('is searched for its culprit with few questions', async () => {
+    const { server, reader } = await start();
+    const keys = Array.from({ length: 1000 }, (_, index) => `k${index}`);
+    const isBad = (key: string) => key === 'k123' || key === 'k789';
+    server.special = (command) => {
+      if (command[0] !== 'XREAD' || !command.some(isBad)) return undefined;
+      return '-WRONGTYPE Operation against a key holding the wrong kind of value\r\n';
+    };
+    for (const key of keys) reader.follow(key, '1-0');
+    await reader.said('evicted', 2);
+    expect(reader.of('evicted').map(({ key }) => key)).toEqual(['k123', 'k789']);
+    await vi.waitFor(() => expect(Object.keys(server.reads.at(-1)!.cursors)).toHaveLength(998), WAIT);
+    const probes = server.commands.filter(([name, word]) => name === 'XREAD' && word === 'STREAMS');
+    // 32 groups, the 32 keys of two of them in groups of 6, the keys of two of those.
+    expect(probes.length).toBeLessThan(100);
+  });
+});
+
+test('it ends when it is told to', async () => {
+  const { server, reader } = await start();
+  reader.follow('a', '1-0');
+  await server.read(1);
+  reader.send({ type: 'stop' });
+  expect(await once(reader.worker, 'exit')).toEqual([0]);
+});

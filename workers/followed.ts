@@ -1,0 +1,24 @@
+/** What a reader knows of the streams that it follows, and how it asks Redis. */
+import type { ReplyCursor } from '../src/redis/resp.js';
+
+export interface Followed {
+  /** The last entry that was read, or after which reading begins. */
+  after: string;
+  /** Main's number of this following: what is told of an earlier one of the same key, main passes over. */
+  readonly generation: number;
+  /** The first read that counts for it: an earlier one may still bring entries from an older cursor. */
+  readonly firstRead: number;
+  /** Entries that the stream held right before the read under way; undefined where it was not asked. */
+  length: number | undefined;
+  /** Entries came since the stream's end was last looked at. */
+  wasRead: boolean;
+  /** Entries that the stream held when its end was last looked at. */
+  seenLength: number | undefined;
+  /** The stream's end is lost: nothing more is read of it until main follows it anew. */
+  isLost: boolean;
+  /** The last connection on which the stream was known to reach up to `after`. */
+  seenOn: number;
+}
+
+/** Writes a command and has its reply taken, in its turn. */
+export type Ask = (command: Buffer, take: (reply: ReplyCursor) => void) => void;

@@ -1,0 +1,147 @@
+/**
+ * Looks, a few streams at a time, whether each followed stream still reaches up to what was read of it. One
+ * that does not was deleted, made anew, or is back in an older state; XREAD says nothing of that, and brings
+ * nothing until new ids are larger than the old.
+ *
+ * It asks on the connection that reads, between two reads: so a cursor does not move while it is asked about.
+ */
+import { encodeCommand, type ReplyCursor } from '../src/redis/resp.js';
+import { ENDS_SCRIPT } from '../src/redis/scripts.js';
+import { packBatches, readEntries, xnewest } from '../src/redis/stream-reads.js';
+import { BEFORE_FIRST, compareEntryIds } from '../src/wire/entry-id.js';
+import type { Ask, Followed } from './followed.js';
+import type { LostEnd } from './messages.js';
+
+/** What ENDS_SCRIPT takes in place of a length. */
+const CLOSE = 'close';
+const LENGTH_ONLY = 'length';
+/** Keys in one call of the script, which holds up everybody else for as long as it runs. */
+const KEYS_A_CALL = 100;
+/** To look closely, Redis copies an entry; about so much in one call, and in one look where nothing urges. */
+const CLOSE_BYTES = 1024 * 1024;
+/** So much in one look where Redis may hold other data than before. */
+const URGENT_BYTES = 16 * 1024 * 1024;
+
+export class StreamEnds {
+  readonly #followed: ReadonlyMap<string, Followed>;
+  readonly #ask: Ask;
+  readonly #lost: (end: LostEnd, buffers: ArrayBuffer[]) => void;
+  readonly #checked: (key: string) => void;
+  /** Keys that main wants looked at first. */
+  readonly #wanted = new Set<string>();
+  #rotation: Iterator<[string, Followed]>;
+  /** The number of the connection that is asked. */
+  #connection = 0;
+
+  /** @param checked is told of each key that was `want`ed, after what was found of it */
+  constructor(
+    followed: ReadonlyMap<string, Followed>,
+    ask: Ask,
+    lost: (end: LostEnd, buffers: ArrayBuffer[]) => void,
+    checked: (key: string) => void,
+  ) {
+    this.#followed = followed;
+    this.#ask = ask;
+    this.#lost = lost;
+    this.#checked = checked;
+    this.#rotation = followed.entries();
+  }
+
+  /** To be called for each connection: Redis may hold other data than on the one before. */
+  connected(connection: number): void {
+    this.#connection = connection;
+    for (const followed of this.#followed.values()) followed.wasRead = false;
+    this.#rotation = this.#followed.entries();
+  }
+
+  get hasWanted(): boolean {
+    return this.#wanted.size > 0;
+  }
+
+  want(key: string): void {
+    this.#wanted.add(key);
+  }
+
+  /**
+   * Asks about the streams whose turn it is. To be called between two reads.
+   * @param streams how many, at most @param entryBytes what an entry takes
+   */
+  look(streams: number, entryBytes: number): void {
+    for (const key of this.#wanted) this.#send([key], () => true);
+    const keys: string[] = [];
+    let urgentBytes = 0;
+    for (let looked = 0; looked < streams && urgentBytes < URGENT_BYTES; looked++) {
+      const { value, done } = this.#rotation.next();
+      if (done) {
+        this.#rotation = this.#followed.entries();
+        break;
+      }
+      const [key, followed] = value;
+      const isBusy = followed.wasRead;
+      followed.wasRead = false;
+      // A busy stream reaches further than its cursor, and one that had nothing has nothing to lose.
+      if (isBusy || followed.isLost || followed.after === BEFORE_FIRST) continue;
+      if (this.#known(followed, false) === CLOSE) urgentBytes += entryBytes;
+      keys.push(key);
+    }
+    const share = CLOSE_BYTES / (keys.length * entryBytes);
+    const aCall = Math.min(Math.max(Math.floor(CLOSE_BYTES / entryBytes), 1), KEYS_A_CALL);
+    for (let from = 0; from < keys.length; from += aCall) {
+      this.#send(keys.slice(from, from + aCall), () => Math.random() < share);
+    }
+  }
+
+  #send(keys: readonly string[], isClose: () => boolean): void {
+    const asked = keys.map((key) => this.#followed.get(key));
+    const cursors = asked.flatMap((followed) => [
+      followed?.after ?? BEFORE_FIRST,
+      this.#known(followed, isClose()),
+    ]);
+    const command = encodeCommand(['EVAL', ENDS_SCRIPT, keys.length, ...keys, ...cursors]);
+    this.#ask(command, (reply) => {
+      // Where scripts are not allowed, what is gone is not noticed; reading is not stopped for that.
+      if (!reply.isError) {
+        reply.array();
+        keys.forEach((key, index) => {
+          this.#take(reply, key, asked[index]);
+        });
+      }
+      for (const key of keys) if (this.#wanted.delete(key)) this.#checked(key);
+    });
+  }
+
+  #known(followed: Followed | undefined, isClose: boolean): string {
+    if (isClose) return CLOSE;
+    if (followed?.seenLength !== undefined) return String(followed.seenLength);
+    // What was seen on this connection, if only by whoever began to follow it, can wait for its turn.
+    return followed?.seenOn === this.#connection ? LENGTH_ONLY : CLOSE;
+  }
+
+  #take(reply: ReplyCursor, key: string, followed: Followed | undefined): void {
+    reply.array();
+    const length = reply.number();
+    const last = reply.text();
+    if (followed === undefined || this.#followed.get(key) !== followed) return;
+    if (followed.isLost || length < 0) return;
+    followed.seenLength = length;
+    if (last === '' || compareEntryIds(last, followed.after) >= 0) {
+      followed.seenOn = this.#connection;
+      return;
+    }
+    const { generation, after } = followed;
+    const isOther = followed.seenOn === this.#connection || last === BEFORE_FIRST;
+    followed.isLost = true;
+    if (isOther) this.#lost({ key, generation, last, newest: undefined }, []);
+    else this.#sendNewest({ key, generation, last }, after);
+  }
+
+  /** Brings the newest entry along, by which main can tell whether it is one that it has had. */
+  #sendNewest(end: Omit<LostEnd, 'newest'>, after: string): void {
+    this.#ask(xnewest(end.key), (reply) => {
+      const { batches, buffers } = reply.isError
+        ? { batches: [], buffers: [] }
+        : packBatches([readEntries(reply, end.key, after, false)]);
+      this.#lost({ ...end, newest: batches[0] }, buffers);
+    });
+  }
+}
