@@ -19,26 +19,28 @@ export function maskSecrets(text: string): string {
 
 interface ToldError {
   readonly type: string;
+  /** Its own, and those of its causes. */
   readonly message: string;
-  readonly code?: unknown;
-  readonly stack?: string;
-  readonly cause?: unknown;
+  readonly code?: string;
+  readonly stack: string;
 }
 
-/** How deep causes of causes are told. */
+/** How many causes of causes are told. */
 const MAX_CAUSES = 5;
 
-function tellError(error: unknown, depth = 0): unknown {
-  if (typeof error === 'string') return maskSecrets(error);
-  if (!(error instanceof Error) || depth === MAX_CAUSES) return undefined;
-  const { code } = error as NodeJS.ErrnoException;
+function tellError(error: unknown): ToldError | string | undefined {
+  if (!(error instanceof Error)) return typeof error === 'string' ? maskSecrets(error) : undefined;
+  const chain: Error[] = [];
+  for (let next: unknown = error; next instanceof Error && chain.length <= MAX_CAUSES; next = next.cause) {
+    chain.push(next);
+  }
+  const code = chain.map((each) => (each as NodeJS.ErrnoException).code).find((each) => each !== undefined);
   return {
     type: error.name,
-    message: maskSecrets(error.message),
+    message: maskSecrets(chain.map(({ message }) => message).join(': ')),
     ...(typeof code === 'string' ? { code } : {}),
-    ...(error.stack === undefined ? {} : { stack: maskSecrets(error.stack) }),
-    ...(error.cause === undefined ? {} : { cause: tellError(error.cause, depth + 1) }),
-  } satisfies ToldError;
+    stack: maskSecrets(chain.map(({ stack, message }) => stack ?? message).join('\ncaused by: ')),
+  };
 }
 
 /** @param out where the lines go, standard output by default */

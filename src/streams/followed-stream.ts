@@ -170,6 +170,7 @@ export class FollowedStream implements HubListener {
     this.#resets++;
     this.#tail = base;
     this.#backlog = undefined;
+    this.#ahead = undefined;
     this.#number = UNLOCATED;
     this.#mustFetch = false;
     this.#seen = this.#hub.entries;

@@ -59,6 +59,9 @@ test.each([
   const begun = performance.now();
   const waiting = fetch(`${gateway.http}/data/${sid}-none?block=1000`);
   const served = fetch(`${gateway.http}/data/${sid}-later?block=20000`);
+  await redis.client.xadd(`default:${sid}-lost`, '*', 'd', 'x');
+  const lost = fetch(`${gateway.http}/data/${sid}-lost?block=3000`);
+  await expect.poll(() => gateway.metric('waiting_reads')).toBe(3);
 
   await gateway.inflict({ clockMs });
   const { heartbeats } = idle;
@@ -82,6 +85,10 @@ test.each([
   );
   expect(await (await within(SOON_MS, waiting)).text()).toBe('');
   expect(performance.now() - begun).toBeGreaterThan(900);
+  // Woken meanwhile, for nothing, it waits for the rest of its time.
+  await redis.client.del(`default:${sid}-lost`);
+  expect(await (await within(SOON_MS, lost)).text()).toBe('');
+  expect(performance.now() - begun).toBeGreaterThan(2900);
   await redis.client.xadd(`default:${sid}-later`, '*', 'd', 'served');
   expect(await (await within(SOON_MS, served)).text()).toBe('served');
   expect(await within(SOON_MS, producer.push([], 'pushed'))).toEqual([expect.stringMatching(/^\d+-\d+$/)]);

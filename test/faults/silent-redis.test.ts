@@ -155,6 +155,8 @@ describe.concurrent('a connection that is half-open', () => {
       const begun = performance.now();
       await expect(StreamFollower.open(gateway, 'x')).rejects.toThrow('503');
       expect(performance.now() - begun).toBeLessThan(NOTICED.timeout);
+      // The next has been begun, while nothing was heard of the first.
+      await vi.waitFor(() => expect(proxy.names.length).toBeGreaterThan(1), NOTICED);
       proxy.resume();
       await vi.waitFor(
         async () => {

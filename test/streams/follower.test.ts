@@ -16,6 +16,7 @@ class Outlet implements FollowerOutlet {
   readonly runs: Run[] = [];
   failure: Failure | undefined;
   isOpen = true;
+  onSend = () => {};
 
   isWritable(): boolean {
     return this.isOpen;
@@ -23,6 +24,7 @@ class Outlet implements FollowerOutlet {
 
   send(run: Run): number {
     this.runs.push(run);
+    this.onSend();
     return run.batch.start(run.to) - run.batch.start(run.from);
   }
 
@@ -61,6 +63,7 @@ let asked: { task: RangeTask; answer(batch: EntryBatch | Failure): void }[];
 let counters: FollowerCounters;
 let generation: number;
 let followers: Follower[];
+let outlets: Outlet[];
 
 beforeEach(() => {
   hub = new Hub();
@@ -70,16 +73,19 @@ beforeEach(() => {
   asked = [];
   generation = 0;
   followers = [];
+  outlets = [];
   counters = { followers: new Set(), entries: 0, bytes: 0, skipped: 0, trimmed: 0 };
 });
 
 afterEach(() => {
   for (const follower of followers) follower.close();
+  expect(outlets.map(({ failure }) => failure)).toEqual(outlets.map(() => undefined));
   hub.close();
   vi.restoreAllMocks();
 });
 
 const threads = {
+  recycle: () => {},
   range: (task: RangeTask) =>
     new Promise<EntryBatch[]>((resolve, reject) => {
       asked.push({
@@ -102,6 +108,7 @@ function follow(
     outlet,
   );
   followers.push(follower);
+  outlets.push(outlet);
   follower.pump();
   return follower;
 }
@@ -285,6 +292,43 @@ describe('a stream that is reset', () => {
     expect(outlet.sent).toEqual([]);
     bring('k', '0-0', ['1-0', '6-0', '7-0', '8-0']);
     expect(outlet.sent).toEqual(['k 1-0', 'k 6-0', 'k 7-0', 'k 8-0']);
+  });
+
+  test('while the pool reads it from its beginning', async () => {
+    const outlet = new Outlet();
+    follow(outlet, [['k', '10-0', '0-0']]);
+    lose('k', '0-0');
+    asked[0]!.answer(batchOf('k', '0-0', ['6-0', '7-0']));
+    await turn();
+    expect(outlet.sent).toEqual([]);
+    bring('k', '0-0', ['7-0', '8-0']);
+    expect(outlet.sent).toEqual(['k 7-0', 'k 8-0']);
+  });
+
+  test('while the pool reads ahead of what is being sent', async () => {
+    for (const isAnswered of [false, true]) {
+      const key = `ahead ${isAnswered}`;
+      const outlet = new Outlet();
+      follow(outlet, [[key, '10-0', '0-0']]);
+      asked.shift()!.answer(batchOf(key, '0-0', ['1-0', '2-0']));
+      outlet.onSend = () => {
+        outlet.isOpen = false;
+      };
+      await turn();
+      // The first entry was sent, and with it the next were asked for.
+      expect(outlet.sent).toEqual([`${key} 1-0`]);
+      const { task, answer } = asked.shift()!;
+      expect(task.streams).toEqual([{ key, after: '2-0' }]);
+      if (isAnswered) answer(batchOf(key, '2-0', ['3-0', '4-0']));
+      await turn();
+      lose(key, '0-0');
+      if (!isAnswered) answer(batchOf(key, '2-0', ['3-0', '4-0']));
+      await turn();
+      outlet.onSend = () => {};
+      outlet.isOpen = true;
+      bring(key, '0-0', ['1-0', '5-0']);
+      expect(outlet.sent).toEqual([`${key} 1-0`, `${key} 1-0`, `${key} 5-0`]);
+    }
   });
 
   test('while its client does not read: nothing of the new one is missed, or comes twice', async () => {
