@@ -3,7 +3,8 @@
  * own, packs what comes and transfers it to main.
  *
  * Promises: the entries of a stream come in order, each once, from after the id that it was followed
- * from, across reconnections; a key that cannot be read is told, taken out and harms no other; at most
+ * from, across reconnections; a key that cannot be read is told, taken out and harms no other; a stream
+ * that ends before what was read of it is told, and left alone until it is followed anew; at most
  * `MAX_UNDERWAY_BYTES` and one reply are under way to main.
  */
 import { parentPort, workerData } from 'node:worker_threads';

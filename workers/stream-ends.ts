@@ -50,7 +50,11 @@ export class StreamEnds {
   /** To be called for each connection: Redis may hold other data than on the one before. */
   connected(connection: number): void {
     this.#connection = connection;
-    for (const followed of this.#followed.values()) followed.wasRead = false;
+    for (const followed of this.#followed.values()) {
+      followed.wasRead = false;
+      // The connection may have been lost before it was told.
+      followed.isLost = false;
+    }
     this.#rotation = this.#followed.entries();
   }
 
@@ -100,13 +104,11 @@ export class StreamEnds {
     const command = encodeCommand(['EVAL', ENDS_SCRIPT, keys.length, ...keys, ...cursors]);
     this.#ask(command, (reply) => {
       // Where scripts are not allowed, what is gone is not noticed; reading is not stopped for that.
-      if (!reply.isError) {
-        reply.array();
-        keys.forEach((key, index) => {
-          this.#take(reply, key, asked[index]);
-        });
-      }
-      for (const key of keys) if (this.#wanted.delete(key)) this.#checked(key);
+      const isRefused = reply.isError;
+      if (!isRefused) reply.array();
+      keys.forEach((key, index) => {
+        if (isRefused || this.#take(reply, key, asked[index])) this.#tellChecked(key);
+      });
     });
   }
 
@@ -117,22 +119,28 @@ export class StreamEnds {
     return followed?.seenOn === this.#connection ? LENGTH_ONLY : CLOSE;
   }
 
-  #take(reply: ReplyCursor, key: string, followed: Followed | undefined): void {
+  #tellChecked(key: string): void {
+    if (this.#wanted.delete(key)) this.#checked(key);
+  }
+
+  /** @returns whether all is told of the stream that there is to tell */
+  #take(reply: ReplyCursor, key: string, followed: Followed | undefined): boolean {
     reply.array();
     const length = reply.number();
     const last = reply.text();
-    if (followed === undefined || this.#followed.get(key) !== followed) return;
-    if (followed.isLost || length < 0) return;
+    if (followed === undefined || this.#followed.get(key) !== followed) return true;
+    if (followed.isLost || length < 0) return true;
     followed.seenLength = length;
     if (last === '' || compareEntryIds(last, followed.after) >= 0) {
       followed.seenOn = this.#connection;
-      return;
+      return true;
     }
     const { generation, after } = followed;
     const isOther = followed.seenOn === this.#connection || last === BEFORE_FIRST;
     followed.isLost = true;
     if (isOther) this.#lost({ key, generation, last, newest: undefined }, []);
     else this.#sendNewest({ key, generation, last }, after);
+    return isOther;
   }
 
   /** Brings the newest entry along, by which main can tell whether it is one that it has had. */
@@ -142,6 +150,7 @@ export class StreamEnds {
         ? { batches: [], buffers: [] }
         : packBatches([readEntries(reply, end.key, after, false)]);
       this.#lost({ ...end, newest: batches[0] }, buffers);
+      this.#tellChecked(end.key);
     });
   }
 }

@@ -27,7 +27,9 @@ const GRAPHQL_SHARE = 0.03;
 const AT_ONCE = 25;
 /** After so long without a word the library waits for more. */
 const SILENCE_MS = 60;
-/** How long anyone else may wait for an answer, on a machine that has other things to do. */
+/** How long the gateway's event loop may be held up, on a machine that has other things to do; 50 ms on its own. */
+const MOST_DELAY_MS = 500;
+/** A request that takes longer is given up. */
 const MOST_WAIT_MS = 2000;
 const LIMIT = 100_000;
 
@@ -54,7 +56,7 @@ afterAll(async () => {
   expect(code).toBe(0);
 });
 
-/** Tries inputs, some at once, while somebody else asks for `/healthz` now and then. */
+/** Tries inputs, some at once, and asks now and then how long the gateway's event loop was held up. */
 async function tryAll<T>(
   name: string,
   share: number,
@@ -63,11 +65,12 @@ async function tryAll<T>(
 ): Promise<void> {
   const rounds = Math.ceil(runs(share) / AT_ONCE);
   let tried = 0;
-  let longestWait = 0;
+  let longestDelay = 0;
+  // As the gateway measures it itself, since it was asked last: this process is busy with the next inputs.
   const ask = async () => {
-    const begin = performance.now();
-    await (await fetch(`${gateway.http}/healthz`)).text();
-    longestWait = Math.max(longestWait, performance.now() - begin);
+    const text = await (await fetch(`${gateway.http}/metrics`)).text();
+    const seconds = Number(/^nodejs_eventloop_lag_max_seconds (\S+)$/m.exec(text)?.[1]);
+    longestDelay = Math.max(longestDelay, seconds * 1000);
   };
   const probe = setInterval(() => ask().catch(() => {}), 200);
   try {
@@ -84,7 +87,10 @@ async function tryAll<T>(
     clearInterval(probe);
   }
   report(name, tried);
-  expect(longestWait).toBeLessThan(MOST_WAIT_MS);
+  await ask();
+  expect(longestDelay).toBeLessThan(MOST_DELAY_MS);
+  // It was measured at all.
+  expect(longestDelay).toBeGreaterThan(0);
   await expectNothingLeft();
 }
 

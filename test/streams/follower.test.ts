@@ -116,6 +116,16 @@ function follow(
 const bring = (key: string, after: string, ids: readonly string[], trimmed = false) =>
   hub.onEntries(batchOf(key, after, ids, trimmed));
 
+/** So many entries of a MiB each that the hub keeps the last of them only; the first is after `from`-0. */
+function bringLarge(key: string, from: number, to: number): void {
+  for (let at = from; at < to; at++) {
+    const payload = Buffer.alloc(1024 * 1024);
+    const ids = [`${at + 1}-0`];
+    const read = { key, after: `${at}-0`, trimmed: false, ids, payloads: [payload], bytes: payload.length };
+    hub.onEntries(new EntryBatch(packBatches([read]).batches[0]!));
+  }
+}
+
 const lose = (key: string, last: string) =>
   hub.onLost({ key, generation: generation++, last, newest: undefined });
 
@@ -225,19 +235,7 @@ describe('what was lost before a message', () => {
     outlet.isOpen = false;
     bring('k', '2-0', ['3-0']);
     // The hub has let go of what the client was not sent.
-    for (let at = 4; at < 40; at++) {
-      const after = `${at - 1}-0`;
-      const payload = Buffer.alloc(1024 * 1024);
-      const read = {
-        key: 'k',
-        after,
-        trimmed: false,
-        ids: [`${at}-0`],
-        payloads: [payload],
-        bytes: payload.length,
-      };
-      hub.onEntries(new EntryBatch(packBatches([read]).batches[0]!));
-    }
+    bringLarge('k', 3, 40);
     outlet.isOpen = true;
     follower.pump();
     expect(asked[0]!.task).toMatchObject({ streams: [{ key: 'k', after: '2-0' }], detectTrimming: true });
@@ -329,6 +327,28 @@ describe('a stream that is reset', () => {
       bring(key, '0-0', ['1-0', '5-0']);
       expect(outlet.sent).toEqual([`${key} 1-0`, `${key} 1-0`, `${key} 5-0`]);
     }
+  });
+
+  test('while more was read ahead: that does not come after the new', async () => {
+    const outlet = new Outlet();
+    const follower = follow(outlet, [['k', '10-0', '0-0']]);
+    outlet.onSend = () => {
+      outlet.isOpen = false;
+    };
+    asked.shift()!.answer(batchOf('k', '0-0', ['1-0', '2-0']));
+    await turn();
+    asked.shift()!.answer(batchOf('k', '2-0', ['3-0', '4-0']));
+    await turn();
+    lose('k', '0-0');
+    bringLarge('k', 0, 20);
+    outlet.onSend = () => {};
+    outlet.isOpen = true;
+    follower.pump();
+    expect(asked[0]!.task.streams).toEqual([{ key: 'k', after: '0-0' }]);
+    asked.shift()!.answer(batchOf('k', '0-0', ['1-0']));
+    await turn();
+    expect(outlet.sent).toEqual(['k 1-0', 'k 1-0']);
+    expect(asked.shift()!.task.streams).toEqual([{ key: 'k', after: '1-0' }]);
   });
 
   test('while its client does not read: nothing of the new one is missed, or comes twice', async () => {

@@ -285,6 +285,33 @@ describe('a read that is refused', () => {
   });
 });
 
+test('a stream that may be back in an older state is told with its newest entry, whatever comes between', async () => {
+  const { server, reader } = await start();
+  const generation = reader.follow('a', '5-0');
+  const { client } = await server.read(1);
+  let asked = 0;
+  server.special = (command, asking) => {
+    if (command[1] === ENDS_SCRIPT) return array(array(':1\r\n', bulk('3-0')));
+    if (command[0] !== 'XREVRANGE') return undefined;
+    // What is asked of a client that is blocked waits for the end of that.
+    server.answer(NOTHING);
+    if (asked++ > 0) return array(array(bulk('3-0'), array(bulk('d'), bulk('newest'))));
+    asking.socket.destroy();
+    return '';
+  };
+  client.socket.destroy();
+  const { end } = await reader.said('lost');
+  expect(end).toMatchObject({ key: 'a', generation, last: '3-0' });
+  const newest = new EntryBatch(end.newest!);
+  expect([newest.ids, Buffer.from(newest.bytes).toString()]).toEqual([['3-0'], 'newest']);
+  expect(asked).toBe(2);
+  // Nothing more is told of it, and nothing read, before it is followed anew.
+  server.special = () => undefined;
+  reader.send({ type: 'check', key: 'a' });
+  await reader.said('checked');
+  expect(reader.of('lost')).toHaveLength(1);
+});
+
 test('it ends when it is told to', async () => {
   const { server, reader } = await start();
   reader.follow('a', '1-0');
