@@ -31,7 +31,7 @@ import { Threads } from './streams/threads.js';
 import { spareDescriptors } from './system/descriptors.js';
 
 /** How long a Redis that says nothing holds up the start. */
-const FIRST_CONNECT_MS = 1000;
+const FIRST_CONNECT_MS = 3000;
 /** What threads, the log and connections to Redis need. */
 const OWN_DESCRIPTORS = 64;
 /** Of the descriptors that are left, those for clients: others are held by sockets that are being closed. */
