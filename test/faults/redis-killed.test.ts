@@ -169,7 +169,7 @@ describe('the embedded Redis killed with SIGKILL, again and again', () => {
 
 describe('a Redis of one’s own that stays away', () => {
   test('writes are refused with a clear error, and all recovers within 2 s of its return', async () => {
-    const server = await startRedis('--appendonly', 'yes');
+    const server = await startRedis('--appendonly', 'yes', '--appendfsync', 'no');
     ending.push(() => server.stop());
     const gateway = await startGateway({ REDIS_URL: server.url });
     const follower = await StreamFollower.open(gateway, 'x', 'block=50');
