@@ -298,7 +298,7 @@ class Reader {
         reply.skip();
         continue;
       }
-      reads.push(readEntries(reply, key, followed.after, false));
+      reads.push(readEntries(reply, key, followed.after));
       sources.push(followed);
     }
     const suspects = reads.flatMap((read, index) =>

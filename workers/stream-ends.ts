@@ -148,7 +148,7 @@ export class StreamEnds {
     this.#ask(xnewest(end.key), (reply) => {
       const { batches, buffers } = reply.isError
         ? { batches: [], buffers: [] }
-        : packBatches([readEntries(reply, end.key, after, false)]);
+        : packBatches([readEntries(reply, end.key, after)]);
       this.#lost({ ...end, newest: batches[0] }, buffers);
       this.#tellChecked(end.key);
     });

@@ -5,7 +5,8 @@
  *
  * Reads a stream that was filled with ids of fixed width; prints `done` with the entries a second.
  */
-import { bulk, entryReplyBytes, fixedId } from '../load/fixed-entries.js';
+import { bulk } from '../../src/redis/resp.js';
+import { entryReplyBytes, fixedId } from '../load/fixed-entries.js';
 import { openReceivingRedis } from '../load/received.js';
 
 export interface RawXrangeTask {

@@ -5,6 +5,7 @@
  *     *7 XADD key MAXLEN ~ n 1000000000000-0 d $payload       | the same with the next id | …
  *                            `- only this changes -´
  */
+import { bulk } from '../../src/redis/resp.js';
 
 const FIRST_ID = 1_000_000_000_000;
 const ID_DIGITS = 13;
@@ -22,8 +23,6 @@ export function indexOfId(bytes: Uint8Array, at: number): number {
   for (let digit = at + 1; digit < at + ID_DIGITS; digit++) index = index * 10 + bytes[digit]! - ZERO;
   return index;
 }
-
-export const bulk = (text: string) => `$${Buffer.byteLength(text)}\r\n${text}\r\n`;
 
 /** `*2 $id *2 $d $payload`: an entry as XRANGE and XREAD answer it, its id after `ENTRY_HEAD`. */
 export const ENTRY_HEAD = `*2\r\n$${ID_BYTES}\r\n`;

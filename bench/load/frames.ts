@@ -18,14 +18,16 @@ export function clientFrame(payload: Uint8Array, isText = false): Buffer {
   return frame;
 }
 
+/** What opens a WebSocket, with the key of RFC 6455's example: nobody checks the answer to it. */
+export const upgradeRequest = (port: number, path: string) =>
+  `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
+  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n';
+
 /** Opens a WebSocket by hand: what follows the upgrade is raw frames. */
 export function openRawSocket(port: number, path: string): Promise<Socket> {
   const socket = connect(port, '127.0.0.1');
   socket.setNoDelay(true);
-  socket.write(
-    `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
-      'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n',
-  );
+  socket.write(upgradeRequest(port, path));
   return new Promise((resolve, reject) => {
     let head = '';
     const onData = (chunk: Buffer) => {

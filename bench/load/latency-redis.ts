@@ -5,7 +5,8 @@
  *     *1 *2 $key *n       | *2 $id *2 $d $payload | …     entries of one length
  *     `- head, then n -´
  */
-import { bulk, ENTRY_HEAD, entryReplyBytes, ID_BYTES, indexOfId, XaddRun } from './fixed-entries.js';
+import { bulk } from '../../src/redis/resp.js';
+import { ENTRY_HEAD, entryReplyBytes, ID_BYTES, indexOfId, XaddRun } from './fixed-entries.js';
 import { openReceivingRedis } from './received.js';
 
 export interface RedisLink {

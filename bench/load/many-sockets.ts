@@ -8,6 +8,9 @@ const AT_ONCE = 100;
 /** What a process has open besides. */
 const OTHER_FILES = 200;
 
+/** Settings of a gateway that takes them, all from one address. */
+export const ROOM_FOR_MANY = { MAX_CONNECTIONS: '20000', MAX_CONNECTIONS_PER_ADDRESS: '0' };
+
 /** @throws Error where a process may not have so many sockets; Node takes the hard limit by itself */
 export function checkOpenFiles(sockets: number): void {
   const limits = readFileSync('/proc/self/limits', 'utf8');

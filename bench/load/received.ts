@@ -3,6 +3,7 @@
  * is only counted.
  */
 import { connect, type Socket } from 'node:net';
+import { upgradeRequest } from './frames.js';
 
 /** Takes the bytes `from` to `to` (excluded) of a buffer that is only valid during the call. */
 export type TakeBytes = (buffer: Uint8Array, from: number, to: number) => void;
@@ -46,10 +47,7 @@ export function openReceivingSocket(port: number, path: string, take: TakeBytes)
     const socket = connect({ port, host: '127.0.0.1', onread: onRead(takeHead) });
     socket.setNoDelay(true);
     socket.once('error', reject);
-    socket.write(
-      `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
-        'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n',
-    );
+    socket.write(upgradeRequest(port, path));
   });
 }
 

@@ -10,7 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { startGatewayProcess } from '../../test/support/gateway-process.js';
 import { startRedis } from '../../test/support/redis-server.js';
 import type { IdleSocketsTask } from '../load/idle-sockets.js';
-import { checkOpenFiles } from '../load/many-sockets.js';
+import { checkOpenFiles, ROOM_FOR_MANY } from '../load/many-sockets.js';
 import { Started } from '../opening.js';
 import { startProgram } from '../programs.js';
 import type { FigureSpec, Rival, Scenario } from '../scenario.js';
@@ -65,13 +65,7 @@ const measureBare = (count: number) =>
 const measureGateway = (path: string, count: number) =>
   measured(async (started) => {
     const redis = started.add(await startRedis());
-    const gateway = started.add(
-      await startGatewayProcess({
-        REDIS_URL: redis.url,
-        MAX_CONNECTIONS: '20000',
-        MAX_CONNECTIONS_PER_ADDRESS: '0',
-      }),
-    );
+    const gateway = started.add(await startGatewayProcess({ REDIS_URL: redis.url, ...ROOM_FOR_MANY }));
     return growth(started, gateway.process.pid!, { port: gateway.port, path }, count);
   });
 

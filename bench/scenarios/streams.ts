@@ -4,7 +4,7 @@
  */
 import { startGatewayProcess } from '../../test/support/gateway-process.js';
 import { startRedis } from '../../test/support/redis-server.js';
-import { checkOpenFiles } from '../load/many-sockets.js';
+import { checkOpenFiles, ROOM_FOR_MANY } from '../load/many-sockets.js';
 import type { Lag, StampedFollowersTask } from '../load/stamped-followers.js';
 import type { StampedWriterTask } from '../load/stamped-writer.js';
 import { opening } from '../opening.js';
@@ -49,13 +49,7 @@ function streamsScenario(streamsCase: StreamsCase): Scenario {
       opening(async (started) => {
         checkOpenFiles(streams);
         const redis = started.add(await startRedis());
-        const gateway = started.add(
-          await startGatewayProcess({
-            REDIS_URL: redis.url,
-            MAX_CONNECTIONS: '20000',
-            MAX_CONNECTIONS_PER_ADDRESS: '0',
-          }),
-        );
+        const gateway = started.add(await startGatewayProcess({ REDIS_URL: redis.url, ...ROOM_FOR_MANY }));
         const follow: StampedFollowersTask = { port: gateway.port, sid: SID, streams };
         const followers = started.add(startProgram('load/stamped-followers', follow));
         const write: StampedWriterTask = {

@@ -9,7 +9,7 @@
  */
 import { AUTO_ID } from '../wire/push-message.js';
 import { PAYLOAD_FIELD } from './keys.js';
-import type { ReplyCursor } from './resp.js';
+import { bulk, type ReplyCursor } from './resp.js';
 
 const FIELD = `$${Buffer.byteLength(PAYLOAD_FIELD)}\r\n${PAYLOAD_FIELD}\r\n$`;
 /** Where id and payload stand among the words of the command. */
@@ -18,7 +18,6 @@ const PAYLOAD_WORD = 7;
 /** Two numbers of 64 bits and a dash. */
 const MAX_ID_BYTES = 41;
 const LF = 10;
-const bulk = (text: string) => `$${Buffer.byteLength(text)}\r\n${text}\r\n`;
 
 /** A stream that one pipe writes to: what its XADDs have in common, and the last id that Redis answered. */
 export class AppendStream {

@@ -117,7 +117,7 @@ function packEntriesOf(
   allocate: (bytes: number) => ArrayBuffer,
 ): PackedBatch {
   if (reply.isError) throw failureFromRedis(reply.text());
-  return packBatches([readEntries(reply, key, after, false)], allocate).batches[0]!;
+  return packBatches([readEntries(reply, key, after)], allocate).batches[0]!;
 }
 
 const roundUp = (value: number, step: number) => Math.ceil(value / step) * step;

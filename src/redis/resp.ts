@@ -26,6 +26,9 @@ const MAX_BULK_BYTES = 1024 * 1024 * 1024;
 /** Redis closes the connection on such a reply, or ours is broken: it must not be used again. */
 export class ProtocolError extends Error {}
 
+/** A bulk string, for commands that are put together from prepared parts. */
+export const bulk = (text: string) => `$${Buffer.byteLength(text)}\r\n${text}\r\n`;
+
 /** Encodes a command; strings as UTF-8. */
 export function encodeCommand(args: readonly (string | number | Uint8Array)[]): Buffer {
   const parts: Uint8Array[] = [Buffer.from(`*${args.length}\r\n`)];

@@ -8,7 +8,7 @@ import { isUtf8 } from 'node:buffer';
 import type { PackedBatch } from '../wire/batch.js';
 import { AFTER_LAST } from '../wire/entry-id.js';
 import { PAYLOAD_FIELD } from './keys.js';
-import { encodeCommand, type ReplyCursor } from './resp.js';
+import { bulk, encodeCommand, type ReplyCursor } from './resp.js';
 
 /** Batches below this size share a buffer with the others of their reply. */
 const SHARED_BELOW_BYTES = 16 * 1024;
@@ -23,8 +23,6 @@ export interface ReadEntries {
   readonly payloads: Uint8Array[];
   bytes: number;
 }
-
-const bulk = (text: string) => `$${Buffer.byteLength(text)}\r\n${text}\r\n`;
 
 /**
  * The XREAD of a set of streams that is sent again and again: the keys are encoded once for each change
@@ -105,8 +103,8 @@ export function readPayload(cursor: ReplyCursor): Uint8Array {
 }
 
 /** Reads the array of entries at the cursor; the payloads are views into the reply. */
-export function readEntries(cursor: ReplyCursor, key: string, after: string, trimmed: boolean): ReadEntries {
-  const read: ReadEntries = { key, after, trimmed, ids: [], payloads: [], bytes: 0 };
+export function readEntries(cursor: ReplyCursor, key: string, after: string): ReadEntries {
+  const read: ReadEntries = { key, after, trimmed: false, ids: [], payloads: [], bytes: 0 };
   for (let count = cursor.array(); count > 0; count--) {
     cursor.array();
     read.ids.push(cursor.text());

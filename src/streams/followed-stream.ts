@@ -2,8 +2,9 @@
  * One stream of a follower, and how far it was sent.
  *
  * Its next entries come from the hub where that still holds what follows the cursor, and else from the
- * pool, which reads from the cursor on. The hand-over compares ids: no gap, no doubles. It holds one batch
- * at most of its own, of a size that the client has shown to take, and only while its follower lets it.
+ * pool, which reads from the cursor on. The hand-over compares ids: no gap, no doubles. It holds two batches
+ * at most of its own, the one that is sent and the one after it, of a size that the client has shown to
+ * take, and only while its follower lets it.
  */
 import type { Failure } from '../errors.js';
 import type { EntryBatch } from '../wire/batch.js';
@@ -209,10 +210,11 @@ export class FollowedStream implements HubListener {
     }
     if (batch === this.#backlog) {
       this.#backlogEntry = to;
-      // The next read is made while this one is sent, by a client that takes some of it.
-      if (from === 0 && !this.#latest && compareEntryIds(batch.lastId, this.#hub.startAfter) < 0) {
-        void this.#fetch(batch.lastId);
-      }
+      // The next read is made while this one is sent, by a client that takes some of it. Entries that are
+      // larger than all that is read at once are not held twice.
+      const isWhole = batch.bytes.length <= MOST_APPETITE_BYTES;
+      const isHubPast = compareEntryIds(batch.lastId, this.#hub.startAfter) < 0;
+      if (from === 0 && !this.#latest && isWhole && isHubPast) void this.#fetch(batch.lastId);
     } else if (this.#latest) {
       counters.skipped += this.#hub.entries - this.#seen - 1;
       this.#seen = this.#hub.entries;

@@ -4,7 +4,7 @@
  */
 import fc from 'fast-check';
 import { pack } from 'msgpackr';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { streamKey } from '../../src/redis/keys.js';
 import { checkDeviceId, checkStreamId, checkWritable } from '../../src/wire/names.js';
 import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
@@ -14,12 +14,16 @@ import { openRaw, RawClient } from '../support/raw-client.js';
 import { startRedis, type TestRedis } from '../support/redis-server.js';
 import { TestSocket } from '../support/socket.js';
 
+const SOON = { timeout: 10_000 };
+
 let redis: TestRedis;
 let gateway: GatewayProcess;
 
 beforeAll(async () => {
   redis = await startRedis();
   gateway = await startGatewayProcess({ REDIS_URL: redis.url, REDIS_STREAM_MAXLEN: '1000000' });
+  // Its threads connect by and by, which would be counted among what they tell Redis.
+  await vi.waitFor(async () => expect((await fetch(`${gateway.http}/readyz`)).status).toBe(200), SOON);
 });
 
 beforeEach(() => redis.client.flushall());

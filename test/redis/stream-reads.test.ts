@@ -34,7 +34,7 @@ function readAndPack(...replies: Reply[]): { batches: EntryBatch[]; buffers: Arr
     received.received(part.length);
     at += part.length;
   }
-  while (received.next(cursor)) reads.push(readEntries(cursor, `k${reads.length}`, '0-0', false));
+  while (received.next(cursor)) reads.push(readEntries(cursor, `k${reads.length}`, '0-0'));
   const { batches, buffers } = packBatches(reads);
   bytes.fill(0);
   received.room().fill(0);

@@ -47,12 +47,14 @@ test('a connection that is closed is named, with its device, streams and the rea
     reason: expect.stringMatching(/\w/),
   });
   // By that name its whole life can be found.
-  const life = gateway.log.filter(({ connection }) => connection === closed!.connection);
-  expect(life.map(({ msg }) => msg)).toEqual([
-    'a connection is open',
-    'a connection is closed',
-    'a connection has ended',
-  ]);
+  await vi.waitFor(() => {
+    const life = gateway.log.filter(({ connection }) => connection === closed!.connection);
+    expect(life.map(({ msg }) => msg)).toEqual([
+      'a connection is open',
+      'a connection is closed',
+      'a connection has ended',
+    ]);
+  }, SOON);
 });
 
 test('every connection has a name of its own, and one that ends well says so at debug only', async () => {
