@@ -6,6 +6,7 @@ export default defineConfig({
     globalSetup: ['test/support/machine.ts'],
     // Gateways and Redis servers are processes of their own: a file waits far more than it computes.
     pool: 'forks',
+    maxWorkers: '150%',
     testTimeout: 30_000,
     hookTimeout: 30_000,
   },
