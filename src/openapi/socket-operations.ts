@@ -1,0 +1,152 @@
+/** `/data/{sid}/push` and `/data/{sid}/pull`: WebSockets, as far as their upgrade; what follows is told in words. */
+import type { FailureCode } from '../errors.js';
+import { closeCodes, failureResponses, NAMED, REDIS_READ, REDIS_WRITE, TOKEN, WORK } from './failures.js';
+import type { Operation, Paths, ResponseObject } from './model.js';
+import { PARAMETERS, SELECTION, SID } from './parameters.js';
+
+/** What may end any WebSocket once it is open. */
+export const OF_ANY_SOCKET: readonly FailureCode[] = [
+  'invalid_token',
+  'payload_too_large',
+  'internal',
+  'overloaded',
+  'pongs_unread',
+  'shutting_down',
+];
+
+/** The answer to an upgrade. */
+export const SWITCHING: ResponseObject = {
+  description: 'The connection is a WebSocket from here on.',
+  headers: {
+    upgrade: { description: 'The new protocol.', required: true, schema: { const: 'websocket' } },
+    'sec-websocket-accept': {
+      description: 'The answer to the key (RFC 6455 §4.2.2).',
+      required: true,
+      schema: { type: 'string' },
+    },
+    'sec-websocket-protocol': {
+      description: 'The first subprotocol that was offered and is not a token.',
+      schema: { type: 'string' },
+    },
+  },
+};
+
+const push: Operation = {
+  operationId: 'pushEntries',
+  tags: ['WebSockets'],
+  summary: 'Send entries',
+  description: `| \`header\` | a message is | |
+| --- | --- | --- |
+| \`1\` | a text frame with a JSON header, then a binary frame with the payload | \`[end, …]\`: offsets in the payload, of entries of the one stream or one for each of \`a+b\`; \`[[sid, end], …]\`; \`[[sid, time, end], …]\`; \`[]\`: the payload is one entry |
+| \`0\` | any frame | is one entry of the one stream |
+| \`msgpack\` | a binary frame | an array of \`[sid or null, time or null, bin]\`, or a single \`bin\` |
+
+Offsets are ends; where the first is 0 they are starts. The entries must cover the payload exactly. \`time\` is \`null\` (the server's clock), milliseconds, or \`ms-seq\`; it must be after the stream's newest entry and not more than \`MAX_FUTURE_MS\` ahead of the clock. With \`/data/*/push\` every entry names its stream.
+
+With \`ack=1\` each message is answered by one text frame, a JSON array in entry order: the id, or \`{"error", "code"}\` for an entry that was not stored (or, with the codes \`unknown_outcome\` and \`not_replicated\`, perhaps or not everywhere); the connection goes on. Without, the first entry that cannot be stored closes the connection with a code and a reason.
+
+Entries of one connection for one stream are stored in the order sent.`,
+  parameters: [
+    { ...SID.write, description: `${SID.write.description} Several may be joined by \`+\`.` },
+    ...SELECTION,
+    PARAMETERS.pushHeader,
+    PARAMETERS.pushAck,
+    PARAMETERS.minReplicas,
+  ],
+  responses: {
+    101: SWITCHING,
+    ...failureResponses([...WORK, ...TOKEN, ...NAMED, 'upgrade_required']),
+  },
+  'x-websocket': {
+    closeCodes: closeCodes([
+      ...OF_ANY_SOCKET,
+      ...REDIS_WRITE,
+      'bad_name',
+      'bad_header',
+      'bad_frame',
+      'bad_body',
+      'time_in_future',
+      'forbidden',
+      'reserved_name',
+      'acks_unread',
+    ]),
+  },
+  'x-codeSamples': [
+    {
+      lang: 'Python',
+      source: `import websockets
+
+async def send(sid, frames):
+    async with websockets.connect(f'ws://localhost:8000/data/{sid}/push?header=0') as ws:
+        async for frame in frames:
+            await ws.send(frame)          # each frame is one entry`,
+    },
+    {
+      lang: 'JavaScript',
+      source: `const ws = new WebSocket('ws://localhost:8000/data/cam/push?ack=1');
+ws.onmessage = ({ data }) => console.log('stored as', JSON.parse(data));   // ["1795336103800-0"]
+ws.onopen = () => {
+  ws.send(JSON.stringify([frame.byteLength]));   // where each entry ends in the payload
+  ws.send(frame);
+};`,
+    },
+  ],
+};
+
+const pull: Operation = {
+  operationId: 'followStreams',
+  tags: ['WebSockets'],
+  summary: 'Follow streams',
+  description: `| \`header\` | a message is | with no data for \`block\` ms |
+| --- | --- | --- |
+| \`1\` | a text frame \`[[sid, id, offset], …]\`, then a binary frame with the entries' bytes one after the other | \`[]\` and an empty binary frame |
+| \`0\` | a binary frame, one entry; one stream and \`count\` 1 only | nothing |
+| \`msgpack\` | a binary frame, an array of \`[sid, id, bin]\` | an empty array |
+
+A message holds entries of one stream; several streams take turns. Large frames are sent as WebSocket fragments, which clients put together by themselves.
+
+A follower gets every entry after its cursor that Redis still holds, in order, each once, whatever its speed. With \`latest\` it gets the newest whenever it can take a message, never one older than one it was sent. A pull with \`block=-1\` is sent its heartbeat as soon as it has caught up, once until there was data again or it acknowledged: with \`ack=1\` that makes a WebSocket a poll.
+
+While Redis is away the connection stays open, and goes on where it was.`,
+  parameters: [
+    SID.read,
+    ...SELECTION,
+    PARAMETERS.lastEntryId,
+    PARAMETERS.latest,
+    PARAMETERS.count,
+    PARAMETERS.blockPull,
+    PARAMETERS.pullHeader,
+    PARAMETERS.offsets,
+    PARAMETERS.pullAck,
+    PARAMETERS.maxFps,
+    PARAMETERS.keepDevice,
+  ],
+  responses: {
+    101: SWITCHING,
+    ...failureResponses([...WORK, ...TOKEN, ...NAMED, ...REDIS_READ, 'upgrade_required']),
+  },
+  'x-websocket': { closeCodes: closeCodes([...OF_ANY_SOCKET, 'wrong_type', 'redis_error', 'redis_denied']) },
+  'x-codeSamples': [
+    {
+      lang: 'Python',
+      source: `import json, websockets
+
+async def follow(sid):
+    async with websockets.connect(f'ws://localhost:8000/data/{sid}/pull', max_size=None) as ws:
+        while True:
+            header = json.loads(await ws.recv())   # [[sid, id, start], …]; [] when nothing came for 5 s
+            entries = await ws.recv()              # the entries' bytes, one after the other
+            sids, ids, offsets = tuple(zip(*header)) or ((),)*3
+            for sid, id, start, end in zip(sids, ids, offsets, offsets[1:] + (None,)):
+                print(sid, id, len(entries[start:end]))`,
+    },
+    {
+      lang: 'JavaScript',
+      source: `const ws = new WebSocket('ws://localhost:8000/data/cam/pull?header=0&latest=1');
+ws.binaryType = 'arraybuffer';
+ws.onmessage = ({ data }) => show(data);   // the newest frame, nothing but its bytes`,
+    },
+  ],
+};
+
+export const SOCKET_PATHS: Paths = { '/data/{sid}/push': { get: push }, '/data/{sid}/pull': { get: pull } };
