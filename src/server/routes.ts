@@ -14,15 +14,17 @@ import { GraphqlEndpoint } from './graphql-endpoint.js';
 import { createGraphqlHandlers } from './graphql-http.js';
 import { graphqlBehavior } from './graphql-socket.js';
 import { healthz, readyz } from './health.js';
-import { type Duty, endpoint, type HttpExchange } from './http-exchange.js';
+import { type Duty, endpoint, type Header, type HttpExchange } from './http-exchange.js';
 import { createMetrics, metrics } from './metrics.js';
-import type { Site } from './site.js';
+import { type Pages, wantsPage } from './pages.js';
 
 const DATA = '/data/:sid';
 const PUSH = '/data/:sid/push';
 const PULL = '/data/:sid/pull';
 const GRAPHQL = '/graphql';
-const GRAPHIQL_ASSETS = '/graphiql/assets/:name';
+
+/** A browser is given a page there. */
+const VARIES: Header = ['vary', 'accept'];
 
 const GREETING = `streamgate: Redis Streams behind REST, binary WebSockets and GraphQL.
 
@@ -31,18 +33,19 @@ GET  /data/{sid}           read entries after last_entry_id
 WS   /data/{sid}/push      send entries
 WS   /data/{sid}/pull      follow a stream
 GET  /graphql              GraphQL; in a browser its explorer
+GET  /                     this; in a browser the live page
 GET  /healthz /readyz /metrics
 `;
 
 /**
  * What all apps of the gateway share: with new certificates there is a new one.
- * @param graphiql what a browser is given at `/graphql`, and its files below `/graphiql/`
+ * @param pages what a browser is given, and its files below `/NAME/assets/`
  * @returns gives an app its routes
  */
-export function createRoutes(context: GatewayContext, graphiql: Site): (app: TemplatedApp) => void {
+export function createRoutes(context: GatewayContext, pages: Pages): (app: TemplatedApp) => void {
   const registry = createMetrics(context);
   const graphql = new GraphqlEndpoint(context);
-  return (app) => addRoutes(app, context, { graphiql, registry, graphql });
+  return (app) => addRoutes(app, context, { pages, registry, graphql });
 }
 
 /** What every WebSocket has, once it is open. */
@@ -53,16 +56,12 @@ interface OpenedSocket {
 }
 
 interface Shared {
-  readonly graphiql: Site;
+  readonly pages: Pages;
   readonly registry: Registry;
   readonly graphql: GraphqlEndpoint;
 }
 
-function addRoutes(
-  app: TemplatedApp,
-  context: GatewayContext,
-  { graphiql, registry, graphql }: Shared,
-): void {
+function addRoutes(app: TemplatedApp, context: GatewayContext, { pages, registry, graphql }: Shared): void {
   context.connections.watch(app);
   const respond = (
     pattern: string,
@@ -113,19 +112,20 @@ function addRoutes(
   respond(GRAPHQL, {
     get: (exchange, parameter) => {
       // The page is for everybody; what it asks for then is not.
-      const isBrowser = exchange.query === '' && exchange.header('accept').includes('text/html');
-      return isBrowser && graphiql.hasIndex
-        ? graphiql.answerIndex(exchange)
+      return pages.graphiql.hasIndex && wantsPage(exchange)
+        ? pages.graphiql.answerIndex(exchange)
         : getGraphql(exchange, parameter);
     },
     post: withBody(context, graphqlHandlers.post),
   });
-  respond(GRAPHIQL_ASSETS, {
-    get: (exchange, name) => {
-      if (graphiql.answerFile(exchange, `assets/${name}`)) return;
-      throw new Failure('not_found', 'GraphiQL has no such file');
-    },
-  });
+  for (const page of Object.values(pages)) {
+    respond(`/${page.name}/assets/:name`, {
+      get: (exchange, name) => {
+        if (page.answerFile(exchange, `assets/${name}`)) return;
+        throw new Failure('not_found', `the page ${page.name} has no such file`);
+      },
+    });
+  }
   respond(DATA, {
     get: withGrant(context, (exchange, grant, sid) => getData(context, exchange, grant, sid)),
     post: withBody(context, postData(context)),
@@ -137,7 +137,12 @@ function addRoutes(
     return metrics(registry, exchange);
   });
   respond('/metrics', { get: getMetrics }, 'watch');
-  respond('/', { get: (exchange) => exchange.answer({ type: 'text/plain; charset=utf-8', body: GREETING }) });
+  respond('/', {
+    get: (exchange) => {
+      if (pages.live.hasIndex && wantsPage(exchange)) pages.live.answerIndex(exchange);
+      else exchange.answer({ type: 'text/plain; charset=utf-8', headers: [VARIES], body: GREETING });
+    },
+  });
   app.any(
     '/*',
     endpoint(context, ({ path }) => {
