@@ -13,20 +13,21 @@ const LAYERS = [
   ['access'],
   ['streams', 'doctor'],
   ['graphql'],
+  ['openapi'],
   ['server'],
   ['gateway'],
   ['cli'],
   ['main'],
 ];
 /** Anyone may import these, and they import nothing but one another. */
-const LEAVES = ['booleans', 'histogram', 'logger', 'system'];
+const LEAVES = ['booleans', 'histogram', 'logger', 'system', 'version'];
 /** What the sample client and the threads are made of, besides themselves. */
 const CLIENT_IMPORTS = ['wire', 'errors'];
 const WORKER_IMPORTS = ['wire', 'errors', 'redis'];
 /** The pages' own code, which runs in browsers and is bundled apart. */
 const WEB = 'web';
 /** What may run in browsers, too. */
-const WEB_IMPORTS = ['client', 'wire', 'errors'];
+const WEB_IMPORTS = ['client', 'wire', 'errors', 'openapi'];
 
 interface Source {
   /** From the project's folder, such as `src/wire/names.ts`. */

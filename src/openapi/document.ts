@@ -2,7 +2,7 @@
 import { FAILURES } from '../errors.js';
 import { DATA_PATHS } from './data-operations.js';
 import { GRAPHQL_PATHS } from './graphql-operations.js';
-import type { Paths, Schema, Security } from './model.js';
+import type { Description, Paths, Schema, Security } from './model.js';
 import { SERVICE_PATHS } from './service-operations.js';
 import { SOCKET_PATHS } from './socket-operations.js';
 
@@ -81,7 +81,7 @@ const SCHEMAS: Readonly<Record<string, Schema>> = {
 const SECURITY: Security = [{}, { bearer: [] }];
 
 /** @param version of the package */
-export function createDocument(version: string) {
+export function createDocument(version: string): Description {
   const paths: Paths = { ...DATA_PATHS, ...SOCKET_PATHS, ...GRAPHQL_PATHS, ...SERVICE_PATHS };
   return {
     openapi: '3.1.0',
@@ -106,7 +106,6 @@ export function createDocument(version: string) {
         },
       },
     },
-    // Every failure, those of WebSockets too, which no response can hold.
     'x-failures': FAILURES,
   };
 }

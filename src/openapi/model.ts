@@ -2,7 +2,7 @@
  * The parts of an OpenAPI description that this one is made of.
  * Source: https://spec.openapis.org/oas/v3.1.1
  */
-import type { FailureCode } from '../errors.js';
+import type { FAILURES, FailureCode } from '../errors.js';
 
 /** JSON Schema, draft 2020-12. */
 export interface Schema {
@@ -79,3 +79,28 @@ export interface PathItem {
 
 /** By address, as `/data/{sid}`. */
 export type Paths = Readonly<Record<string, PathItem>>;
+
+export type Failures = Readonly<
+  Record<FailureCode, Pick<(typeof FAILURES)[FailureCode], 'status' | 'close' | 'retry' | 'meaning'>>
+>;
+
+/** The whole of it. */
+export interface Description {
+  readonly openapi: string;
+  readonly info: {
+    readonly title: string;
+    readonly version: string;
+    readonly description: string;
+    readonly license: { readonly name: string; readonly identifier: string };
+  };
+  readonly servers: readonly { readonly url: string }[];
+  readonly security: Security;
+  readonly tags: readonly { readonly name: string; readonly description: string }[];
+  readonly paths: Paths;
+  readonly components: {
+    readonly schemas: Readonly<Record<string, Schema>>;
+    readonly securitySchemes: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  };
+  /** Every failure, those of WebSockets too, which no response can hold. */
+  readonly 'x-failures': Failures;
+}

@@ -35,7 +35,9 @@ const push: Operation = {
   operationId: 'pushEntries',
   tags: ['WebSockets'],
   summary: 'Send entries',
-  description: `| \`header\` | a message is | |
+  description: `What you send, by \`header\`:
+
+| \`header\` | a message is | |
 | --- | --- | --- |
 | \`1\` | a text frame with a JSON header, then a binary frame with the payload | \`[end, …]\`: offsets in the payload, of entries of the one stream or one for each of \`a+b\`; \`[[sid, end], …]\`; \`[[sid, time, end], …]\`; \`[]\`: the payload is one entry |
 | \`0\` | any frame | is one entry of the one stream |
@@ -97,7 +99,9 @@ const pull: Operation = {
   operationId: 'followStreams',
   tags: ['WebSockets'],
   summary: 'Follow streams',
-  description: `| \`header\` | a message is | with no data for \`block\` ms |
+  description: `What you are sent, by \`header\`:
+
+| \`header\` | a message is | with no data for \`block\` ms |
 | --- | --- | --- |
 | \`1\` | a text frame \`[[sid, id, offset], …]\`, then a binary frame with the entries' bytes one after the other | \`[]\` and an empty binary frame |
 | \`0\` | a binary frame, one entry; one stream and \`count\` 1 only | nothing |
@@ -106,6 +110,8 @@ const pull: Operation = {
 A message holds entries of one stream; several streams take turns. Large frames are sent as WebSocket fragments, which clients put together by themselves.
 
 A follower gets every entry after its cursor that Redis still holds, in order, each once, whatever its speed. With \`latest\` it gets the newest whenever it can take a message, never one older than one it was sent. A pull with \`block=-1\` is sent its heartbeat as soon as it has caught up, once until there was data again or it acknowledged: with \`ack=1\` that makes a WebSocket a poll.
+
+With \`ack=1\` you send a text frame, of any content, after each message; nothing else is ever expected of you.
 
 While Redis is away the connection stays open, and goes on where it was.`,
   parameters: [

@@ -16,6 +16,7 @@ import { graphqlBehavior } from './graphql-socket.js';
 import { healthz, readyz } from './health.js';
 import { type Duty, endpoint, type Header, type HttpExchange } from './http-exchange.js';
 import { createMetrics, metrics } from './metrics.js';
+import { createOpenApi } from './openapi.js';
 import { type Pages, wantsPage } from './pages.js';
 
 const DATA = '/data/:sid';
@@ -34,6 +35,7 @@ WS   /data/{sid}/push      send entries
 WS   /data/{sid}/pull      follow a stream
 GET  /graphql              GraphQL; in a browser its explorer
 GET  /                     this; in a browser the live page
+GET  /docs /openapi.json   all of that in detail
 GET  /healthz /readyz /metrics
 `;
 
@@ -45,7 +47,8 @@ GET  /healthz /readyz /metrics
 export function createRoutes(context: GatewayContext, pages: Pages): (app: TemplatedApp) => void {
   const registry = createMetrics(context);
   const graphql = new GraphqlEndpoint(context);
-  return (app) => addRoutes(app, context, { pages, registry, graphql });
+  const openApi = createOpenApi();
+  return (app) => addRoutes(app, context, { pages, registry, graphql, openApi });
 }
 
 /** What every WebSocket has, once it is open. */
@@ -59,9 +62,11 @@ interface Shared {
   readonly pages: Pages;
   readonly registry: Registry;
   readonly graphql: GraphqlEndpoint;
+  readonly openApi: Handler;
 }
 
-function addRoutes(app: TemplatedApp, context: GatewayContext, { pages, registry, graphql }: Shared): void {
+function addRoutes(app: TemplatedApp, context: GatewayContext, shared: Shared): void {
+  const { pages, registry, graphql, openApi } = shared;
   context.connections.watch(app);
   const respond = (
     pattern: string,
@@ -137,6 +142,13 @@ function addRoutes(app: TemplatedApp, context: GatewayContext, { pages, registry
     return metrics(registry, exchange);
   });
   respond('/metrics', { get: getMetrics }, 'watch');
+  respond('/openapi.json', { get: openApi });
+  respond('/docs', {
+    get: (exchange) => {
+      if (!pages.docs.hasIndex) throw new Failure('not_found', 'the page was not built');
+      pages.docs.answerIndex(exchange);
+    },
+  });
   respond('/', {
     get: (exchange) => {
       if (pages.live.hasIndex && wantsPage(exchange)) pages.live.answerIndex(exchange);
