@@ -1,5 +1,7 @@
 /** `/data/{sid}`: entries stored and read by plain HTTP. */
+
 import type { FailureCode } from '../errors.js';
+import { SAMPLES } from './code-samples.js';
 import { BODY, failureResponses, NAMED, REDIS_READ, REDIS_WRITE, TOKEN, WORK } from './failures.js';
 import type { HeaderObject, Operation, Paths } from './model.js';
 import { PARAMETERS, SELECTION, SID } from './parameters.js';
@@ -61,30 +63,7 @@ Every name is checked before anything is stored. If an entry could not be stored
       'not_replicated',
     ] satisfies FailureCode[]),
   },
-  'x-codeSamples': [
-    { lang: 'curl', source: 'curl --data-binary @frame.jpg http://localhost:8000/data/cam' },
-    {
-      lang: 'curl',
-      source: 'curl -F entries=@a.jpg -F entries=@b.jpg http://localhost:8000/data/cam',
-    },
-    {
-      lang: 'curl',
-      source:
-        "curl -F 'entries=@a.jpg;filename=left' -F 'entries=@b.jpg;filename=right' 'http://localhost:8000/data/*'",
-    },
-    {
-      lang: 'Python',
-      source: `import requests
-
-frame = open('frame.jpg', 'rb').read()
-ids = requests.post('http://localhost:8000/data/cam', data=frame).json()`,
-    },
-    {
-      lang: 'JavaScript',
-      source: `const response = await fetch('http://localhost:8000/data/cam', { method: 'POST', body: frame });
-const [id] = await response.json();`,
-    },
-  ],
+  'x-codeSamples': SAMPLES.appendEntries,
 };
 
 const read: Operation = {
@@ -121,24 +100,7 @@ Entries that other programs wrote without a field \`d\` come as a JSON object of
     },
     ...failureResponses([...WORK, ...TOKEN, ...NAMED, ...REDIS_READ]),
   },
-  'x-codeSamples': [
-    {
-      lang: 'curl',
-      source: "curl -i 'http://localhost:8000/data/cam?last_entry_id=0&latest=1' -o newest.jpg",
-    },
-    { lang: 'curl', source: "curl -i 'http://localhost:8000/data/cam?block=5000' -o next.jpg" },
-    {
-      lang: 'Python',
-      source: `import requests
-
-address, cursor = 'http://localhost:8000/data/cam', '0'
-while True:
-    answer = requests.get(address, params={'last_entry_id': cursor, 'block': 5000})
-    cursor = answer.headers['x-last-entry-id']
-    if answer.content:
-        print(cursor, len(answer.content))`,
-    },
-  ],
+  'x-codeSamples': SAMPLES.readEntries,
 };
 
 export const DATA_PATHS: Paths = { '/data/{sid}': { get: read, post: append } };

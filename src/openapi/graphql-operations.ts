@@ -1,5 +1,7 @@
 /** `/graphql`: one address for queries, mutations, subscriptions, and the explorer. */
+
 import { MAX_REQUEST_BYTES } from '../graphql/limits.js';
+import { SAMPLES } from './code-samples.js';
 import { BODY, closeCodes, failureResponses, TOKEN, WORK } from './failures.js';
 import type { MediaType, Operation, Parameter, Paths, ResponseObject } from './model.js';
 import { OF_ANY_SOCKET, SWITCHING } from './socket-operations.js';
@@ -25,7 +27,8 @@ const RESPONSES: Readonly<Record<string, ResponseObject>> = {
 const REFUSED = failureResponses([...WORK, ...TOKEN]);
 /** A document that is not valid is told as GraphQL tells it. */
 const INVALID: ResponseObject = {
-  description: 'The request or its document is not valid: `errors` says where.',
+  description:
+    'The request or its document is not valid: `errors` says where. A document that is asked for as `application/json` alone has status 200 then, too.',
   content: {
     'application/json': { schema: RESULT },
     'application/graphql-response+json': { schema: RESULT },
@@ -59,13 +62,7 @@ A WebSocket upgrade with the subprotocol \`graphql-transport-ws\` opens a connec
     406: UNACCEPTABLE,
   },
   'x-websocket': { closeCodes: closeCodes([...OF_ANY_SOCKET, 'bad_frame', 'unauthorized', 'forbidden']) },
-  'x-codeSamples': [
-    {
-      lang: 'curl',
-      source:
-        "curl -G http://localhost:8000/graphql -H 'Accept: application/json' --data-urlencode 'query={ streamIds }'",
-    },
-  ],
+  'x-codeSamples': SAMPLES.graphqlQuery,
 };
 
 const post: Operation = {
@@ -98,20 +95,7 @@ const post: Operation = {
     400: INVALID,
     406: UNACCEPTABLE,
   },
-  'x-codeSamples': [
-    {
-      lang: 'curl',
-      source: `curl http://localhost:8000/graphql -H 'Content-Type: application/json' \\
-  -d '{"query": "{ devices { id meta streams { id length lastEntryTime } } }"}'`,
-    },
-    {
-      lang: 'Python',
-      source: `import requests
-
-query = '{ devices { id meta streams { id length lastEntryTime } } }'
-print(requests.post('http://localhost:8000/graphql', json={'query': query}).json())`,
-    },
-  ],
+  'x-codeSamples': SAMPLES.graphqlRequest,
 };
 
 export const GRAPHQL_PATHS: Paths = { '/graphql': { get, post } };

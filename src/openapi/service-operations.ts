@@ -1,4 +1,5 @@
 /** What concerns the gateway itself: its state, its pages, and this description. */
+import { SAMPLES } from './code-samples.js';
 import { ANY, failureResponses, TOKEN, WORK } from './failures.js';
 import type { HeaderObject, MediaType, Operation, Paths, ResponseObject, Security } from './model.js';
 
@@ -44,7 +45,7 @@ const healthz: Operation = {
     ...failureResponses(ANY),
   },
   security: OPEN,
-  'x-codeSamples': [{ lang: 'curl', source: 'curl http://localhost:8000/healthz' }],
+  'x-codeSamples': SAMPLES.healthz,
 };
 
 const readyz: Operation = {
@@ -59,7 +60,7 @@ const readyz: Operation = {
     503: answer('It cannot: `checks` says why.', { 'application/json': { schema: STATE } }),
   },
   security: OPEN,
-  'x-codeSamples': [{ lang: 'curl', source: 'curl http://localhost:8000/readyz' }],
+  'x-codeSamples': SAMPLES.readyz,
 };
 
 const metrics: Operation = {
@@ -71,7 +72,7 @@ const metrics: Operation = {
     200: answer('The metrics.', { 'text/plain': { schema: { type: 'string' } } }),
     ...failureResponses([...ANY, ...TOKEN]),
   },
-  'x-codeSamples': [{ lang: 'curl', source: 'curl http://localhost:8000/metrics' }],
+  'x-codeSamples': SAMPLES.metrics,
 };
 
 const openapi: Operation = {
@@ -87,7 +88,7 @@ const openapi: Operation = {
     ...failureResponses(WORK),
   },
   security: OPEN,
-  'x-codeSamples': [{ lang: 'curl', source: 'curl http://localhost:8000/openapi.json' }],
+  'x-codeSamples': SAMPLES.openapi,
 };
 
 const docs: Operation = {

@@ -1,5 +1,7 @@
 /** `/data/{sid}/push` and `/data/{sid}/pull`: WebSockets, as far as their upgrade; what follows is told in words. */
+
 import type { FailureCode } from '../errors.js';
+import { SAMPLES } from './code-samples.js';
 import { closeCodes, failureResponses, NAMED, REDIS_READ, REDIS_WRITE, TOKEN, WORK } from './failures.js';
 import type { Operation, Paths, ResponseObject } from './model.js';
 import { PARAMETERS, SELECTION, SID } from './parameters.js';
@@ -73,26 +75,7 @@ Entries of one connection for one stream are stored in the order sent.`,
       'acks_unread',
     ]),
   },
-  'x-codeSamples': [
-    {
-      lang: 'Python',
-      source: `import websockets
-
-async def send(sid, frames):
-    async with websockets.connect(f'ws://localhost:8000/data/{sid}/push?header=0') as ws:
-        async for frame in frames:
-            await ws.send(frame)          # each frame is one entry`,
-    },
-    {
-      lang: 'JavaScript',
-      source: `const ws = new WebSocket('ws://localhost:8000/data/cam/push?ack=1');
-ws.onmessage = ({ data }) => console.log('stored as', JSON.parse(data));   // ["1795336103800-0"]
-ws.onopen = () => {
-  ws.send(JSON.stringify([frame.byteLength]));   // where each entry ends in the payload
-  ws.send(frame);
-};`,
-    },
-  ],
+  'x-codeSamples': SAMPLES.pushEntries,
 };
 
 const pull: Operation = {
@@ -132,27 +115,7 @@ While Redis is away the connection stays open, and goes on where it was.`,
     ...failureResponses([...WORK, ...TOKEN, ...NAMED, ...REDIS_READ, 'upgrade_required']),
   },
   'x-websocket': { closeCodes: closeCodes([...OF_ANY_SOCKET, 'wrong_type', 'redis_error', 'redis_denied']) },
-  'x-codeSamples': [
-    {
-      lang: 'Python',
-      source: `import json, websockets
-
-async def follow(sid):
-    async with websockets.connect(f'ws://localhost:8000/data/{sid}/pull', max_size=None) as ws:
-        while True:
-            header = json.loads(await ws.recv())   # [[sid, id, start], …]; [] when nothing came for 5 s
-            entries = await ws.recv()              # the entries' bytes, one after the other
-            sids, ids, offsets = tuple(zip(*header)) or ((),)*3
-            for sid, id, start, end in zip(sids, ids, offsets, offsets[1:] + (None,)):
-                print(sid, id, len(entries[start:end]))`,
-    },
-    {
-      lang: 'JavaScript',
-      source: `const ws = new WebSocket('ws://localhost:8000/data/cam/pull?header=0&latest=1');
-ws.binaryType = 'arraybuffer';
-ws.onmessage = ({ data }) => show(data);   // the newest frame, nothing but its bytes`,
-    },
-  ],
+  'x-codeSamples': SAMPLES.followStreams,
 };
 
 export const SOCKET_PATHS: Paths = { '/data/{sid}/push': { get: push }, '/data/{sid}/pull': { get: pull } };

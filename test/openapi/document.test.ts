@@ -1,0 +1,148 @@
+/** The description as a document: valid, whole, and of one mind with the parser and the list of failures. */
+import { Validator } from '@seriousme/openapi-schema-validator';
+import { describe, expect, test } from 'vitest';
+import { FAILURES, type FailureCode } from '../../src/errors.js';
+import { createDocument } from '../../src/openapi/document.js';
+import type { Operation, Parameter } from '../../src/openapi/model.js';
+import { VERSION } from '../../src/version.js';
+import {
+  parseMinReplicas,
+  parsePullParameters,
+  parsePushParameters,
+  parseSelection,
+  Query,
+} from '../../src/wire/parameters.js';
+
+const description = createDocument(VERSION);
+const OPERATIONS = new Map<string, Operation>(
+  Object.values(description.paths)
+    .flatMap((item) => Object.values(item) as Operation[])
+    .map((operation) => [operation.operationId, operation]),
+);
+
+/** Every value of a document, with those within it. */
+function* valuesOf(value: unknown): Generator<unknown> {
+  yield value;
+  if (typeof value !== 'object' || value === null) return;
+  for (const inner of Object.values(value)) yield* valuesOf(inner);
+}
+
+test('it is valid OpenAPI 3.1, of this version', async () => {
+  const validator = new Validator();
+  const result = await validator.validate(structuredClone(description) as never);
+  expect([result.valid, result.errors]).toEqual([true, undefined]);
+  expect(validator.version).toBe('3.1');
+  expect(description.info.version).toBe(VERSION);
+  expect(JSON.parse(JSON.stringify(description))).toEqual(description);
+});
+
+test('every reference leads somewhere, every operation is told apart and has its place', () => {
+  const references = [...valuesOf(description)].flatMap((value) =>
+    typeof value === 'object' && value !== null && '$ref' in value ? [String(value.$ref)] : [],
+  );
+  expect(references.length).toBeGreaterThan(5);
+  for (const reference of references) {
+    const found = reference
+      .replace(/^#\//, '')
+      .split('/')
+      .reduce<unknown>((value, key) => (value as Record<string, unknown>)?.[key], description);
+    expect(found, reference).toBeDefined();
+  }
+  const operations = Object.values(description.paths).flatMap((item) => Object.values(item));
+  expect(OPERATIONS.size).toBe(operations.length);
+  const tags = description.tags.map(({ name }) => name);
+  for (const { tags: own, parameters = [] } of OPERATIONS.values()) {
+    expect(tags).toContain(own[0]);
+    expect(new Set(parameters.map(({ name }) => name)).size).toBe(parameters.length);
+  }
+});
+
+describe('failures', () => {
+  test('are all there', () => expect(description['x-failures']).toEqual(FAILURES));
+
+  test.each([...OPERATIONS])('of %s stand under their status and their close code', (_id, operation) => {
+    const told = Object.entries(operation.responses).flatMap(([status, { content }]) => {
+      const schema = content?.['application/json']?.schema as { properties?: { code?: { enum: string[] } } };
+      return (schema?.properties?.code?.enum ?? []).map((code) => [code, Number(status)] as const);
+    });
+    expect(told.length).toBeGreaterThan(3);
+    for (const [code, status] of told)
+      expect([code, status]).toEqual([code, FAILURES[code as FailureCode].status]);
+    for (const [close, codes] of Object.entries(operation['x-websocket']?.closeCodes ?? {})) {
+      for (const code of codes) expect([code, Number(close)]).toEqual([code, FAILURES[code].close]);
+    }
+  });
+});
+
+/** A query that notes what it is asked for, and by which rules. */
+class NotedQuery extends Query {
+  readonly asked = new Map<string, Record<string, unknown>>();
+
+  override text(name: string) {
+    this.asked.set(name, { type: 'string' });
+    return super.text(name);
+  }
+
+  override boolean(name: string, fallback: boolean) {
+    this.asked.set(name, { type: 'boolean', default: fallback });
+    return super.boolean(name, fallback);
+  }
+
+  override wholeNumber(name: string, minimum: number, maximum: number, fallback: number) {
+    this.asked.set(name, { type: 'integer', minimum, maximum, default: fallback });
+    return super.wholeNumber(name, minimum, maximum, fallback);
+  }
+
+  override number(name: string, maximum: number, fallback: number) {
+    this.asked.set(name, { type: 'number', minimum: 0, maximum, default: fallback });
+    return super.number(name, maximum, fallback);
+  }
+}
+
+const selected = (query: Query) => parseSelection('cam', query);
+
+/** How each operation that has parameters reads them, and which it checks without a use for them. */
+const PARSERS: Record<string, { parse: (query: Query) => unknown; unused?: readonly string[] }> = {
+  readEntries: {
+    parse: (query) => [selected(query), parsePullParameters(query, selected(query), 'rest')],
+    unused: ['header', 'ack', 'max_fps'],
+  },
+  appendEntries: { parse: (query) => [selected(query), parseMinReplicas(query)] },
+  pushEntries: { parse: (query) => [selected(query), parsePushParameters(query, selected(query))] },
+  followStreams: {
+    parse: (query) => [selected(query), parsePullParameters(query, selected(query), 'websocket')],
+  },
+};
+/** By GraphQL's own rules, from the libraries that know them. */
+const OTHERS = ['graphqlQuery'];
+
+const ofQuery = (operation: Operation): Parameter[] =>
+  (operation.parameters ?? []).filter((parameter) => parameter.in === 'query');
+
+test('it is known how every operation reads its parameters', () => {
+  const having = [...OPERATIONS.values()].filter((operation) => ofQuery(operation).length > 0);
+  expect(having.map(({ operationId }) => operationId).sort()).toEqual(
+    [...Object.keys(PARSERS), ...OTHERS].sort(),
+  );
+});
+
+describe.each(Object.entries(PARSERS))('the parameters of %s', (id, { parse, unused = [] }) => {
+  const parameters = ofQuery(OPERATIONS.get(id)!);
+
+  test('are those that the parser asks for, with its types, ranges and defaults', () => {
+    const query = new NotedQuery('');
+    parse(query);
+    expect(parameters.map(({ name }) => name).sort()).toEqual(
+      [...query.asked.keys()].filter((name) => !unused.includes(name)).sort(),
+    );
+    for (const { name, schema } of parameters) expect(schema, name).toMatchObject(query.asked.get(name)!);
+  });
+
+  test.each(parameters.filter(({ schema }) => schema.default !== undefined))(
+    '$name is $schema.default where it is not given',
+    ({ name, schema }) => {
+      const given = new Query(`${name}=${encodeURIComponent(String(schema.default))}`);
+      expect(parse(given)).toEqual(parse(new Query('')));
+    },
+  );
+});
