@@ -21,6 +21,11 @@ const OFFSETS: HeaderObject = {
   required: true,
   schema: { type: 'string', contentMediaType: 'application/json' },
 };
+const GAPS: HeaderObject = {
+  description:
+    'With `gaps=1`, JSON `[{"stream", "after", "resumed_at", "reason"}, …]`: which streams lost entries before those of the answer.',
+  schema: { type: 'string', contentMediaType: 'application/json' },
+};
 export const NO_STORE: HeaderObject = {
   description: 'Nothing of it is to be kept.',
   required: true,
@@ -77,16 +82,24 @@ Entries that other programs wrote without a field \`d\` come as a JSON object of
     SID.read,
     ...SELECTION,
     PARAMETERS.lastEntryId,
+    PARAMETERS.from,
+    PARAMETERS.untilRead,
     PARAMETERS.latest,
     PARAMETERS.count,
     PARAMETERS.blockRead,
     PARAMETERS.offsets,
+    PARAMETERS.gapsRead,
     PARAMETERS.keepDevice,
   ],
   responses: {
     200: {
       description: 'The entries, or none.',
-      headers: { 'x-last-entry-id': LAST_ENTRY_ID, 'x-offsets': OFFSETS, 'cache-control': NO_STORE },
+      headers: {
+        'x-last-entry-id': LAST_ENTRY_ID,
+        'x-offsets': OFFSETS,
+        'x-gap': GAPS,
+        'cache-control': NO_STORE,
+      },
       content: {
         'application/octet-stream': {
           schema: { description: 'The bytes of the entries, one after the other.' },

@@ -10,6 +10,7 @@ import {
   MAX_COUNT,
   MAX_FPS,
   MAX_REPLICAS,
+  MAX_SPEED,
   MAX_STREAMS,
   NEWEST,
 } from '../wire/parameters.js';
@@ -19,6 +20,12 @@ const BOOLEAN: Schema = { type: 'boolean', default: false };
 const NO_CONTROLS = '\\u0000-\\u001f\\u007f-\\u009f';
 /** A cursor, or several joined by `+`, which a query may hold as it is: a form's space. */
 const CURSOR = '(?:[$]|-|[0-9]{1,20}(?:-[0-9]{1,20})?)';
+
+const ISO_8601 =
+  '[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]{1,9})?)?(?:[Zz]|[+ -][0-9]{2}(?::?[0-9]{2})?)?)?';
+const MOMENT: Schema = { type: 'string', pattern: `^(?:[0-9]{1,20}(?:-[0-9]{1,20})?|${ISO_8601})$` };
+const MOMENT_FORMS =
+  'Milliseconds since 1970, an ISO 8601 date or time (UTC where it names no zone), or an entry id.';
 
 const query = (name: string, schema: Schema, description: string): Parameter => ({
   name,
@@ -84,6 +91,27 @@ export const PARAMETERS = {
     'last_entry_id',
     { type: 'string', default: NEWEST, pattern: `^${CURSOR}(?:[+ ]${CURSOR})*$` },
     'Read entries after this id. `$`: after the newest entry at the moment of the request; `0` or `-`: from the beginning; `ms` or `ms-seq`: a point in time. For several streams one for all, or one each joined by `+`.',
+  ),
+  from: query(
+    'from',
+    MOMENT,
+    `Read entries from that moment on, instead of \`last_entry_id\`. ${MOMENT_FORMS}`,
+  ),
+  untilRead: query('until', MOMENT, `Read no entries after that moment, and wait for none. ${MOMENT_FORMS}`),
+  untilPull: query(
+    'until',
+    MOMENT,
+    `Send no entries after that moment; once it has passed and all are sent, the connection is closed with 1000. ${MOMENT_FORMS}`,
+  ),
+  speed: query(
+    'speed',
+    { type: 'number', minimum: 0, maximum: MAX_SPEED, default: 0 },
+    'How many times as fast as they were written entries are sent, by the times in their ids; `1`: as they came; `0`: as fast as possible. What comes after the last stored entry is live.',
+  ),
+  gapsRead: flag('gaps', 'Tell of entries that were lost, in the header `x-gap`.'),
+  gapsPull: flag(
+    'gaps',
+    'Tell of entries that were lost, in a text frame before the message that goes on after them.',
   ),
   latest: flag('latest', 'Skip to the newest entry after `last_entry_id`.'),
   count: query(

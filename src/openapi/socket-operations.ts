@@ -94,6 +94,8 @@ A message holds entries of one stream; several streams take turns. Large frames 
 
 A follower gets every entry after its cursor that Redis still holds, in order, each once, whatever its speed. With \`latest\` it gets the newest whenever it can take a message, never one older than one it was sent. A pull with \`block=-1\` is sent its heartbeat as soon as it has caught up, once until there was data again or it acknowledged: with \`ack=1\` that makes a WebSocket a poll.
 
+With \`gaps=1\` you are told of losses by a text frame \`{"gap": {"stream", "after", "resumed_at", "reason"}}\` before the message that follows: the last id before the loss, the first after it, and \`trimmed\`, where trimming overtook you or went past the \`ms-seq\` that you came back with, or \`deleted\`, where the stream was deleted or made anew. What \`latest\` skips is no loss.
+
 With \`ack=1\` you send a text frame, of any content, after each message; nothing else is ever expected of you.
 
 While Redis is away the connection stays open, and goes on where it was.`,
@@ -101,6 +103,9 @@ While Redis is away the connection stays open, and goes on where it was.`,
     SID.read,
     ...SELECTION,
     PARAMETERS.lastEntryId,
+    PARAMETERS.from,
+    PARAMETERS.untilPull,
+    PARAMETERS.speed,
     PARAMETERS.latest,
     PARAMETERS.count,
     PARAMETERS.blockPull,
@@ -108,6 +113,7 @@ While Redis is away the connection stays open, and goes on where it was.`,
     PARAMETERS.offsets,
     PARAMETERS.pullAck,
     PARAMETERS.maxFps,
+    PARAMETERS.gapsPull,
     PARAMETERS.keepDevice,
   ],
   responses: {

@@ -105,7 +105,7 @@ const selected = (query: Query) => parseSelection('cam', query);
 const PARSERS: Record<string, { parse: (query: Query) => unknown; unused?: readonly string[] }> = {
   readEntries: {
     parse: (query) => [selected(query), parsePullParameters(query, selected(query), 'rest')],
-    unused: ['header', 'ack', 'max_fps'],
+    unused: ['header', 'ack', 'max_fps', 'speed'],
   },
   appendEntries: { parse: (query) => [selected(query), parseMinReplicas(query)] },
   pushEntries: { parse: (query) => [selected(query), parsePushParameters(query, selected(query))] },

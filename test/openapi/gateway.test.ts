@@ -83,12 +83,15 @@ describe('parameters', () => {
     pushEntries: { ack: '1' },
     followStreams: {},
   };
+  /** What cannot be given with it. */
+  const INSTEAD: Record<string, string> = { from: 'last_entry_id' };
   /** Not refused by `bad_parameter`, which is for forms, but by `bad_name`. */
   const NAMES = ['device_id', 'prefix'];
 
   /** Asks an operation with one parameter. */
   function askWith({ path, method, operation }: Located, name: string, value: string): Promise<Answered> {
     const query = new URLSearchParams({ ...BESIDES[operation.operationId], [name]: value });
+    if (name in INSTEAD) query.delete(INSTEAD[name]!);
     return ask({
       method: method.toUpperCase(),
       path: `${path.replace('{sid}', 'cam')}?${query}`,
@@ -101,7 +104,10 @@ describe('parameters', () => {
     text.length >= Number(minLength) &&
     text.length <= Number(maxLength) &&
     new RegExp(String(pattern)).test(text);
-  const TEXTS = ['', 'a+b', 'a:b', 'abc', '1-2', '0', '-', '$', '1-2-3', '\n', 'x'.repeat(513)];
+  const TEXTS = [
+    ...['', 'a+b', 'a:b', 'abc', '1-2', '0', '-', '$', '1-2-3', '\n', 'x'.repeat(513)],
+    ...['2026-11-22', '2026-11-22T14:00Z', '2026-11-22 14:00:00.5+01:00', '22.11.2026'],
+  ];
 
   /** Values in the schema's own terms: at its limits, and just beyond. */
   function valuesOf(schema: Schema): { readonly good: readonly string[]; readonly bad: readonly string[] } {
