@@ -1,10 +1,29 @@
-/** The catalogue of all failures, those of HTTP and of WebSockets. */
+/** Failures, those of HTTP and of WebSockets: the catalogue of all, and links that lead to it. */
 import type { Failures } from '../../openapi/model.js';
 import { element, table } from './elements.js';
 import { inline } from './markdown.js';
 
-const AGAIN = { no: 'no', later: 'later', at_once: 'at once' } as const;
+const AGAIN = { no: 'no', later: 'later', at_once: 'at\u00a0once' } as const;
 
+/** Leads to the failure's row in the catalogue. */
+export const failureLink = (code: string) =>
+  element('a', { href: `#failure-${code}`, class: 'failure' }, element('code', {}, code));
+
+/** Numbers, as of a status, each with the failures that it stands for. */
+export function failureTable(
+  number: string,
+  groups: Readonly<Record<string, readonly string[]>>,
+): HTMLElement {
+  return table(
+    [number, 'code'],
+    Object.entries(groups).map(([key, codes]) => [
+      element('code', {}, key),
+      element('span', {}, ...codes.flatMap((code) => [failureLink(code), ' '])),
+    ]),
+  );
+}
+
+/** The catalogue. */
 export function failureView(failures: Failures): HTMLElement {
   const rows = Object.entries(failures).sort(([, a], [, b]) => a.status - b.status || a.close - b.close);
   const catalogue = table(

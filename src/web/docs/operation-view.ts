@@ -1,6 +1,7 @@
 /** One operation: closed it is a line, opened all that is known of it. */
-import type { Operation, Parameter, ResponseObject, WebSocketDescription } from '../../openapi/model.js';
+import type { Operation, Parameter, ResponseObject } from '../../openapi/model.js';
 import { element, table } from './elements.js';
+import { failureTable } from './failure-view.js';
 import { inline, markdown } from './markdown.js';
 import { samples } from './samples.js';
 import { defaultText, parameterText, typeText } from './schema-text.js';
@@ -59,18 +60,27 @@ function responseView(
 const bodyText = (schema: NonNullable<ResponseObject['content']>[string]['schema'] & object) =>
   typeof schema.description === 'string' ? inline(schema.description) : typeText(schema);
 
-function closeTable({ closeCodes }: WebSocketDescription): HTMLElement {
-  return table(
-    ['close code', 'with'],
-    Object.entries(closeCodes).map(([close, codes]) => [
-      code(close),
-      element('span', {}, ...codes.flatMap((each) => [failureLink(each), ' '])),
-    ]),
-  );
+/** The codes of an answer that only tells of failures; undefined where there is more to it. */
+function failureCodes({ content = {} }: ResponseObject): readonly string[] | undefined {
+  const properties = content['application/json']?.schema?.properties as
+    | { readonly code?: { readonly enum?: readonly string[] } }
+    | undefined;
+  return properties?.code?.enum;
 }
 
-/** Leads to the failure's row in the catalogue. */
-const failureLink = (name: string) => element('a', { href: `#failure-${name}` }, code(name));
+function answersView(responses: Operation['responses']): HTMLElement[] {
+  const all = Object.entries(responses);
+  const refusals = all.flatMap(([status, response]) => {
+    const codes = failureCodes(response);
+    return codes === undefined ? [] : [[status, codes] as const];
+  });
+  return [
+    ...all
+      .filter(([, response]) => failureCodes(response) === undefined)
+      .map(([status, response]) => responseView(status, response)),
+    failureTable('refused', Object.fromEntries(refusals)),
+  ];
+}
 
 function bodyOf(operation: Operation): HTMLElement {
   const { description, parameters = [], requestBody, responses } = operation;
@@ -92,8 +102,10 @@ function bodyOf(operation: Operation): HTMLElement {
           ),
         ]),
     heading('Answers'),
-    ...Object.entries(responses).map(([status, response]) => responseView(status, response)),
-    ...(socket === undefined ? [] : [heading('The WebSocket is closed with'), closeTable(socket)]),
+    ...answersView(responses),
+    ...(socket === undefined
+      ? []
+      : [heading('The WebSocket is closed with'), failureTable('close', socket.closeCodes)]),
   );
 }
 
