@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { WebSocket } from 'ws';
 import { createDocument } from '../../src/openapi/document.js';
 import type { Operation, Parameter, Schema } from '../../src/openapi/model.js';
 import { VERSION } from '../../src/version.js';
@@ -282,6 +283,17 @@ describe('samples', () => {
 
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
+  /** Whoever waits for the next entry gets one. */
+  async function whileFed<T>(work: () => Promise<T>): Promise<T> {
+    const address = `${gateway.http}/data/cam`;
+    const feeding = setInterval(() => void fetch(address, { method: 'POST', body: 'x' }), 100);
+    try {
+      return await work();
+    } finally {
+      clearInterval(feeding);
+    }
+  }
+
   const sources = OPERATIONS.flatMap(({ operation }) =>
     (operation['x-codeSamples'] ?? [])
       .filter(({ lang }) => lang === 'curl')
@@ -292,16 +304,43 @@ describe('samples', () => {
     // Single quotes keep the shell from putting an address in.
     const command = source.replaceAll(/'([^']*\$GATEWAY[^']*)'/g, '"$1"');
     const env = { ...process.env, CURL_HOME: folder, GATEWAY: gateway.http };
-    // One of them waits for the next entry.
-    const feeding = setInterval(
-      () => void fetch(`${gateway.http}/data/cam`, { method: 'POST', body: 'x' }),
-      100,
-    );
-    try {
-      const { stdout } = await run('sh', ['-c', command], { cwd: folder, env });
-      expect(stdout).not.toContain('"errors":[');
-    } finally {
-      clearInterval(feeding);
+    const { stdout } = await whileFed(() => run('sh', ['-c', command], { cwd: folder, env }));
+    expect(stdout).not.toContain('"errors":[');
+  });
+
+  /** Runs the operation's JavaScript; what it hands to one of `told` is the result. */
+  async function runScript(id: string, names: Record<string, unknown>, told: string): Promise<unknown[]> {
+    const { source } = operationOf(id).operation['x-codeSamples']!.find(({ lang }) => lang === 'JavaScript')!;
+    const sockets: WebSocket[] = [];
+    class OwnSocket extends WebSocket {
+      constructor(address: string) {
+        super(address);
+        sockets.push(this);
+      }
     }
+    const result = new Promise<unknown[]>((resolve) => {
+      const tell = (...values: unknown[]) => resolve(values);
+      const given = { WebSocket: OwnSocket, ...names, [told]: told === 'console' ? { log: tell } : tell };
+      const here = source.replaceAll('localhost:8000', `127.0.0.1:${gateway.port}`);
+      new Function(...Object.keys(given), here)(...Object.values(given));
+    });
+    try {
+      return await whileFed(() => result);
+    } finally {
+      for (const socket of sockets) socket.close();
+    }
+  }
+
+  test('JavaScript that pushes', async () => {
+    const frame = new TextEncoder().encode('bytes').buffer;
+    expect(await runScript('pushEntries', { frame }, 'console')).toEqual([
+      'stored as',
+      [expect.stringMatching(/^\d+-\d+$/)],
+    ]);
+  });
+
+  test('JavaScript that pulls', async () => {
+    const [shown] = await runScript('followStreams', {}, 'show');
+    expect(Buffer.from(shown as ArrayBuffer).toString()).toBe('x');
   });
 });
