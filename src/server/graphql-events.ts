@@ -78,6 +78,6 @@ async function writeEvents(
     // Where the token has ended the stream breaks off: its client comes again, and is told why it may not.
     if (grant.failure === undefined) stream.write(COMPLETE);
   } finally {
-    answer.end();
+    answer.end(grant.failure);
   }
 }

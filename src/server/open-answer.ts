@@ -25,8 +25,11 @@ export interface OpenAnswerOptions {
   readonly opening: string;
   /** A full socket has room again. */
   onRoom(): void;
-  /** Nobody is to be written to any more but last words: `end` must follow, at the latest when they are written. */
-  onStop(): void;
+  /**
+   * Nothing is to be written any more but last words; `end` must follow, and be given the failure.
+   * @param failure why the token does not hold any more; undefined where the client left or the gateway goes down
+   */
+  onStop(failure: Failure | undefined): void;
 }
 
 export interface OpenAnswer {
@@ -58,25 +61,27 @@ export function openAnswer(
   const stopping = context.stopping.signal;
   let isStopped = false;
   let isOver = false;
-  const stop = () => {
+  const stop = (failure?: Failure) => {
     if (isStopped) return;
     isStopped = true;
-    onStop();
+    onStop(failure);
   };
+  const stopNow = () => stop();
   const end = (failure?: Failure) => {
     if (isOver) return;
     isOver = true;
     isStopped = true;
     unwatch();
-    stopping.removeEventListener('abort', stop);
+    stopping.removeEventListener('abort', stopNow);
     if (failure !== undefined) connection.fail(failure, false);
     connection.closed();
     stream.end();
   };
-  exchange.onAborted(stop);
-  stopping.addEventListener('abort', stop);
+  exchange.onAborted(stopNow);
+  stopping.addEventListener('abort', stopNow);
   // Not at once: whoever opens the answer is to be done with that before it may end.
-  const unwatch = grant.watch(() => setImmediate(stop));
+  if (stopping.aborted) setImmediate(stopNow);
+  const unwatch = grant.watch((failure) => setImmediate(() => stop(failure)));
   stream.write(opening);
   return { stream, end };
 }
