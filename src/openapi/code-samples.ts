@@ -44,6 +44,27 @@ while True:
         print(cursor, len(answer.content))`,
     },
   ],
+  latestEntry: [
+    { lang: 'HTML', source: '<img src="http://localhost:8000/data/cam/latest">' },
+    { lang: 'curl', source: 'curl http://localhost:8000/data/cam/latest -o newest.jpg' },
+    { lang: 'curl', source: "curl 'http://localhost:8000/data/cam/latest?after=$&block=5000' -o next.jpg" },
+  ],
+  playPictures: [{ lang: 'HTML', source: '<img src="http://localhost:8000/data/cam/mjpeg?max_fps=10">' }],
+  followEvents: [
+    {
+      lang: 'JavaScript',
+      source: `const events = new EventSource('http://localhost:8000/data/temperature/events?last_entry_id=0');
+events.onmessage = ({ data, lastEventId }) => console.log(lastEventId, data);`,
+    },
+    {
+      lang: 'Python',
+      source: `import requests
+
+answer = requests.get('http://localhost:8000/data/temperature/events', stream=True)
+for line in answer.iter_lines(decode_unicode=True):
+    print(line)`,
+    },
+  ],
   pushEntries: [
     {
       lang: 'Python',

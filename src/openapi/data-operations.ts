@@ -10,7 +10,7 @@ const MSGPACK = 'application/msgpack';
 const IDS = { type: 'array', items: { $ref: '#/components/schemas/EntryId' } };
 
 /** What the cursor of an answer is, wherever it stands. */
-const LAST_ENTRY_ID: HeaderObject = {
+export const LAST_ENTRY_ID: HeaderObject = {
   description:
     'The cursor for the next request, never `$`: who polls with it misses nothing and sees nothing twice. For several streams one each, joined by `+`.',
   required: true,

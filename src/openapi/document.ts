@@ -5,6 +5,7 @@ import { GRAPHQL_PATHS } from './graphql-operations.js';
 import type { Description, Paths, Schema, Security } from './model.js';
 import { SERVICE_PATHS } from './service-operations.js';
 import { SOCKET_PATHS } from './socket-operations.js';
+import { VIEW_PATHS } from './view-operations.js';
 
 const DESCRIPTION = `Redis Streams behind REST, binary WebSockets and GraphQL on one port.
 
@@ -17,6 +18,7 @@ const DESCRIPTION = `Redis Streams behind REST, binary WebSockets and GraphQL on
 const TAGS = [
   { name: 'Data', description: 'Entries of streams by plain HTTP.' },
   { name: 'WebSockets', description: 'Entries of streams as they come, in binary.' },
+  { name: 'Views', description: 'Streams as what a browser shows by an address alone: pictures and events.' },
   { name: 'GraphQL', description: 'Devices, streams, metadata.' },
   { name: 'Gateway', description: 'The gateway itself. Nobody is asked for a token, but for the metrics.' },
 ] as const;
@@ -82,7 +84,7 @@ const SECURITY: Security = [{}, { bearer: [] }];
 
 /** @param version of the package */
 export function createDocument(version: string): Description {
-  const paths: Paths = { ...DATA_PATHS, ...SOCKET_PATHS, ...GRAPHQL_PATHS, ...SERVICE_PATHS };
+  const paths: Paths = { ...DATA_PATHS, ...SOCKET_PATHS, ...VIEW_PATHS, ...GRAPHQL_PATHS, ...SERVICE_PATHS };
   return {
     openapi: '3.1.0',
     info: {

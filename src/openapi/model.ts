@@ -44,7 +44,7 @@ export interface RequestBody {
 
 /** How others call it, too: https://redocly.com/docs/api-reference-docs/specification-extensions/x-code-samples */
 export interface CodeSample {
-  readonly lang: 'curl' | 'JavaScript' | 'Python';
+  readonly lang: 'curl' | 'HTML' | 'JavaScript' | 'Python';
   readonly source: string;
 }
 

@@ -59,11 +59,11 @@ export const SID = {
   ),
 } as const;
 
-const block = (transport: keyof typeof DEFAULT_BLOCK_MS, noLimit: string) =>
+const block = (transport: keyof typeof DEFAULT_BLOCK_MS, noLimit: string, subject = 'Milliseconds') =>
   query(
     'block',
     { type: 'integer', minimum: -1, maximum: MAX_BLOCK, default: DEFAULT_BLOCK_MS[transport] },
-    `Milliseconds to wait for data; \`0\`: ${noLimit}; \`-1\`: do not wait.`,
+    `${subject} to wait for data; \`0\`: ${noLimit}; \`-1\`: do not wait.`,
   );
 
 const header = (description: string) =>
@@ -109,6 +109,7 @@ export const PARAMETERS = {
     'How many times as fast as they were written entries are sent, by the times in their ids; `1`: as they came; `0`: as fast as possible. What comes after the last stored entry is live.',
   ),
   gapsRead: flag('gaps', 'Tell of entries that were lost, in the header `x-gap`.'),
+  gapsEvents: flag('gaps', 'Tell of entries that were lost, by an event of its own.'),
   gapsPull: flag(
     'gaps',
     'Tell of entries that were lost, in a text frame before the message that goes on after them.',
@@ -125,6 +126,13 @@ export const PARAMETERS = {
   pullHeader: header(
     'The framing: `1` or `json`, `0` or `raw`, or `msgpack`. `0` needs exactly one stream, and `count` 1.',
   ),
+  at: query('at', MOMENT, `The newest entry up to that moment. ${MOMENT_FORMS}`),
+  after: query(
+    'after',
+    { type: 'string', pattern: `^${CURSOR}$` },
+    'The newest entry after this id, once there is one: as `last_entry_id`, for one stream.',
+  ),
+  blockAfter: block('rest', 'as long as `MAX_BLOCK_MS` allows', 'With `after`: milliseconds'),
   offsets: query(
     'offsets',
     { type: 'string', enum: ['start', 'end'], default: 'start' },

@@ -5,7 +5,7 @@ import type { HeaderObject, MediaType, Operation, Paths, ResponseObject, Securit
 
 /** Nobody is asked for a token. */
 const OPEN: Security = [];
-const ASK_AGAIN: HeaderObject = {
+export const ASK_AGAIN: HeaderObject = {
   description: 'To be asked for again each time.',
   required: true,
   schema: { const: 'no-cache' },

@@ -6,6 +6,7 @@ import { createDocument } from '../../src/openapi/document.js';
 import type { Operation, Parameter } from '../../src/openapi/model.js';
 import { VERSION } from '../../src/version.js';
 import {
+  parseMaxFps,
   parseMinReplicas,
   parsePullParameters,
   parsePushParameters,
@@ -106,6 +107,23 @@ const PARSERS: Record<string, { parse: (query: Query) => unknown; unused?: reado
   readEntries: {
     parse: (query) => [selected(query), parsePullParameters(query, selected(query), 'rest')],
     unused: ['header', 'ack', 'max_fps', 'speed'],
+  },
+  latestEntry: {
+    parse: (query) => [
+      selected(query),
+      query.text('at'),
+      query.text('after'),
+      parsePullParameters(query, selected(query), 'rest'),
+    ],
+    unused: [
+      ...['last_entry_id', 'from', 'until', 'speed', 'gaps', 'latest', 'count', 'header', 'offsets', 'ack'],
+      ...['max_fps', 'keep_device_id_in_stream_id'],
+    ],
+  },
+  playPictures: { parse: (query) => [selected(query), parseMaxFps(query)] },
+  followEvents: {
+    parse: (query) => [selected(query), parsePullParameters(query, selected(query), 'rest')],
+    unused: ['count', 'block', 'header', 'offsets', 'ack'],
   },
   appendEntries: { parse: (query) => [selected(query), parseMinReplicas(query)] },
   pushEntries: { parse: (query) => [selected(query), parsePushParameters(query, selected(query))] },

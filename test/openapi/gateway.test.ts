@@ -81,6 +81,9 @@ describe('parameters', () => {
   const BESIDES: Record<string, Readonly<Record<string, string>>> = {
     appendEntries: {},
     readEntries: { last_entry_id: '0', block: '-1' },
+    latestEntry: { block: '-1' },
+    playPictures: {},
+    followEvents: {},
     pushEntries: { ack: '1' },
     followStreams: {},
   };
@@ -161,6 +164,8 @@ describe('parameters', () => {
     const { name, schema } = parameter;
     for (const value of valuesOf(schema).good) {
       const { status, body } = await askWith(located, name, value);
+      // Nothing is stored where the name leads.
+      if (status === 404) continue;
       expect([value, status === 400 ? body : '']).toEqual([value, '']);
       expect(Object.keys(located.operation.responses)).toContain(String(status));
     }
@@ -179,6 +184,16 @@ const REQUESTS: readonly (readonly [id: string, status: number, request: Partial
   ['readEntries', 403, { path: '/data/cam', headers: { origin: 'https://elsewhere.example' } }],
   ['readEntries', 409, { path: '/data/text?last_entry_id=0' }],
   ['readEntries', 421, { path: '/data/cam', headers: { host: 'elsewhere.example' } }],
+  ['latestEntry', 200, { path: '/data/cam/latest' }],
+  ['latestEntry', 204, { path: '/data/cam/latest?after=$&block=-1' }],
+  ['latestEntry', 304, { path: '/data/cam/latest', headers: { 'if-none-match': '*' } }],
+  ['latestEntry', 400, { path: '/data/cam/latest?at=0&after=0' }],
+  ['latestEntry', 404, { path: '/data/nothing/latest' }],
+  ['latestEntry', 409, { path: '/data/text/latest' }],
+  ['playPictures', 200, { path: '/data/cam/mjpeg' }],
+  ['playPictures', 409, { path: '/data/text/mjpeg' }],
+  ['followEvents', 200, { path: '/data/cam/events' }],
+  ['followEvents', 409, { path: '/data/text/events' }],
   ['appendEntries', 200, { path: '/data/cam', body: 'x' }],
   ['appendEntries', 400, { path: '/data/cam', body: 'x', headers: { 'content-type': FORM_TYPE } }],
   ['appendEntries', 403, { path: '/data/:event', body: 'x' }],
@@ -244,7 +259,8 @@ describe('answers', () => {
 
     const type = (answer.headers['content-type'] ?? '').split(';')[0]!;
     if (type === '') return;
-    expect(Object.keys(response.content ?? {})).toContain(type);
+    const types = Object.keys(response.content ?? {});
+    expect(types.includes('*/*') ? [type] : types).toContain(type);
     if (!type.includes('json')) return;
     const place = pointer('paths', path, method, 'responses', String(status), 'content', type, 'schema');
     const check = ajv.compile({ $ref: `description#${place}` });
