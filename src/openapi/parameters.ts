@@ -103,6 +103,11 @@ export const PARAMETERS = {
     MOMENT,
     `Send no entries after that moment; once it has passed and all are sent, the connection is closed with 1000. ${MOMENT_FORMS}`,
   ),
+  untilEvents: query(
+    'until',
+    MOMENT,
+    `Send no entries after that moment; once it has passed and all are sent, the event \`complete\` ends the stream. ${MOMENT_FORMS}`,
+  ),
   speed: query(
     'speed',
     { type: 'number', minimum: 0, maximum: MAX_SPEED, default: 0 },

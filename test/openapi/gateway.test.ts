@@ -281,6 +281,7 @@ describe('answers', () => {
     });
     expect(await answer.json()).toEqual(JSON.parse(JSON.stringify(description)));
     expect(answer.headers.get('cache-control')).toBe('no-cache');
+    expect(answer.headers.get('content-encoding')).toBe('gzip');
     expect(answer.headers.get('access-control-allow-origin')).toBe('http://localhost:5173');
   });
 });

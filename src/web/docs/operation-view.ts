@@ -25,7 +25,7 @@ function parameterTable(parameters: readonly Parameter[]): HTMLElement {
       const fallback = defaultText(schema);
       return [
         code(place === 'path' ? `{${name}}` : name),
-        parameterText(schema),
+        place === 'header' ? `${parameterText(schema)}, header` : parameterText(schema),
         fallback === undefined ? (place === 'path' ? 'required' : '') : code(fallback),
         inline(description),
       ];
