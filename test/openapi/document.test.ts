@@ -1,4 +1,5 @@
 /** The description as a document: valid, whole, and of one mind with the parser and the list of failures. */
+import { readFileSync } from 'node:fs';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { describe, expect, test } from 'vitest';
 import { FAILURES, type FailureCode } from '../../src/errors.js';
@@ -142,6 +143,25 @@ test('it is known how every operation reads its parameters', () => {
   expect(having.map(({ operationId }) => operationId).sort()).toEqual(
     [...Object.keys(PARSERS), ...OTHERS].sort(),
   );
+});
+
+test('the README lists every parameter with its default, and no other', () => {
+  const [, section] = /\n## Parameters\n([\s\S]*?)\n## /.exec(readFileSync('README.md', 'utf8'))!;
+  const rows = new Map(
+    [...section!.matchAll(/^\| `(\w+)` \| ([^|]*)\|/gm)].map(([, name, told]) => [name!, told!]),
+  );
+  const parameters = Object.keys(PARSERS).flatMap((id) => ofQuery(OPERATIONS.get(id)!));
+  expect([...rows.keys()].sort()).toEqual([...new Set(parameters.map(({ name }) => name))].sort());
+  for (const { name, schema } of parameters) {
+    const told = rows.get(name)!.replaceAll('`', '').trim();
+    if (schema.default === undefined) expect([name, told]).toEqual([name, '']);
+    // One that differs from operation to operation is told with each.
+    else
+      expect([name, told.split(/[ ,]+/)]).toEqual([
+        name,
+        expect.arrayContaining([schema.default === '' ? 'empty' : String(schema.default)]),
+      ]);
+  }
 });
 
 describe.each(Object.entries(PARSERS))('the parameters of %s', (id, { parse, unused = [] }) => {
