@@ -213,6 +213,28 @@ describe('entries that were trimmed', () => {
   });
 });
 
+test('a stream that holds few entries at a time, of which none is lost: nothing is told', async () => {
+  for (const length of [1, 3]) {
+    const sid = freshSid();
+    await add(sid, '1-0');
+    const follower = await pull(sid, 'gaps=1&block=0');
+    for (let ms = 2; ms <= 30; ms++) {
+      await redis.client.xadd(keyOf(sid), 'MAXLEN', '=', length, `${ms}-0`, 'd', stampedFrame('w', ms));
+      await follower.until(() => follower.entries.length === ms - 1);
+    }
+    expect(follower.gaps).toEqual([]);
+    // One more at once than it holds.
+    const transaction = redis.client.multi();
+    for (let ms = 31; ms <= 31 + length; ms++) {
+      transaction.xadd(keyOf(sid), 'MAXLEN', '=', length, `${ms}-0`, 'd', stampedFrame('w', ms));
+    }
+    await transaction.exec();
+    await follower.until(() => follower.entries.length === 29 + length);
+    expect(follower.gaps).toEqual([gap(sid, 29, '30-0', '32-0', 'trimmed')]);
+    await follower.close();
+  }
+});
+
 describe('a stream that was deleted, and made anew', () => {
   test('is told before its new first entry, with latest too', async () => {
     const sid = freshSid();
