@@ -1,6 +1,6 @@
 /** Whether the page is connected, and what is in the way where it is not. */
 import { find, setText } from './elements.js';
-import type { FeedState } from './overview.js';
+import type { FeedState } from './overview-feed.js';
 
 export function showConnection(state: FeedState): void {
   const banner = find('banner', HTMLElement);

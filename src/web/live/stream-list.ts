@@ -84,7 +84,7 @@ export class StreamList {
   neighbour(step: 1 | -1): HTMLElement | undefined {
     const shown = [...this.#rows.values()].map(({ element }) => element).filter(({ hidden }) => !hidden);
     shown.sort((a, b) => (a.compareDocumentPosition(b) & Node.DOCUMENT_POSITION_FOLLOWING ? -1 : 1));
-    const at = shown.findIndex((element) => element === document.activeElement);
+    const at = shown.indexOf(document.activeElement as HTMLAnchorElement);
     if (at < 0) return step > 0 ? (this.#row(this.#opened)?.element ?? shown[0]) : shown.at(-1);
     return shown[at + step];
   }

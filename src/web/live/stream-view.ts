@@ -154,6 +154,7 @@ export class StreamView {
       onEntry: () => this.#job.ask(),
       onMode: (isLive) => {
         this.#transport.show(isLive);
+        if (!isLive) this.#job.ask();
         this.element.classList.toggle('live', isLive);
         this.#skipped.restart();
       },
@@ -178,8 +179,12 @@ export class StreamView {
     const type = detectMediaType(entry.data).replace(/;.*/, '');
     const facts = [formatTime(entry.time), entry.id, formatBytes(entry.data.length), type];
     setText(this.#entryFacts, facts.join('  ·  '));
-    this.#transport.offer(entry.time, this.#entries.urlOf(entry.id));
+    if (!this.#player!.isLive) this.#offer(entry);
     this.#clearProblem();
+  }
+
+  #offer({ id, time }: Entry): void {
+    this.#transport.offer(time, this.#entries.urlOf(id));
   }
 
   #tick(stream: StreamOverview | undefined, rate: StreamRate | undefined): void {
@@ -192,8 +197,13 @@ export class StreamView {
     }
     if (stream !== undefined) facts.push(`${stream.length.toLocaleString('en')} kept`);
     const current = this.#player?.current;
-    if (current !== undefined) facts.push(`age ${formatAge(this.#clock.now() - current.time)}`);
-    setText(this.#facts, facts.filter((fact) => !fact.startsWith('–')).join('  ·  '));
+    if (current !== undefined) {
+      facts.push(`${formatAge(this.#clock.now() - current.time)} old`);
+      // Not with each frame: nobody could read it.
+      if (this.#player!.isLive) this.#offer(current);
+    }
+    const told = facts.filter((fact) => !fact.startsWith('–') && fact !== 'now old');
+    setText(this.#facts, told.join('  ·  '));
   }
 
   #say(reason: string): void {
