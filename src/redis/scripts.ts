@@ -7,7 +7,7 @@ import type { Redis } from 'ioredis';
  *
  * KEYS[1] the stream. Replies {last-generated-id, first entry's id or ''}.
  */
-export const TAIL_SCRIPT = `
+const TAIL_SCRIPT = `
 if redis.call('EXISTS', KEYS[1]) == 0 then return {'0-0', ''} end
 local info = redis.call('XINFO', 'STREAM', KEYS[1])
 local last, first = '0-0', ''
@@ -19,9 +19,9 @@ return {last, first}
 `;
 
 /**
- * Whether entries after a cursor were removed before a read that began there. Nothing at or before the
- * cursor is left, though something was removed; so if the stream was trimmed past the cursor just after
- * the read, this says so too.
+ * Whether entries after a cursor were, or may have been, removed before a read that begins there: nothing at
+ * or before the cursor is left, though something was removed. Asked after the read, it says so too of a stream
+ * that was trimmed past the cursor in between.
  *
  * KEYS[1] the stream. ARGV[1] the cursor. Replies 1 or 0.
  */
