@@ -1,12 +1,16 @@
 /** Every address of the gateway, once. */
 import type { TemplatedApp, WebSocketBehavior } from 'uWebSockets.js';
 import type { Registry } from 'prom-client';
+import type { Grant } from '../access/grant.js';
 import type { Rights } from '../access/rights.js';
 import { Failure } from '../errors.js';
 import { type Handler, withBody, withGrant } from './authorize.js';
 import type { ClientSocket } from './client-socket.js';
 import type { GatewayContext } from './context.js';
+import { getEvents } from './data-events.js';
 import { getData } from './data-get.js';
+import { getLatest } from './data-latest.js';
+import { getMjpeg } from './data-mjpeg.js';
 import { postData } from './data-post.js';
 import { pullBehavior } from './data-pull.js';
 import { pushBehavior } from './data-push.js';
@@ -21,6 +25,9 @@ import { type Pages, wantsPage } from './pages.js';
 const DATA = '/data/:sid';
 const PUSH = '/data/:sid/push';
 const PULL = '/data/:sid/pull';
+const LATEST = '/data/:sid/latest';
+const MJPEG = '/data/:sid/mjpeg';
+const EVENTS = '/data/:sid/events';
 const GRAPHQL = '/graphql';
 
 /** A browser is given a page there. */
@@ -31,6 +38,9 @@ const GREETING = `streamgate: Redis Streams behind REST, binary WebSockets and G
 POST /data/{sid}           store entries: a form's parts named 'entries', or the raw body
 GET  /data/{sid}           read entries after last_entry_id
 WS   /data/{sid}/push      send entries
+GET  /data/{sid}/latest    the newest entry under its own media type
+GET  /data/{sid}/mjpeg     a stream's pictures as they come, for <img>
+GET  /data/{sid}/events    entries as server-sent events
 WS   /data/{sid}/pull      follow a stream
 GET  /graphql              GraphQL; in a browser its explorer
 GET  /                     this; in a browser the live page
@@ -54,6 +64,9 @@ interface OpenedSocket {
   /** Whose connection it is: `upgradeSocket` notes it. */
   readonly address?: string;
 }
+
+/** Answers with what a stream holds. */
+type View = (context: GatewayContext, exchange: HttpExchange, grant: Grant, sid: string) => Promise<void>;
 
 interface Shared {
   readonly pages: Pages;
@@ -130,6 +143,16 @@ function addRoutes(app: TemplatedApp, context: GatewayContext, { pages, registry
     get: withGrant(context, (exchange, grant, sid) => getData(context, exchange, grant, sid)),
     post: withBody(context, postData(context)),
   });
+  const views: Readonly<Record<string, View>> = {
+    [LATEST]: getLatest,
+    [MJPEG]: getMjpeg,
+    [EVENTS]: getEvents,
+  };
+  for (const [pattern, view] of Object.entries(views)) {
+    respond(pattern, {
+      get: withGrant(context, (exchange, grant, sid) => view(context, exchange, grant, sid)),
+    });
+  }
   respond('/healthz', { get: (exchange) => healthz(context, exchange) }, 'watch');
   respond('/readyz', { get: (exchange) => readyz(context, exchange) }, 'watch');
   const getMetrics = withGrant(context, (exchange, { rights }) => {
