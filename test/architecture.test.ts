@@ -146,6 +146,17 @@ describe('imports', () => {
     expect([...new Set(packages)].filter((name) => name !== 'node:buffer')).toEqual([]);
   });
 
+  test('of the client lead to nothing that browsers lack', () => {
+    const sourceOf = new Map(SOURCES.map((source) => [source.path, source]));
+    const reached = new Set(['src/client/streamgate.ts']);
+    for (const path of reached) for (const next of sourceOf.get(path)!.imports) reached.add(next);
+    expect(reached.size).toBeGreaterThan(10);
+    const sources = [...reached].map((path) => sourceOf.get(path)!);
+    expect([...new Set(sources.flatMap(({ packages }) => packages))]).toEqual(['@msgpack/msgpack']);
+    const forNode = sources.filter(({ code }) => /\b(?:Buffer\.|process\.|NodeJS\.|require\()/.test(code));
+    expect(forNode.map(({ path }) => path)).toEqual([]);
+  });
+
   test('of the socket library are the business of the server', () => {
     const parts = SOURCES.filter(({ packages }) => packages.includes('uWebSockets.js')).map(({ path }) =>
       partOf(path),

@@ -4,6 +4,7 @@ import type { Registry } from 'prom-client';
 import type { Grant } from '../access/grant.js';
 import type { Rights } from '../access/rights.js';
 import { Failure } from '../errors.js';
+import { Overview } from '../streams/overview.js';
 import { type Handler, withBody, withGrant } from './authorize.js';
 import type { ClientSocket } from './client-socket.js';
 import type { GatewayContext } from './context.js';
@@ -21,6 +22,7 @@ import { healthz, readyz } from './health.js';
 import { type Duty, endpoint, type Header, type HttpExchange } from './http-exchange.js';
 import { createMetrics, metrics } from './metrics.js';
 import { createOpenApi } from './openapi.js';
+import { getOverview } from './overview.js';
 import { type Pages, wantsPage } from './pages.js';
 
 const DATA = '/data/:sid';
@@ -45,6 +47,7 @@ GET  /data/{sid}/events    entries as server-sent events
 WS   /data/{sid}/pull      follow a stream
 GET  /graphql              GraphQL; in a browser its explorer
 GET  /                     this; in a browser the live page
+GET  /overview             devices and streams once a second, as server-sent events
 GET  /docs /openapi.json   all of that in detail
 GET  /healthz /readyz /metrics
 `;
@@ -57,8 +60,10 @@ GET  /healthz /readyz /metrics
 export function createRoutes(context: GatewayContext, pages: Pages): (app: TemplatedApp) => void {
   const registry = createMetrics(context);
   const graphql = new GraphqlEndpoint(context);
+  const devicePrefixing = !context.config.DISABLE_MULTI_DEVICE_PREFIXING;
+  const overview = new Overview({ ...context, devicePrefixing });
   const openApi = createOpenApi();
-  return (app) => addRoutes(app, context, { pages, registry, graphql, openApi });
+  return (app) => addRoutes(app, context, { pages, registry, graphql, overview, openApi });
 }
 
 /** What every WebSocket has, once it is open. */
@@ -75,11 +80,12 @@ interface Shared {
   readonly pages: Pages;
   readonly registry: Registry;
   readonly graphql: GraphqlEndpoint;
+  readonly overview: Overview;
   readonly openApi: Handler;
 }
 
 function addRoutes(app: TemplatedApp, context: GatewayContext, shared: Shared): void {
-  const { pages, registry, graphql, openApi } = shared;
+  const { pages, registry, graphql, overview, openApi } = shared;
   context.connections.watch(app);
   const respond = (
     pattern: string,
@@ -158,6 +164,9 @@ function addRoutes(app: TemplatedApp, context: GatewayContext, shared: Shared): 
       get: withGrant(context, (exchange, grant, sid) => view(context, exchange, grant, sid)),
     });
   }
+  respond('/overview', {
+    get: withGrant(context, (exchange, grant) => getOverview(context, overview, exchange, grant)),
+  });
   respond('/healthz', { get: (exchange) => healthz(context, exchange) }, 'watch');
   respond('/readyz', { get: (exchange) => readyz(context, exchange) }, 'watch');
   const getMetrics = withGrant(context, (exchange, { rights }) => {

@@ -1,9 +1,9 @@
-/** Chromium for the tests of the pages, and what a page does in it. */
-import { type Browser, chromium, type Page } from 'playwright-core';
+/** A real Chromium, one page of it, and all that the page asked for or complained of. */
+import { type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { findChromium } from './machine.js';
 
 /** Without a sandbox, which root may not have, and without what the browser asks of its maker. */
-const FLAGS = [
+const CHROMIUM_FLAGS = [
   '--no-sandbox',
   '--disable-gpu',
   '--disable-quic',
@@ -12,20 +12,26 @@ const FLAGS = [
   '--disable-component-update',
   '--disable-sync',
 ];
+/** A browser that starts beside other tests takes its time. */
+export const BROWSER_PATIENCE = { timeout: 20_000 };
 
-export const launchBrowser = async (): Promise<Browser> =>
-  chromium.launch({ executablePath: (await findChromium())!, args: FLAGS });
-
-export interface WatchedPage {
+export interface TestPage {
+  readonly page: Page;
+  readonly context: BrowserContext;
   /** Every address that the page asked for, those of WebSockets included. */
   readonly asked: readonly string[];
+  /** The hosts among them. */
+  hosts(): Set<string>;
   /** What the browser complained of, such as a breach of the Content-Security-Policy. */
   readonly complaints: readonly string[];
-  /** Whom it asked, each once. */
-  hosts(): string[];
+  close(): Promise<void>;
 }
 
-export function watch(page: Page): WatchedPage {
+export async function openPage(options: BrowserContextOptions = {}): Promise<TestPage> {
+  const browser = await chromium.launch({ executablePath: (await findChromium())!, args: CHROMIUM_FLAGS });
+  const context = await browser.newContext(options);
+  context.setDefaultTimeout(BROWSER_PATIENCE.timeout);
+  const page = await context.newPage();
   const asked: string[] = [];
   const complaints: string[] = [];
   page.on('request', (request) => asked.push(request.url()));
@@ -36,15 +42,15 @@ export function watch(page: Page): WatchedPage {
   });
   page.on('pageerror', (error) => complaints.push(error.message));
   return {
+    page,
+    context,
     asked,
+    hosts: () => {
+      const addresses = asked.map((address) => new URL(address));
+      const isFetched = ({ protocol }: URL) => protocol !== 'data:' && protocol !== 'blob:';
+      return new Set(addresses.filter(isFetched).map(({ host }) => host));
+    },
     complaints,
-    hosts: () => [
-      ...new Set(
-        asked
-          .map((address) => new URL(address))
-          .filter(({ protocol }) => protocol !== 'data:')
-          .map(({ host }) => host),
-      ),
-    ],
+    close: () => browser.close(),
   };
 }

@@ -1,11 +1,11 @@
 /** The reference at /docs in a browser: all that is described is there, and can be opened. */
-import type { Browser, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { FAILURES } from '../../src/errors.js';
 import { createDocument } from '../../src/openapi/document.js';
 import type { Operation } from '../../src/openapi/model.js';
 import { VERSION } from '../../src/version.js';
-import { launchBrowser, type WatchedPage, watch } from '../support/browser.js';
+import { openPage, type TestPage } from '../support/browser.js';
 import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
 import { startRedis, type TestRedis } from '../support/redis-server.js';
 
@@ -15,19 +15,14 @@ const OPERATIONS = Object.values(createDocument(VERSION).paths).flatMap(
 
 let redis: TestRedis;
 let gateway: GatewayProcess;
-let browser: Browser;
+let browser: TestPage;
 let page: Page;
-let watched: WatchedPage;
 
 beforeAll(async () => {
   redis = await startRedis();
   gateway = await startGatewayProcess({ REDIS_URL: redis.url });
-  browser = await launchBrowser();
-  const context = await browser.newContext({ permissions: ['clipboard-read', 'clipboard-write'] });
-  page = await context.newPage();
-  // A browser that starts beside other tests takes its time.
-  page.setDefaultTimeout(20_000);
-  watched = watch(page);
+  browser = await openPage({ permissions: ['clipboard-read', 'clipboard-write'] });
+  page = browser.page;
   await page.goto(`${gateway.http}/docs`);
   await page.locator('details.operation').first().waitFor();
 });
@@ -118,6 +113,6 @@ test('nothing is wider than a phone', async () => {
 });
 
 test('asks no other host, and has nothing to complain of', () => {
-  expect(watched.hosts()).toEqual([`127.0.0.1:${gateway.port}`]);
-  expect(watched.complaints).toEqual([]);
+  expect(browser.hosts()).toEqual(new Set([`127.0.0.1:${gateway.port}`]));
+  expect(browser.complaints).toEqual([]);
 });

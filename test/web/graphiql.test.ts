@@ -1,30 +1,22 @@
 /** GraphiQL in a browser: the example tabs against the gateway that serves them, and no other host. */
-import type { Browser, BrowserContext, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { launchBrowser, type WatchedPage, watch } from '../support/browser.js';
+import { openPage, BROWSER_PATIENCE as PATIENCE, type TestPage } from '../support/browser.js';
 import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
 import { startRedis, type TestRedis } from '../support/redis-server.js';
 import { TestSocket } from '../support/socket.js';
 
-/** A browser that starts beside other tests takes its time. */
-const PATIENCE = { timeout: 20_000 };
-
 let redis: TestRedis;
 let gateway: GatewayProcess;
-let browser: Browser;
-let context: BrowserContext;
+let browser: TestPage;
 let page: Page;
-let watched: WatchedPage;
 
 beforeAll(async () => {
   redis = await startRedis();
   gateway = await startGatewayProcess({ REDIS_URL: redis.url });
-  browser = await launchBrowser();
   // The editors put only the lines that are in sight into the page.
-  context = await browser.newContext({ viewport: { width: 1280, height: 1600 } });
-  context.setDefaultTimeout(PATIENCE.timeout);
-  page = await context.newPage();
-  watched = watch(page);
+  browser = await openPage({ viewport: { width: 1280, height: 1600 } });
+  page = browser.page;
 });
 
 afterAll(async () => {
@@ -37,7 +29,7 @@ const button = (name: RegExp) => page.getByRole('button', { name });
 
 /** The operation that the button would run. */
 async function currentOperation(): Promise<string | undefined> {
-  const { origins } = await context.storageState();
+  const { origins } = await browser.context.storageState();
   return origins[0]?.localStorage.find(({ name }) => name === 'graphiql:operationName')?.value;
 }
 
@@ -151,7 +143,7 @@ test('opens its dialogs without a scroll bar to hide', async () => {
 });
 
 test('asks no other host, and has nothing to complain of', () => {
-  expect(watched.hosts()).toEqual([`127.0.0.1:${gateway.port}`]);
-  expect(watched.asked).toContain(`${gateway.ws}/graphql`);
-  expect(watched.complaints).toEqual([]);
+  expect(browser.hosts()).toEqual(new Set([`127.0.0.1:${gateway.port}`]));
+  expect(browser.asked).toContain(`${gateway.ws}/graphql`);
+  expect(browser.complaints).toEqual([]);
 });
