@@ -65,6 +65,13 @@ for line in answer.iter_lines(decode_unicode=True):
     print(line)`,
     },
   ],
+  overview: [
+    {
+      lang: 'JavaScript',
+      source: `const overview = new EventSource('http://localhost:8000/overview');
+overview.addEventListener('overview', ({ data }) => console.table(JSON.parse(data).streams));`,
+    },
+  ],
   pushEntries: [
     {
       lang: 'Python',

@@ -68,6 +68,40 @@ const SCHEMAS: Readonly<Record<string, Schema>> = {
       },
     },
   },
+  Overview: {
+    type: 'object',
+    required: ['at', 'devices', 'streams', 'omitted'],
+    properties: {
+      at: { type: 'integer', description: "The gateway's clock, milliseconds since 1970." },
+      devices: {
+        type: 'array',
+        items: {
+          type: 'object',
+          required: ['id', 'connected'],
+          properties: { id: { type: 'string' }, connected: { type: 'boolean' } },
+        },
+      },
+      streams: { type: 'array', items: { $ref: '#/components/schemas/StreamOverview' } },
+      omitted: { type: 'integer', description: 'Streams that fit and are not told of.' },
+    },
+  },
+  StreamOverview: {
+    type: 'object',
+    required: [
+      ...['key', 'device', 'sid', 'length'],
+      ...['entriesAdded', 'lastEntryId', 'lastEntryBytes', 'followers'],
+    ],
+    properties: {
+      key: { type: 'string' },
+      device: { type: ['string', 'null'], description: 'null where the key names none.' },
+      sid: { type: 'string' },
+      length: { type: 'integer', description: 'Entries that it holds.' },
+      entriesAdded: { type: 'integer', description: 'Entries that were ever added.' },
+      lastEntryId: { type: 'string' },
+      lastEntryBytes: { type: ['integer', 'null'], description: 'null where Redis lets no script ask.' },
+      followers: { type: 'integer', description: 'Clients that follow it here.' },
+    },
+  },
   Readiness: {
     type: 'object',
     required: ['status', 'checks', 'durability'],

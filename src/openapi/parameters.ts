@@ -159,6 +159,11 @@ export const PARAMETERS = {
     'At most this many messages a second; `0`: no limit.',
   ),
   keepDevice: flag('keep_device_id_in_stream_id', 'Name streams by their whole key.'),
+  filter: query(
+    'filter',
+    { type: 'string', default: '', maxLength: 2048 },
+    'Only streams whose key has this in it, letter for letter.',
+  ),
 } as const satisfies Record<string, Parameter>;
 
 /** Which streams a request is about, beside `{sid}`. */

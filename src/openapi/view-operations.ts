@@ -1,4 +1,4 @@
-/** `/data/{sid}/latest`, `/mjpeg` and `/events`: streams as what browsers show by an address alone. */
+/** `/data/{sid}/latest`, `/mjpeg`, `/events` and `/overview`: streams as what browsers show by an address alone. */
 import { SAMPLES } from './code-samples.js';
 import { LAST_ENTRY_ID, NO_STORE } from './data-operations.js';
 import { failureResponses, NAMED, REDIS_READ, TOKEN, WORK } from './failures.js';
@@ -140,8 +140,35 @@ The event's id is the entry's; of several streams all their ids joined by \`+\`,
   'x-codeSamples': SAMPLES.followEvents,
 };
 
+const overview: Operation = {
+  operationId: 'overview',
+  tags: ['Views'],
+  summary: 'What there is, once a second',
+  description:
+    'Devices and streams as server-sent events, `event: overview`, once a second: what the live page shows. It costs Redis one look for all who watch. Of the streams that the token may read those written last come first, 1000 at most; `omitted` counts the others. A failure is an `event: error`, and the next second may be better.',
+  parameters: [PARAMETERS.filter],
+  responses: {
+    200: {
+      description: 'Events, until you leave.',
+      headers: { 'cache-control': NO_STORE },
+      content: {
+        'text/event-stream': {
+          schema: {
+            description: 'The data of each event is the schema `Overview`.',
+            contentMediaType: 'application/json',
+            contentSchema: { $ref: '#/components/schemas/Overview' },
+          },
+        },
+      },
+    },
+    ...failureResponses([...WORK, ...TOKEN, 'bad_parameter']),
+  },
+  'x-codeSamples': SAMPLES.overview,
+};
+
 export const VIEW_PATHS: Paths = {
   '/data/{sid}/latest': { get: latest },
   '/data/{sid}/mjpeg': { get: mjpeg },
   '/data/{sid}/events': { get: events },
+  '/overview': { get: overview },
 };

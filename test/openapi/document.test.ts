@@ -126,6 +126,7 @@ const PARSERS: Record<string, { parse: (query: Query) => unknown; unused?: reado
     parse: (query) => [selected(query), parsePullParameters(query, selected(query), 'rest')],
     unused: ['count', 'block', 'header', 'offsets', 'ack'],
   },
+  overview: { parse: (query) => query.text('filter') ?? '' },
   appendEntries: { parse: (query) => [selected(query), parseMinReplicas(query)] },
   pushEntries: { parse: (query) => [selected(query), parsePushParameters(query, selected(query))] },
   followStreams: {

@@ -84,6 +84,7 @@ describe('parameters', () => {
     latestEntry: { block: '-1' },
     playPictures: {},
     followEvents: {},
+    overview: {},
     pushEntries: { ack: '1' },
     followStreams: {},
   };
@@ -104,7 +105,7 @@ describe('parameters', () => {
     });
   }
 
-  const fits = ({ pattern, minLength = 0, maxLength = Infinity }: Schema, text: string) =>
+  const fits = ({ pattern = '', minLength = 0, maxLength = Infinity }: Schema, text: string) =>
     text.length >= Number(minLength) &&
     text.length <= Number(maxLength) &&
     new RegExp(String(pattern)).test(text);
@@ -129,9 +130,13 @@ describe('parameters', () => {
         bad: ['', 'x', ...beyond, ...(type === 'integer' ? ['1.5'] : [])],
       };
     }
+    const texts = [
+      ...TEXTS,
+      ...(schema.maxLength === undefined ? [] : ['x'.repeat(Number(schema.maxLength) + 1)]),
+    ];
     return {
-      good: TEXTS.filter((text) => fits(schema, text)),
-      bad: TEXTS.filter((text) => !fits(schema, text)),
+      good: texts.filter((text) => fits(schema, text)),
+      bad: texts.filter((text) => !fits(schema, text)),
     };
   }
 
@@ -194,6 +199,7 @@ const REQUESTS: readonly (readonly [id: string, status: number, request: Partial
   ['playPictures', 409, { path: '/data/text/mjpeg' }],
   ['followEvents', 200, { path: '/data/cam/events' }],
   ['followEvents', 409, { path: '/data/text/events' }],
+  ['overview', 200, { path: '/overview' }],
   ['appendEntries', 200, { path: '/data/cam', body: 'x' }],
   ['appendEntries', 400, { path: '/data/cam', body: 'x', headers: { 'content-type': FORM_TYPE } }],
   ['appendEntries', 403, { path: '/data/:event', body: 'x' }],
@@ -265,6 +271,22 @@ describe('answers', () => {
     const place = pointer('paths', path, method, 'responses', String(status), 'content', type, 'schema');
     const check = ajv.compile({ $ref: `description#${place}` });
     check(JSON.parse(answer.body));
+    expect(check.errors ?? []).toEqual([]);
+  });
+
+  test('an event of /overview is an Overview', async () => {
+    const leaving = new AbortController();
+    const answer = await fetch(`${gateway.http}/overview?filter=default:cam`, { signal: leaving.signal });
+    let text = '';
+    for await (const chunk of answer.body!.pipeThrough(new TextDecoderStream())) {
+      text += chunk;
+      if (/^event: overview\ndata: .*\n\n/m.test(text)) break;
+    }
+    leaving.abort();
+    const body = JSON.parse(/^data: (.*)$/m.exec(text)![1]!);
+    expect(body.streams).toMatchObject([{ key: 'default:cam', sid: 'cam' }]);
+    const check = ajv.compile({ $ref: `description#${pointer('components', 'schemas', 'Overview')}` });
+    check(body);
     expect(check.errors ?? []).toEqual([]);
   });
 

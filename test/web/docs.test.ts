@@ -86,6 +86,19 @@ test('a sample leads to this gateway, and can be copied', async () => {
   expect(await code.innerText()).toContain('import requests');
 });
 
+test.each([
+  ['followEvents', /^log \d+-\d+ 21\.5$/],
+  ['overview', /^table /],
+])('the JavaScript of %s runs as it is shown', async (id, told) => {
+  await fetch(`${gateway.http}/data/temperature`, { method: 'POST', body: '21.5' });
+  const samples = operation(id).locator('.samples');
+  await samples.getByRole('button', { name: 'JavaScript' }).click();
+  const source = await samples.locator('pre').first().innerText();
+  const message = page.waitForEvent('console');
+  await page.evaluate(`{ ${source} }`);
+  expect(`${(await message).type()} ${(await message).text()}`).toMatch(told);
+});
+
 test('the filter leaves what it is asked for', async () => {
   await page.keyboard.press('/');
   await page.keyboard.type('pull');
