@@ -31,21 +31,22 @@ return newest and newest[1] or ''
 /**
  * Whether entries after a cursor were, or may have been, removed before a read that begins there: nothing at
  * or before the cursor is left, though something was removed. Asked after the read, it says so too of a stream
- * that was trimmed past the cursor in between.
+ * that was trimmed past the cursor in between. What was removed is known by the entries that were ever added.
  *
- * KEYS[1] the stream. ARGV[1] the cursor. Replies 1 or 0.
+ * KEYS[1] the stream. ARGV[1] the cursor, and for a question after the read the last id read.
+ * Replies {1 or 0, entries ever added up to that id}; -1 for what is not known.
  */
 export const OVERTAKEN_SCRIPT = `
-if #redis.call('XREVRANGE', KEYS[1], ARGV[1], '-', 'COUNT', 1) > 0 then return 0 end
+if #redis.call('XREVRANGE', KEYS[1], ARGV[1], '-', 'COUNT', 1) > 0 then return {0, -1} end
 local info = redis.pcall('XINFO', 'STREAM', KEYS[1])
-if info.err then return 0 end
-local length, added = 0, -1
+if info.err then return {0, -1} end
+local length, added, last = 0, -1, ''
 for i = 1, #info, 2 do
   if info[i] == 'length' then length = info[i + 1] end
   if info[i] == 'entries-added' then added = info[i + 1] end
+  if info[i] == 'last-generated-id' then last = info[i + 1] end
 end
-if added == length then return 0 end
-return 1
+return {added == length and 0 or 1, last == ARGV[2] and added or -1}
 `;
 
 /**
@@ -96,6 +97,48 @@ for k = 1, #KEYS do
       if type(value) == 'table' then info[i] = value[1] elseif not value then info[i] = '' end
     end
     all[k] = info
+  end
+end
+return all
+`;
+
+/**
+ * How streams stand that have changed since they were looked at. Only of those are entries copied, within Redis,
+ * and the script ends early where that has become much.
+ *
+ * KEYS the streams. ARGV[1] bytes that may be copied, then for each stream the length and the newest id that are
+ * known of it. Replies for each of the first ones: nothing where nothing has changed; {-1} for a key that is no
+ * stream; else {length, entries added, newest id or '', bytes of its field d, or of all its values}.
+ */
+const SURVEY_SCRIPT = `
+local function size(entry)
+  local fields, all = entry and entry[2] or {}, 0
+  for f = 1, #fields, 2 do
+    if fields[f] == 'd' then return #fields[f + 1] end
+    all = all + #fields[f + 1]
+  end
+  return all
+end
+local all, copied = {}, 0
+for k = 1, #KEYS do
+  local known, newest = ARGV[2 * k], ARGV[2 * k + 1]
+  local length = redis.pcall('XLEN', KEYS[k])
+  if type(length) ~= 'number' then
+    all[k] = {-1}
+  elseif tostring(length) == known and #redis.call('XREVRANGE', KEYS[k], '+', '(' .. newest, 'COUNT', 1) == 0 then
+    all[k] = {}
+  else
+    local info = redis.pcall('XINFO', 'STREAM', KEYS[k])
+    if info.err then
+      all[k] = {-1}
+    else
+      local of = {}
+      for i = 1, #info, 2 do of[info[i]] = info[i + 1] end
+      local last = of['last-entry']
+      copied = copied + size(of['first-entry']) + size(last)
+      all[k] = {length, of['entries-added'], last and last[1] or '', size(last)}
+      if copied > tonumber(ARGV[1]) then return all end
+    end
   end
 end
 return all
@@ -204,6 +247,7 @@ return {seen, changed}
 
 declare module 'ioredis' {
   interface Redis {
+    surveyStreams(...args: (string | number)[]): Promise<(string | number)[][]>;
     replaceValue(key: string, expected: string, value: string): Promise<number>;
     connectDevice(...args: (string | number)[]): Promise<[connected: number, seen: number, meta: number]>;
     disconnectDevice(...args: (string | number)[]): Promise<[removed: number]>;
@@ -220,6 +264,7 @@ declare module 'ioredis' {
 export function defineScripts(redis: Redis): void {
   redis.defineCommand('streamTail', { numberOfKeys: 1, lua: TAIL_SCRIPT, readOnly: true });
   redis.defineCommand('newestEntryId', { numberOfKeys: 1, lua: NEWEST_ID_SCRIPT, readOnly: true });
+  redis.defineCommand('surveyStreams', { lua: SURVEY_SCRIPT, readOnly: true });
   redis.defineCommand('replaceValue', { numberOfKeys: 1, lua: REPLACE_SCRIPT });
   redis.defineCommand('connectDevice', { numberOfKeys: 5, lua: CONNECT_SCRIPT });
   redis.defineCommand('disconnectDevice', { numberOfKeys: 3, lua: DISCONNECT_SCRIPT });
