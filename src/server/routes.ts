@@ -9,7 +9,7 @@ import type { GatewayContext } from './context.js';
 import { getData } from './data-get.js';
 import { postData } from './data-post.js';
 import { pullBehavior } from './data-pull.js';
-import { pushBehavior } from './data-push.js';
+import { preparePush, pushBehavior } from './data-push.js';
 import { GraphqlEndpoint } from './graphql-endpoint.js';
 import { createGraphqlHandlers } from './graphql-http.js';
 import { graphqlBehavior } from './graphql-socket.js';
@@ -17,6 +17,7 @@ import { healthz, readyz } from './health.js';
 import { type Duty, endpoint, type HttpExchange } from './http-exchange.js';
 import { createMetrics, metrics } from './metrics.js';
 import type { Site } from './site.js';
+import { refuseWithoutUpgrade } from './socket-upgrade.js';
 
 const DATA = '/data/:sid';
 const PUSH = '/data/:sid/push';
@@ -105,8 +106,8 @@ function addRoutes(
 
   connect(PUSH, pushBehavior(context));
   connect(PULL, pullBehavior(context));
-  respond(PUSH, { get: refuseWithoutUpgrade });
-  respond(PULL, { get: refuseWithoutUpgrade });
+  respond(PUSH, { get: refuseWithoutUpgrade(preparePush(context)) });
+  respond(PULL, { get: refuseWithoutUpgrade(() => {}) });
   connect(GRAPHQL, graphqlBehavior(context, graphql));
   const graphqlHandlers = createGraphqlHandlers(context, graphql);
   const getGraphql = withGrant(context, graphqlHandlers.get);
@@ -151,12 +152,6 @@ function checkMayWatch(rights: Rights): void {
   const mayWatch = rights.wall === undefined && (rights.mayAll('read') || rights.mayAll('admin'));
   if (!mayWatch)
     throw new Failure('forbidden', 'the metrics need the right to read, or to delete, everything');
-}
-
-function refuseWithoutUpgrade(exchange: HttpExchange): void {
-  exchange.fail(new Failure('upgrade_required', 'this address is for WebSockets'), [
-    ['upgrade', 'websocket'],
-  ]);
 }
 
 function answerOptions(context: GatewayContext, exchange: HttpExchange, allowed: readonly string[]): void {
