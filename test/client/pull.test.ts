@@ -9,6 +9,9 @@ import type { StreamgateOptions } from '../../src/client/streamgate.js';
 import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
 import { startRedis, type TestRedis } from '../support/redis-server.js';
 
+/** Others use the machine at the same time. */
+const soon = (check: () => void) => vi.waitFor(check, { timeout: 15_000 });
+
 let redis: TestRedis;
 let gateway: GatewayProcess;
 
@@ -72,7 +75,7 @@ describe.each(PLATFORMS)('in %s', (platform, options) => {
     const states: string[] = [];
     const entries = gate().pull([sid('a'), sid('b')], { onState: ({ state }) => states.push(state) });
     const taken = take(entries, 2);
-    await vi.waitFor(() => expect(states).toEqual(['connecting', 'open']));
+    await soon(() => expect(states).toEqual(['connecting', 'open']));
     await redis.client.xadd(`default:${sid('b')}`, '6-0', 'd', 'new b');
     await redis.client.xadd(`default:${sid('a')}`, '4-0', 'd', 'new a');
     expect((await taken).map((entry) => `${entry.stream} ${entry.id} ${text(entry)}`).sort()).toEqual([
@@ -119,7 +122,7 @@ describe.each(PLATFORMS)('in %s', (platform, options) => {
     const states: string[] = [];
     const onState = ({ state }: { state: string }) => states.push(state);
     const ended = take(gate().pull(sid('quiet'), { signal: stop.signal, onState }), 1);
-    await vi.waitFor(() => expect(states).toContain('open'));
+    await soon(() => expect(states).toContain('open'));
     stop.abort();
     expect(await ended).toEqual([]);
     expect(await take(gate().pull(sid('quiet'), { signal: stop.signal }), 1)).toEqual([]);
