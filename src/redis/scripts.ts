@@ -7,7 +7,7 @@ import type { Redis } from 'ioredis';
  *
  * KEYS[1] the stream. Replies {last-generated-id, first entry's id or ''}.
  */
-export const TAIL_SCRIPT = `
+const TAIL_SCRIPT = `
 if redis.call('EXISTS', KEYS[1]) == 0 then return {'0-0', ''} end
 local info = redis.call('XINFO', 'STREAM', KEYS[1])
 local last, first = '0-0', ''
@@ -19,9 +19,19 @@ return {last, first}
 `;
 
 /**
- * Whether entries after a cursor were removed before a read that began there. Nothing at or before the
- * cursor is left, though something was removed; so if the stream was trimmed past the cursor just after
- * the read, this says so too.
+ * The id of the newest entry up to an id, '' where there is none: the entry itself stays in Redis.
+ *
+ * KEYS[1] the stream. ARGV[1] the id, or `+`.
+ */
+const NEWEST_ID_SCRIPT = `
+local newest = redis.call('XREVRANGE', KEYS[1], ARGV[1], '-', 'COUNT', 1)[1]
+return newest and newest[1] or ''
+`;
+
+/**
+ * Whether entries after a cursor were, or may have been, removed before a read that begins there: nothing at
+ * or before the cursor is left, though something was removed. Asked after the read, it says so too of a stream
+ * that was trimmed past the cursor in between.
  *
  * KEYS[1] the stream. ARGV[1] the cursor. Replies 1 or 0.
  */
@@ -199,6 +209,7 @@ declare module 'ioredis' {
     disconnectDevice(...args: (string | number)[]): Promise<[removed: number]>;
     setDeviceMeta(...args: (string | number)[]): Promise<[seen: number, meta: number]>;
     streamTail(key: string): Promise<[lastGeneratedId: string, firstEntryId: string]>;
+    newestEntryId(key: string, until: string): Promise<string>;
   }
   interface ChainableCommander {
     streamTail(key: string): ChainableCommander;
@@ -208,6 +219,7 @@ declare module 'ioredis' {
 /** Gives an ioredis client a command for each script; it sends their hashes, and their text when new. */
 export function defineScripts(redis: Redis): void {
   redis.defineCommand('streamTail', { numberOfKeys: 1, lua: TAIL_SCRIPT, readOnly: true });
+  redis.defineCommand('newestEntryId', { numberOfKeys: 1, lua: NEWEST_ID_SCRIPT, readOnly: true });
   redis.defineCommand('replaceValue', { numberOfKeys: 1, lua: REPLACE_SCRIPT });
   redis.defineCommand('connectDevice', { numberOfKeys: 5, lua: CONNECT_SCRIPT });
   redis.defineCommand('disconnectDevice', { numberOfKeys: 3, lua: DISCONNECT_SCRIPT });
