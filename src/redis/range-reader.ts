@@ -105,9 +105,14 @@ export class RangeReader {
     try {
       return await this.#connection.send(question, (reply) => {
         // Where scripts are not allowed, a loss is not noticed; reading is not stopped for that.
-        if (!reply.isError) return reply.number() === 1;
+        if (reply.isError) {
+          reply.skip();
+          return false;
+        }
+        reply.array();
+        const isOvertaken = reply.number() === 1;
         reply.skip();
-        return false;
+        return isOvertaken;
       });
     } catch {
       return false;
