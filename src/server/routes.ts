@@ -13,8 +13,8 @@ import { getData } from './data-get.js';
 import { getLatest } from './data-latest.js';
 import { getMjpeg } from './data-mjpeg.js';
 import { postData } from './data-post.js';
-import { pullBehavior } from './data-pull.js';
-import { pushBehavior } from './data-push.js';
+import { preparePull, pullBehavior } from './data-pull.js';
+import { preparePush, pushBehavior } from './data-push.js';
 import { GraphqlEndpoint } from './graphql-endpoint.js';
 import { createGraphqlHandlers } from './graphql-http.js';
 import { graphqlBehavior } from './graphql-socket.js';
@@ -24,6 +24,7 @@ import { createMetrics, metrics } from './metrics.js';
 import { createOpenApi } from './openapi.js';
 import { getOverview } from './overview.js';
 import { type Pages, wantsPage } from './pages.js';
+import { refuseWithoutUpgrade } from './socket-upgrade.js';
 
 const DATA = '/data/:sid';
 const PUSH = '/data/:sid/push';
@@ -128,8 +129,8 @@ function addRoutes(app: TemplatedApp, context: GatewayContext, shared: Shared): 
 
   connect(PUSH, pushBehavior(context));
   connect(PULL, pullBehavior(context));
-  respond(PUSH, { get: refuseWithoutUpgrade });
-  respond(PULL, { get: refuseWithoutUpgrade });
+  respond(PUSH, { get: refuseWithoutUpgrade(preparePush(context)) });
+  respond(PULL, { get: refuseWithoutUpgrade(preparePull(context)) });
   connect(GRAPHQL, graphqlBehavior(context, graphql));
   const graphqlHandlers = createGraphqlHandlers(context, graphql);
   const getGraphql = withGrant(context, graphqlHandlers.get);
@@ -200,12 +201,6 @@ function checkMayWatch(rights: Rights): void {
   const mayWatch = rights.wall === undefined && (rights.mayAll('read') || rights.mayAll('admin'));
   if (!mayWatch)
     throw new Failure('forbidden', 'the metrics need the right to read, or to delete, everything');
-}
-
-function refuseWithoutUpgrade(exchange: HttpExchange): void {
-  exchange.fail(new Failure('upgrade_required', 'this address is for WebSockets'), [
-    ['upgrade', 'websocket'],
-  ]);
 }
 
 function answerOptions(context: GatewayContext, exchange: HttpExchange, allowed: readonly string[]): void {
