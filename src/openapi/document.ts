@@ -2,7 +2,8 @@
 import { FAILURES } from '../errors.js';
 import { DATA_PATHS } from './data-operations.js';
 import { GRAPHQL_PATHS } from './graphql-operations.js';
-import type { Description, Paths, Schema, Security } from './model.js';
+import type { Description, Paths, Schema } from './model.js';
+import { GUARDED, SECURITY_SCHEMES } from './security.js';
 import { SERVICE_PATHS } from './service-operations.js';
 import { SOCKET_PATHS } from './socket-operations.js';
 import { VIEW_PATHS } from './view-operations.js';
@@ -113,9 +114,6 @@ const SCHEMAS: Readonly<Record<string, Schema>> = {
   },
 };
 
-/** Either nobody is asked, since access control is off, or a token is needed. */
-const SECURITY: Security = [{}, { bearer: [] }];
-
 /** @param version of the package */
 export function createDocument(version: string): Description {
   const paths: Paths = { ...DATA_PATHS, ...SOCKET_PATHS, ...VIEW_PATHS, ...GRAPHQL_PATHS, ...SERVICE_PATHS };
@@ -128,19 +126,12 @@ export function createDocument(version: string): Description {
       description: DESCRIPTION,
     },
     servers: [{ url: '/' }],
-    security: SECURITY,
+    security: GUARDED,
     tags: TAGS,
     paths,
     components: {
       schemas: SCHEMAS,
-      securitySchemes: {
-        bearer: {
-          type: 'http',
-          scheme: 'bearer',
-          description:
-            'A token of `streamgate token create`, or a JWT. Not needed while access control is off.',
-        },
-      },
+      securitySchemes: SECURITY_SCHEMES,
     },
     'x-failures': FAILURES,
   };

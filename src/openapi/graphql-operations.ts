@@ -4,6 +4,7 @@ import { MAX_REQUEST_BYTES } from '../graphql/limits.js';
 import { SAMPLES } from './code-samples.js';
 import { BODY, closeCodes, failureResponses, TOKEN, WORK } from './failures.js';
 import type { MediaType, Operation, Parameter, Paths, ResponseObject } from './model.js';
+import { GUARDED_SOCKET } from './security.js';
 import { OF_ANY_SOCKET, SWITCHING } from './socket-operations.js';
 
 const RESULT = { $ref: '#/components/schemas/GraphqlResult' };
@@ -61,6 +62,7 @@ A WebSocket upgrade with the subprotocol \`graphql-transport-ws\` opens a connec
     400: INVALID,
     406: UNACCEPTABLE,
   },
+  security: GUARDED_SOCKET,
   'x-websocket': { closeCodes: closeCodes([...OF_ANY_SOCKET, 'bad_frame', 'unauthorized', 'forbidden']) },
   'x-codeSamples': SAMPLES.graphqlQuery,
 };

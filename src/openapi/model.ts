@@ -57,6 +57,14 @@ export interface WebSocketDescription {
 /** Who is let in: nobody asked, or who brings a token, where access control is on. */
 export type Security = readonly Readonly<Record<string, readonly string[]>>[];
 
+export interface SecurityScheme {
+  readonly type: 'http' | 'apiKey';
+  readonly scheme?: string;
+  readonly in?: 'header' | 'query';
+  readonly name?: string;
+  readonly description: string;
+}
+
 export interface Operation {
   readonly operationId: string;
   readonly tags: readonly [string];
@@ -99,7 +107,7 @@ export interface Description {
   readonly paths: Paths;
   readonly components: {
     readonly schemas: Readonly<Record<string, Schema>>;
-    readonly securitySchemes: Readonly<Record<string, Readonly<Record<string, string>>>>;
+    readonly securitySchemes: Readonly<Record<string, SecurityScheme>>;
   };
   /** Every failure, those of WebSockets too, which no response can hold. */
   readonly 'x-failures': Failures;

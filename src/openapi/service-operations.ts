@@ -1,10 +1,9 @@
 /** What concerns the gateway itself: its state, its pages, and this description. */
 import { SAMPLES } from './code-samples.js';
 import { ANY, failureResponses, TOKEN, WORK } from './failures.js';
-import type { HeaderObject, MediaType, Operation, Paths, ResponseObject, Security } from './model.js';
+import type { HeaderObject, MediaType, Operation, Paths, ResponseObject } from './model.js';
+import { OPEN } from './security.js';
 
-/** Nobody is asked for a token. */
-const OPEN: Security = [];
 export const ASK_AGAIN: HeaderObject = {
   description: 'To be asked for again each time.',
   required: true,

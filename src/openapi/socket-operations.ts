@@ -5,6 +5,7 @@ import { SAMPLES } from './code-samples.js';
 import { closeCodes, failureResponses, NAMED, REDIS_READ, REDIS_WRITE, TOKEN, WORK } from './failures.js';
 import type { Operation, Paths, ResponseObject } from './model.js';
 import { PARAMETERS, SELECTION, SID } from './parameters.js';
+import { GUARDED_SOCKET } from './security.js';
 
 /** What may end any WebSocket once it is open. */
 export const OF_ANY_SOCKET: readonly FailureCode[] = [
@@ -61,6 +62,7 @@ Entries of one connection for one stream are stored in the order sent.`,
     101: SWITCHING,
     ...failureResponses([...WORK, ...TOKEN, ...NAMED, 'upgrade_required']),
   },
+  security: GUARDED_SOCKET,
   'x-websocket': {
     closeCodes: closeCodes([
       ...OF_ANY_SOCKET,
@@ -120,6 +122,7 @@ While Redis is away the connection stays open, and goes on where it was.`,
     101: SWITCHING,
     ...failureResponses([...WORK, ...TOKEN, ...NAMED, ...REDIS_READ, 'upgrade_required']),
   },
+  security: GUARDED_SOCKET,
   'x-websocket': { closeCodes: closeCodes([...OF_ANY_SOCKET, 'wrong_type', 'redis_error', 'redis_denied']) },
   'x-codeSamples': SAMPLES.followStreams,
 };

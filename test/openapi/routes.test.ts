@@ -1,15 +1,14 @@
 /** What is described is what the gateway listens at, and the other way round. */
 import type { TemplatedApp } from 'uWebSockets.js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createDocument } from '../../src/openapi/document.js';
 import type { GatewayContext } from '../../src/server/context.js';
 import type { Pages } from '../../src/server/pages.js';
 import { createRoutes } from '../../src/server/routes.js';
-import { VERSION } from '../../src/version.js';
 import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
 import { startRedis, type TestRedis } from '../support/redis-server.js';
+import { DESCRIPTION } from './described.js';
 
-const { paths } = createDocument(VERSION);
+const { paths } = DESCRIPTION;
 
 /** Is whatever is asked of it: the routes need parts only once a request comes. */
 function anything(): object {
