@@ -2,7 +2,8 @@
 import { FAILURES } from '../errors.js';
 import { DATA_PATHS } from './data-operations.js';
 import { GRAPHQL_PATHS } from './graphql-operations.js';
-import type { Description, Paths, Schema } from './model.js';
+import type { Description, Paths } from './model.js';
+import { SCHEMAS } from './schemas.js';
 import { GUARDED, SECURITY_SCHEMES } from './security.js';
 import { SERVICE_PATHS } from './service-operations.js';
 import { SOCKET_PATHS } from './socket-operations.js';
@@ -23,96 +24,6 @@ const TAGS = [
   { name: 'GraphQL', description: 'Devices, streams, metadata.' },
   { name: 'Gateway', description: 'The gateway itself. Nobody is asked for a token, but for the metrics.' },
 ] as const;
-
-const SCHEMAS: Readonly<Record<string, Schema>> = {
-  EntryId: {
-    type: 'string',
-    pattern: '^[0-9]{1,20}-[0-9]{1,20}$',
-    description: 'Milliseconds since 1970, and a number among entries of the same millisecond.',
-  },
-  Failure: {
-    type: 'object',
-    required: ['error', 'code'],
-    properties: {
-      error: { type: 'string', description: 'One sentence, for people.' },
-      code: { $ref: '#/components/schemas/FailureCode' },
-      entries: {
-        type: 'array',
-        description: 'Of a request whose entries were stored in part: the id or the error of each, in order.',
-        items: {
-          anyOf: [{ $ref: '#/components/schemas/EntryId' }, { $ref: '#/components/schemas/Failure' }],
-        },
-      },
-      id: { $ref: '#/components/schemas/EntryId', description: 'With `not_replicated`: it is stored.' },
-      replicas: { type: 'integer', description: 'With `not_replicated`: how many are known to have it.' },
-    },
-  },
-  FailureCode: { type: 'string', enum: Object.keys(FAILURES), description: 'For programs.' },
-  GraphqlResult: {
-    type: 'object',
-    properties: {
-      data: { type: ['object', 'null'] },
-      errors: {
-        type: 'array',
-        items: {
-          type: 'object',
-          required: ['message'],
-          properties: {
-            message: { type: 'string' },
-            path: { type: 'array' },
-            extensions: {
-              type: 'object',
-              properties: { code: { type: 'string', description: 'A `FailureCode`.' } },
-            },
-          },
-        },
-      },
-    },
-  },
-  Overview: {
-    type: 'object',
-    required: ['at', 'devices', 'streams', 'omitted'],
-    properties: {
-      at: { type: 'integer', description: "The gateway's clock, milliseconds since 1970." },
-      devices: {
-        type: 'array',
-        items: {
-          type: 'object',
-          required: ['id', 'connected'],
-          properties: { id: { type: 'string' }, connected: { type: 'boolean' } },
-        },
-      },
-      streams: { type: 'array', items: { $ref: '#/components/schemas/StreamOverview' } },
-      omitted: { type: 'integer', description: 'Streams that fit and are not told of.' },
-    },
-  },
-  StreamOverview: {
-    type: 'object',
-    required: [
-      ...['key', 'device', 'sid', 'length'],
-      ...['entriesAdded', 'lastEntryId', 'lastEntryBytes', 'followers'],
-    ],
-    properties: {
-      key: { type: 'string' },
-      device: { type: ['string', 'null'], description: 'null where the key names none.' },
-      sid: { type: 'string' },
-      length: { type: 'integer', description: 'Entries that it holds.' },
-      entriesAdded: { type: 'integer', description: 'Entries that were ever added.' },
-      lastEntryId: { type: 'string' },
-      lastEntryBytes: { type: ['integer', 'null'], description: 'null where Redis lets no script ask.' },
-      followers: { type: 'integer', description: 'Clients that follow it here.' },
-    },
-  },
-  Readiness: {
-    type: 'object',
-    required: ['status', 'checks', 'durability'],
-    properties: {
-      status: { enum: ['ready', 'not ready'] },
-      checks: { type: 'object', additionalProperties: { type: 'boolean' } },
-      durability: { type: 'object', properties: { meaning: { type: 'string' } } },
-    },
-  },
-};
 
 /** @param version of the package */
 export function createDocument(version: string): Description {

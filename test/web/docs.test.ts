@@ -9,9 +9,8 @@ import { openPage, type TestPage } from '../support/browser.js';
 import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
 import { startRedis, type TestRedis } from '../support/redis-server.js';
 
-const OPERATIONS = Object.values(createDocument(VERSION).paths).flatMap(
-  (item) => Object.values(item) as Operation[],
-);
+const description = createDocument(VERSION);
+const OPERATIONS = Object.values(description.paths).flatMap((item) => Object.values(item) as Operation[]);
 
 let redis: TestRedis;
 let gateway: GatewayProcess;
@@ -35,11 +34,13 @@ afterAll(async () => {
 
 const operation = (id: string) => page.locator(`details#${id}`);
 
-test('lists every operation and every failure', async () => {
+test('lists every operation, every failure and every schema', async () => {
   const ids = await page.locator('details.operation').evaluateAll((all) => all.map(({ id }) => id));
   expect(ids.sort()).toEqual(OPERATIONS.map(({ operationId }) => operationId).sort());
   const codes = await page.locator('#errors td:first-child').allInnerTexts();
   expect(codes.sort()).toEqual(Object.keys(FAILURES).sort());
+  const schemas = await page.locator('#bodies h3').allInnerTexts();
+  expect(schemas).toEqual(Object.keys(description.components.schemas));
   expect(await page.locator('#version').innerText()).toBe(VERSION);
 });
 
@@ -123,6 +124,14 @@ test('nothing is wider than a phone', async () => {
   await expect.poll(() => page.locator('.operation-body').count()).toBe(OPERATIONS.length);
   const overhang = await page.evaluate('document.documentElement.scrollWidth - innerWidth');
   expect(overhang).toBeLessThanOrEqual(0);
+});
+
+test('every link within the page leads somewhere', async () => {
+  const links = await page
+    .locator('a[href^="#"]')
+    .evaluateAll((all) => all.map((link) => link.getAttribute('href')!));
+  expect(links.length).toBeGreaterThan(100);
+  for (const link of new Set(links)) expect(await page.locator(link).count(), link).toBe(1);
 });
 
 test('asks no other host, and has nothing to complain of', () => {

@@ -4,6 +4,7 @@ import { element } from './elements.js';
 import { failureView } from './failure-view.js';
 import { markdown } from './markdown.js';
 import { methodNames, operationView } from './operation-view.js';
+import { schemasView } from './schema-view.js';
 
 const contents = document.querySelector<HTMLElement>('#contents')!;
 const reference = document.querySelector<HTMLElement>('#reference')!;
@@ -51,7 +52,13 @@ function show(description: Description): void {
     contents.append(group);
   }
   reference.append(failureView(description['x-failures']));
-  contents.append(element('div', { class: 'group' }, element('a', { href: '#errors' }, 'Errors')));
+  reference.append(schemasView(description.components.schemas));
+  const others = [
+    ['#errors', 'Errors'],
+    ['#bodies', 'Bodies'],
+  ] as const;
+  const links = others.map(([href, name]) => element('a', { href }, name));
+  contents.append(element('div', { class: 'group' }, ...links));
 }
 
 /** Opens what the address names, so that a link leads to an operation. */

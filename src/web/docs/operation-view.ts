@@ -4,7 +4,8 @@ import { element, table } from './elements.js';
 import { failureTable } from './failure-view.js';
 import { inline, markdown } from './markdown.js';
 import { samples } from './samples.js';
-import { defaultText, parameterText, typeText } from './schema-text.js';
+import { defaultText, parameterText } from './schema-text.js';
+import { schemaText } from './schema-view.js';
 
 const heading = (text: string) => element('h4', {}, text);
 const code = (text: string) => element('code', {}, text);
@@ -50,15 +51,11 @@ function responseView(
         element('p', { class: 'header' }, code(name), ' ', inline(header.description)),
       ),
       ...(kind === 'good' ? Object.entries(content) : []).map(([type, { schema = {} }]) =>
-        element('p', { class: 'media' }, code(type), ' ', bodyText(schema)),
+        element('p', { class: 'media' }, code(type), ' ', schemaText(schema)),
       ),
     ),
   );
 }
-
-/** What a body is, in its own words or by its type. */
-const bodyText = (schema: NonNullable<ResponseObject['content']>[string]['schema'] & object) =>
-  typeof schema.description === 'string' ? inline(schema.description) : typeText(schema);
 
 /** The codes of an answer that only tells of failures; undefined where there is more to it. */
 function failureCodes({ content = {} }: ResponseObject): readonly string[] | undefined {
@@ -98,7 +95,7 @@ function bodyOf(operation: Operation): HTMLElement {
           heading('Body'),
           markdown(requestBody.description),
           ...Object.entries(requestBody.content).map(([type, { schema = {} }]) =>
-            element('p', { class: 'media' }, code(type), ' ', bodyText(schema)),
+            element('p', { class: 'media' }, code(type), ' ', schemaText(schema)),
           ),
         ]),
     heading('Answers'),

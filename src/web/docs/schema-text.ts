@@ -7,7 +7,10 @@ export function typeText(schema: Schema): string {
   if (typeof $ref === 'string') return $ref.slice($ref.lastIndexOf('/') + 1);
   if (only !== undefined) return String(only);
   if (Array.isArray(values)) return values.join(' | ');
-  if (type === 'array') return `${typeText((items ?? {}) as Schema)}[]`;
+  if (type === 'array') {
+    const each = items === undefined ? 'any' : typeText(items as Schema);
+    return each.includes(' | ') ? `(${each})[]` : `${each}[]`;
+  }
   if (Array.isArray(anyOf)) return anyOf.map((each) => typeText(each as Schema)).join(' | ');
   if (Array.isArray(type)) return type.join(' | ');
   return typeof type === 'string' ? type : 'bytes';
