@@ -157,6 +157,7 @@ class Reader {
       firstRead: this.#reads + 1,
       length: undefined,
       added: undefined,
+      readOn: this.#connections,
       wasRead: false,
       seenLength: undefined,
       isLost: false,
@@ -303,7 +304,7 @@ class Reader {
       sources.push(followed);
     }
     const suspects = reads.flatMap((read, index) =>
-      this.#mayBeOvertaken(read.ids.length, sources[index]!.length) ? [index] : [],
+      this.#mayBeOvertaken(read.ids.length, sources[index]!) ? [index] : [],
     );
     for (const key of this.#active) {
       const followed = this.#followed.get(key);
@@ -326,6 +327,7 @@ class Reader {
       if (followed.added !== undefined) followed.added += read.ids.length;
       followed.wasRead = true;
       followed.seenLength = undefined;
+      followed.readOn = this.#connections;
       followed.seenOn = this.#connections;
       entries += read.ids.length;
       bytes += read.bytes;
@@ -350,8 +352,9 @@ class Reader {
     }
   }
 
-  /** @param length entries that the stream held before the read, if it was asked */
-  #mayBeOvertaken(entries: number, length: number | undefined): boolean {
+  #mayBeOvertaken(entries: number, { length, readOn }: Followed): boolean {
+    // Nobody read while there was no connection.
+    if (readOn !== this.#connections) return true;
     if (length === undefined) return entries >= Math.min(MANY_ENTRIES, this.#count);
     return length > 0 && (entries === this.#count || entries >= length);
   }
