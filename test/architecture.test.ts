@@ -13,20 +13,23 @@ const LAYERS = [
   ['access'],
   ['streams', 'doctor'],
   ['graphql'],
+  ['openapi'],
   ['server'],
   ['gateway'],
   ['cli'],
   ['main'],
 ];
 /** Anyone may import these, and they import nothing but one another. */
-const LEAVES = ['booleans', 'histogram', 'logger', 'system'];
+const LEAVES = ['booleans', 'histogram', 'logger', 'system', 'version'];
 /** What the sample client and the threads are made of, besides themselves. */
 const CLIENT_IMPORTS = ['wire', 'errors'];
 const WORKER_IMPORTS = ['wire', 'errors', 'redis'];
+/** What the package offers to others, who cannot see the files behind it. */
+const PACKAGE_FACES = ['src/client/api.ts', 'src/client/browser.ts', 'src/client/node.ts'];
 /** The pages' own code, which runs in browsers and is bundled apart. */
 const WEB = 'web';
 /** What may run in browsers, too. */
-const WEB_IMPORTS = ['client', 'wire', 'errors'];
+const WEB_IMPORTS = ['client', 'wire', 'errors', 'openapi'];
 
 interface Source {
   /** From the project's folder, such as `src/wire/names.ts`. */
@@ -90,7 +93,10 @@ function mayImport(from: string, to: string): boolean {
 const filesWith = (pattern: RegExp) =>
   SOURCES.filter(({ code }) => pattern.test(code)).map(({ path }) => path);
 
-const isForNode = (path: string) => partOf(path) !== WEB;
+/** Code as text, for readers. */
+const SAMPLES = 'src/openapi/code-samples.ts';
+
+const isForNode = (path: string) => partOf(path) !== WEB && path !== SAMPLES;
 
 test('the source is found', () => {
   expect(PATHS.size).toBeGreaterThan(50);
@@ -132,7 +138,13 @@ describe('imports', () => {
 
   test('name what they import: no file stands for others', () => {
     expect(SOURCES.filter(({ path }) => /\/index\.ts$/.test(path)).map(({ path }) => path)).toEqual([]);
-    expect(filesWith(/\bexport\s+(?:type\s+)?(?:\*|\{[^}]*\}\s*from\b)/)).toEqual([]);
+    const faces = filesWith(/\bexport\s+(?:type\s+)?(?:\*|\{[^}]*\}\s*from\b)/);
+    expect(faces.sort()).toEqual(PACKAGE_FACES);
+    const users = SOURCES.filter(({ path }) => !PACKAGE_FACES.includes(path)).flatMap(
+      ({ imports }) => imports,
+    );
+    // The commands take the class that stands in node.ts.
+    expect(users.filter((path) => PACKAGE_FACES.slice(0, 2).includes(path))).toEqual([]);
   });
 
   test('of wire do no input or output', () => {
@@ -144,7 +156,7 @@ describe('imports', () => {
 
   test('of the client lead to nothing that browsers lack', () => {
     const sourceOf = new Map(SOURCES.map((source) => [source.path, source]));
-    const reached = new Set(['src/client/streamgate.ts']);
+    const reached = new Set(['src/client/browser.ts']);
     for (const path of reached) for (const next of sourceOf.get(path)!.imports) reached.add(next);
     expect(reached.size).toBeGreaterThan(10);
     const sources = [...reached].map((path) => sourceOf.get(path)!);

@@ -1,7 +1,9 @@
-/** The client for Node: its WebSockets are those of ws, which can be paused, and which Node 20 has none of. */
+/** What `import … from 'streamgate'` means in Node: its WebSockets are those of ws, which can be paused, and which Node 20 has none of. */
 import { WebSocket } from 'ws';
 import type { WebSocketConstructor } from './connection.js';
 import { Streamgate as PlatformStreamgate, type StreamgateOptions } from './streamgate.js';
+
+export * from './api.js';
 
 const HANDSHAKE_MS = 10_000;
 /** Largest message taken: room for batches of frames, yet less than brings the process down. */

@@ -13,16 +13,18 @@ import { getData } from './data-get.js';
 import { getLatest } from './data-latest.js';
 import { getMjpeg } from './data-mjpeg.js';
 import { postData } from './data-post.js';
-import { pullBehavior } from './data-pull.js';
-import { pushBehavior } from './data-push.js';
+import { preparePull, pullBehavior } from './data-pull.js';
+import { preparePush, pushBehavior } from './data-push.js';
 import { GraphqlEndpoint } from './graphql-endpoint.js';
 import { createGraphqlHandlers } from './graphql-http.js';
 import { graphqlBehavior } from './graphql-socket.js';
 import { healthz, readyz } from './health.js';
 import { type Duty, endpoint, type Header, type HttpExchange } from './http-exchange.js';
 import { createMetrics, metrics } from './metrics.js';
+import { createOpenApi } from './openapi.js';
 import { getOverview } from './overview.js';
 import { type Pages, wantsPage } from './pages.js';
+import { refuseWithoutUpgrade } from './socket-upgrade.js';
 
 const DATA = '/data/:sid';
 const PUSH = '/data/:sid/push';
@@ -47,6 +49,7 @@ WS   /data/{sid}/pull      follow a stream
 GET  /graphql              GraphQL; in a browser its explorer
 GET  /                     this; in a browser the live page
 GET  /overview             devices and streams once a second, as server-sent events
+GET  /docs /openapi.json   all of that in detail
 GET  /healthz /readyz /metrics
 `;
 
@@ -60,7 +63,8 @@ export function createRoutes(context: GatewayContext, pages: Pages): (app: Templ
   const graphql = new GraphqlEndpoint(context);
   const devicePrefixing = !context.config.DISABLE_MULTI_DEVICE_PREFIXING;
   const overview = new Overview({ ...context, devicePrefixing });
-  return (app) => addRoutes(app, context, { pages, registry, graphql, overview });
+  const openApi = createOpenApi();
+  return (app) => addRoutes(app, context, { pages, registry, graphql, overview, openApi });
 }
 
 /** What every WebSocket has, once it is open. */
@@ -78,10 +82,11 @@ interface Shared {
   readonly registry: Registry;
   readonly graphql: GraphqlEndpoint;
   readonly overview: Overview;
+  readonly openApi: Handler;
 }
 
 function addRoutes(app: TemplatedApp, context: GatewayContext, shared: Shared): void {
-  const { pages, registry, graphql, overview } = shared;
+  const { pages, registry, graphql, overview, openApi } = shared;
   context.connections.watch(app);
   const respond = (
     pattern: string,
@@ -124,8 +129,8 @@ function addRoutes(app: TemplatedApp, context: GatewayContext, shared: Shared): 
 
   connect(PUSH, pushBehavior(context));
   connect(PULL, pullBehavior(context));
-  respond(PUSH, { get: refuseWithoutUpgrade });
-  respond(PULL, { get: refuseWithoutUpgrade });
+  respond(PUSH, { get: refuseWithoutUpgrade(preparePush(context)) });
+  respond(PULL, { get: refuseWithoutUpgrade(preparePull(context)) });
   connect(GRAPHQL, graphqlBehavior(context, graphql));
   const graphqlHandlers = createGraphqlHandlers(context, graphql);
   const getGraphql = withGrant(context, graphqlHandlers.get);
@@ -170,6 +175,13 @@ function addRoutes(app: TemplatedApp, context: GatewayContext, shared: Shared): 
     return metrics(registry, exchange);
   });
   respond('/metrics', { get: getMetrics }, 'watch');
+  respond('/openapi.json', { get: openApi });
+  respond('/docs', {
+    get: (exchange) => {
+      if (!pages.docs.hasIndex) throw new Failure('not_found', 'the page was not built');
+      pages.docs.answerIndex(exchange);
+    },
+  });
   respond('/', {
     get: (exchange) => {
       if (pages.live.hasIndex && wantsPage(exchange)) pages.live.answerIndex(exchange);
@@ -189,12 +201,6 @@ function checkMayWatch(rights: Rights): void {
   const mayWatch = rights.wall === undefined && (rights.mayAll('read') || rights.mayAll('admin'));
   if (!mayWatch)
     throw new Failure('forbidden', 'the metrics need the right to read, or to delete, everything');
-}
-
-function refuseWithoutUpgrade(exchange: HttpExchange): void {
-  exchange.fail(new Failure('upgrade_required', 'this address is for WebSockets'), [
-    ['upgrade', 'websocket'],
-  ]);
 }
 
 function answerOptions(context: GatewayContext, exchange: HttpExchange, allowed: readonly string[]): void {

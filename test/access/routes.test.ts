@@ -285,6 +285,8 @@ describe('what is for everybody', () => {
     ['GET', '/healthz', 200],
     ['GET', '/readyz', 200],
     ['GET', '/', 200],
+    ['GET', '/docs', 200],
+    ['GET', '/openapi.json', 200],
     ['OPTIONS', '/data/x', 204],
     ['OPTIONS', '/graphql', 204],
     ['OPTIONS', '/data/x/latest', 204],
