@@ -1,16 +1,16 @@
 /**
- * A client library in a process of its own, told by a test what to do.
+ * A client library in a process of its own, its driver, told by a test what to do.
  *
- * A driver reads requests from its standard input and writes answers and events to its standard output, a JSON
+ * It reads requests from its standard input and writes answers and events to its standard output, a JSON
  * object a line:
  *
- *     → {"call": 7, "do": "append", "stream": "cam", "data": {"text": "hello"}}
+ *     → {"client": 1, "call": 7, "do": "append", "stream": "cam", "data": {"text": "hello"}}
  *     ← {"call": 7, "value": "1795336103800-0"}      or      {"call": 7, "error": {"code", "message"}}
  *     ← {"pull": "p", "entry": {"stream", "id", "time", "size", "data" | "sha256"}}
  *     ← {"pull": "p", "gap": {…}}      {"pull": "p", "ended": null | {"code", "message"}}
  *
- * Requests are answered in any order, as they are done. What a verb takes and gives stands in `Verbs`. It ends
- * with its standard input.
+ * A client is there from its first request, `open`, to its last, `drop`. Requests are answered in any order, as they
+ * are done. What a verb takes and gives stands in `Verbs`. The driver ends with its standard input.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -65,7 +65,6 @@ export interface NewEntry {
 
 /** What a driver does: parameters and value of each verb. */
 interface Verbs {
-  /** Once, before all others. */
   open: [{ url: string; token?: string; device?: string; prefix?: string }, null];
   append: [{ stream: string; data: Payload }, string];
   latest: [{ stream: string }, ToldEntry | null];
@@ -97,6 +96,8 @@ interface Verbs {
   unload: [{ name: string }, { outcomes: Outcome[]; mostUnsettled: number }];
   flush: [{ name: string }, null];
   close: [{ name: string }, null];
+  /** Lets go of whatever is still open. */
+  drop: [object, null];
 }
 
 type Message =
@@ -175,11 +176,13 @@ export class DrivenPull {
   }
 }
 
-export class DrivenClient {
+/** The process that runs a library's driver. */
+export class Driver {
   readonly #process: ChildProcess;
   readonly #calls = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
   readonly #pulls = new Map<string, DrivenPull>();
   #lastCall = 0;
+  #clients = 0;
   #errors = '';
 
   constructor([program, ...parameters]: readonly string[]) {
@@ -193,35 +196,31 @@ export class DrivenClient {
     this.#process.stdin!.on('error', () => {}); // 'exit' comes as well
     createInterface(this.#process.stdout!).on('line', (line) => this.#take(JSON.parse(line) as Message));
     this.#process.once('exit', () => {
-      const error = new Error(`the driver ended: ${this.#errors}`);
-      for (const { reject } of this.#calls.values()) reject(error);
-      for (const [pull, told] of this.#pulls)
-        told.take({ pull, ended: { code: 'driver', message: error.message } });
+      const message = `the driver ended: ${this.#errors}`;
+      for (const { reject } of this.#calls.values()) reject(new Error(message));
+      for (const [pull, told] of this.#pulls) told.take({ pull, ended: { code: 'driver', message } });
     });
   }
 
-  /** @throws ClientError what the client failed with */
-  call<V extends keyof Verbs>(verb: V, parameters: Verbs[V][0]): Promise<Verbs[V][1]> {
+  newClient(): DrivenClient {
+    return new DrivenClient(this, ++this.#clients);
+  }
+
+  request(client: number, verb: string, parameters: object): Promise<unknown> {
     const call = ++this.#lastCall;
     const answer = new Promise<unknown>((resolve, reject) => this.#calls.set(call, { resolve, reject }));
-    this.#process.stdin!.write(`${JSON.stringify({ call, do: verb, ...parameters })}\n`);
-    return answer as Promise<Verbs[V][1]>;
+    this.#process.stdin!.write(`${JSON.stringify({ client, call, do: verb, ...parameters })}\n`);
+    return answer;
   }
 
-  async pull(streams: string | readonly string[], options: PullOptions = {}): Promise<DrivenPull> {
+  newPull(client: DrivenClient): [name: string, pull: DrivenPull] {
     const name = `pull ${this.#pulls.size}`;
-    const pull = new DrivenPull(this, name);
+    const pull = new DrivenPull(client, name);
     this.#pulls.set(name, pull);
-    await this.call('pull', { name, streams: [streams].flat(), ...options });
-    return pull;
+    return [name, pull];
   }
 
-  /** What the client wrote to its standard error so far. */
-  get errors(): string {
-    return this.#errors;
-  }
-
-  /** Its process' resident memory in bytes. */
+  /** Its resident memory in bytes. */
   async residentBytes(): Promise<number> {
     const status = await readFile(`/proc/${this.#process.pid}/status`, 'utf8');
     return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) * 1024;
@@ -241,5 +240,27 @@ export class DrivenClient {
       if (message.error !== undefined) reject(new ClientError(message.error));
       else resolve(message.value);
     } else this.#pulls.get(message.pull)?.take(message);
+  }
+}
+
+/** One client of a library. */
+export class DrivenClient {
+  readonly driver: Driver;
+  readonly #number: number;
+
+  constructor(driver: Driver, number: number) {
+    this.driver = driver;
+    this.#number = number;
+  }
+
+  /** @throws ClientError what the client failed with */
+  call<V extends keyof Verbs>(verb: V, parameters: Verbs[V][0]): Promise<Verbs[V][1]> {
+    return this.driver.request(this.#number, verb, parameters) as Promise<Verbs[V][1]>;
+  }
+
+  async pull(streams: string | readonly string[], options: PullOptions = {}): Promise<DrivenPull> {
+    const [name, pull] = this.driver.newPull(this);
+    await this.call('pull', { name, streams: [streams].flat(), ...options });
+    return pull;
   }
 }

@@ -1,6 +1,7 @@
 """The Python client, driven by a test: `driven-client.ts` says how."""
 import asyncio
 import base64
+import collections
 import hashlib
 import json
 import os
@@ -114,12 +115,20 @@ def told(outcome):
     return told_error(outcome) if isinstance(outcome, BaseException) else outcome
 
 
-class Driver:
+class Client:
+    """What one client is told to do."""
+
     def __init__(self):
         self.pulls, self.producers, self.loads = {}, {}, {}
 
     async def open(self, url, token=None, device=None, prefix=None):
         self.gate = Streamgate(url, token=token, device=device, prefix=prefix)
+
+    async def drop(self):
+        tasks = [party.task for party in (*self.pulls.values(), *self.loads.values())]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, *(producer.abort() for producer in self.producers.values()), return_exceptions=True)
 
     async def append(self, stream, data):
         return await self.gate.append(stream, make_payload(data))
@@ -195,18 +204,19 @@ class Driver:
         await self.producers[name].close()
 
 
-async def answer(driver, call, do, **parameters):
+async def answer(client, call, do, **parameters):
     try:
-        tell(call=call, value=await getattr(driver, do)(**parameters))
+        tell(call=call, value=await getattr(client, do)(**parameters))
     except Exception as error:
         tell(call=call, error=told_error(error))
 
 
 async def main():
-    driver = Driver()
+    clients = collections.defaultdict(Client)
     tasks = set()
     while line := await asyncio.to_thread(sys.stdin.readline):
-        task = asyncio.create_task(answer(driver, **json.loads(line)))
+        request = json.loads(line)
+        task = asyncio.create_task(answer(clients[request.pop('client')], **request))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
     os._exit(0)

@@ -31,12 +31,12 @@ export const FLOW_CASES: readonly Case[] = [
       const client = await world.open();
       const ids: string[] = [];
       for (let seq = 0; seq < 160; seq++) ids.push(await world.write(Buffer.alloc(MIB, seq)));
-      const before = await client.residentBytes();
+      const before = await client.driver.residentBytes();
       const pull = await client.pull(world.sid, { lastEntryId: '0', credit: 0 });
       await vi.waitFor(async () => {
         expect(await world.gateway.metric('followers{state="behind"}')).toBe(1);
       }, SOON);
-      expect((await client.residentBytes()) - before).toBeLessThan(80 * MIB);
+      expect((await client.driver.residentBytes()) - before).toBeLessThan(80 * MIB);
       expect(pull.entries.length).toBe(1);
       await pull.credit(ids.length);
       await pull.until(() => pull.entries.length === ids.length);

@@ -1,19 +1,23 @@
 /** Holds a client library against the list of cases. */
 import { afterAll, beforeAll, describe, test } from 'vitest';
 import { ALONE, TOGETHER } from './cases.js';
-import { type Case, type Library, Servers, World } from './world.js';
+import { Driver } from './driven-client.js';
+import { type Case, Servers, World } from './world.js';
 
-export function testLibrary(library: Library): void {
+/** @param command runs the library's driver */
+export function testLibrary(...command: readonly string[]): void {
   let servers: Servers;
+  let driver: Driver;
 
   beforeAll(async () => {
+    driver = new Driver(command);
     servers = await Servers.start();
   });
 
-  afterAll(() => servers?.stop());
+  afterAll(() => Promise.all([driver.stop(), servers?.stop()]));
 
   const run = async ({ name, run }: Case) => {
-    const world = new World(library, servers, name.replaceAll('+', ' '));
+    const world = new World(driver, servers, name.replaceAll('+', ' '));
     try {
       await run(world);
     } finally {

@@ -2,4 +2,4 @@ import { join } from 'node:path';
 import { PYTHON } from '../support/machine.js';
 import { testLibrary } from './library.js';
 
-testLibrary({ command: [PYTHON, join(import.meta.dirname, 'driver.py')] });
+testLibrary(PYTHON, join(import.meta.dirname, 'driver.py'));

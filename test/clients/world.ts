@@ -6,12 +6,7 @@ import { freePort } from '../support/free-port.js';
 import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
 import { startRedis, type TestRedis } from '../support/redis-server.js';
 import { type Stored, storedEntries } from '../support/stored-entries.js';
-import { DrivenClient } from './driven-client.js';
-
-/** A client library, by the command that runs its driver. */
-export interface Library {
-  readonly command: readonly string[];
-}
+import type { DrivenClient, Driver } from './driven-client.js';
 
 /** One thing that every client library does, written once for all of them. */
 export interface Case {
@@ -92,11 +87,11 @@ export class World {
   readonly servers: Servers;
   /** A stream id of the case's own. */
   readonly sid: string;
-  readonly #library: Library;
+  readonly #driver: Driver;
   readonly #clients: DrivenClient[] = [];
 
-  constructor(library: Library, servers: Servers, sid: string) {
-    this.#library = library;
+  constructor(driver: Driver, servers: Servers, sid: string) {
+    this.#driver = driver;
     this.servers = servers;
     this.sid = sid;
   }
@@ -109,9 +104,9 @@ export class World {
     return this.servers.gateway;
   }
 
-  /** A client in a process of its own, ended with the case. */
+  /** A client that is let go with the case. */
   async open(options: ClientOptions = {}): Promise<DrivenClient> {
-    const client = new DrivenClient(this.#library.command);
+    const client = this.#driver.newClient();
     this.#clients.push(client);
     await client.call('open', { url: this.gateway.http, ...options });
     return client;
@@ -141,6 +136,6 @@ export class World {
   }
 
   async end(): Promise<void> {
-    await Promise.all(this.#clients.map((client) => client.stop()));
+    await Promise.all(this.#clients.map((client) => client.call('drop', {})));
   }
 }
