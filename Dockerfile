@@ -10,7 +10,7 @@ COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts
 
 FROM installed AS compiled
-COPY tsconfig.json vite.config.* ./
+COPY tsconfig.json ./
 COPY src src
 COPY workers workers
 # What is left at the top of dist are the tools' own settings.

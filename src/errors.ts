@@ -101,6 +101,9 @@ export interface FailureBody {
   readonly code: FailureCode;
 }
 
+/** Node's, and some browsers': the catalogue is read there, too. */
+const V8_ERROR = Error as typeof Error & { stackTraceLimit: number };
+
 /** A failure that a client is told: one sentence for people, a code for programs. */
 export class Failure extends Error {
   readonly code: FailureCode;
@@ -108,10 +111,10 @@ export class Failure extends Error {
   constructor(code: FailureCode, message: string) {
     // Nobody is told where a failure comes from, and to find that out takes longer than all else: a message
     // may have thousands of entries that are refused.
-    const { stackTraceLimit } = Error;
-    Error.stackTraceLimit = 0;
+    const { stackTraceLimit } = V8_ERROR;
+    V8_ERROR.stackTraceLimit = 0;
     super(message);
-    Error.stackTraceLimit = stackTraceLimit;
+    V8_ERROR.stackTraceLimit = stackTraceLimit;
     this.name = 'Failure';
     this.code = code;
   }

@@ -20,8 +20,8 @@ import { HeldBytes } from './server/held-bytes.js';
 import { HostCheck } from './server/host-check.js';
 import { checkCertificate, Listener } from './server/listener.js';
 import { OriginPolicy } from './server/origins.js';
+import { loadPages } from './server/pages.js';
 import { createRoutes } from './server/routes.js';
-import { Site } from './server/site.js';
 import { sweepSockets } from './server/slow-sockets.js';
 import { Underway } from './server/underway.js';
 import { WaitingReads } from './server/waiting-reads.js';
@@ -71,7 +71,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
   const sweep = setInterval(() => sweepSockets(parts), SWEEP_MS);
   try {
     await tryRedis(parts.control);
-    const listener = await Listener.start(config, logger, createRoutes(parts, await Site.loadGraphiql()));
+    const listener = await Listener.start(config, logger, createRoutes(parts, await loadPages()));
     logger.info({ redis: describeTarget(target) }, `streamgate is listening on ${listener.address}`);
     let stopping: Promise<void> | undefined;
     const stop = async () => {

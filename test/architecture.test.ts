@@ -23,8 +23,12 @@ const LEAVES = ['booleans', 'histogram', 'logger', 'system'];
 /** What the sample client and the threads are made of, besides themselves. */
 const CLIENT_IMPORTS = ['wire', 'errors'];
 const WORKER_IMPORTS = ['wire', 'errors', 'redis'];
+/** What the package offers to others, who cannot see the files behind it. */
+const PACKAGE_FACES = ['src/client/api.ts', 'src/client/browser.ts', 'src/client/node.ts'];
 /** The pages' own code, which runs in browsers and is bundled apart. */
 const WEB = 'web';
+/** What may run in browsers, too. */
+const WEB_IMPORTS = ['client', 'wire', 'errors'];
 
 interface Source {
   /** From the project's folder, such as `src/wire/names.ts`. */
@@ -75,7 +79,8 @@ const rankOf = (part: string) => LAYERS.findIndex((layer) => layer.includes(part
 function mayImport(from: string, to: string): boolean {
   if (from === to) return true;
   if (LEAVES.includes(from)) return LEAVES.includes(to);
-  if (from === WEB || to === WEB) return false;
+  if (to === WEB) return false;
+  if (from === WEB) return WEB_IMPORTS.includes(to);
   if (LEAVES.includes(to)) return true;
   if (from === 'client') return CLIENT_IMPORTS.includes(to);
   if (from === 'workers') return WORKER_IMPORTS.includes(to);
@@ -129,7 +134,13 @@ describe('imports', () => {
 
   test('name what they import: no file stands for others', () => {
     expect(SOURCES.filter(({ path }) => /\/index\.ts$/.test(path)).map(({ path }) => path)).toEqual([]);
-    expect(filesWith(/\bexport\s+(?:type\s+)?(?:\*|\{[^}]*\}\s*from\b)/)).toEqual([]);
+    const faces = filesWith(/\bexport\s+(?:type\s+)?(?:\*|\{[^}]*\}\s*from\b)/);
+    expect(faces.sort()).toEqual(PACKAGE_FACES);
+    const users = SOURCES.filter(({ path }) => !PACKAGE_FACES.includes(path)).flatMap(
+      ({ imports }) => imports,
+    );
+    // The commands take the class that stands in node.ts.
+    expect(users.filter((path) => PACKAGE_FACES.slice(0, 2).includes(path))).toEqual([]);
   });
 
   test('of wire do no input or output', () => {
@@ -137,6 +148,17 @@ describe('imports', () => {
       (source) => source.packages,
     );
     expect([...new Set(packages)].filter((name) => name !== 'node:buffer')).toEqual([]);
+  });
+
+  test('of the client lead to nothing that browsers lack', () => {
+    const sourceOf = new Map(SOURCES.map((source) => [source.path, source]));
+    const reached = new Set(['src/client/browser.ts']);
+    for (const path of reached) for (const next of sourceOf.get(path)!.imports) reached.add(next);
+    expect(reached.size).toBeGreaterThan(10);
+    const sources = [...reached].map((path) => sourceOf.get(path)!);
+    expect([...new Set(sources.flatMap(({ packages }) => packages))]).toEqual(['@msgpack/msgpack']);
+    const forNode = sources.filter(({ code }) => /\b(?:Buffer\.|process\.|NodeJS\.|require\()/.test(code));
+    expect(forNode.map(({ path }) => path)).toEqual([]);
   });
 
   test('of the socket library are the business of the server', () => {

@@ -1,8 +1,6 @@
 /** The sample client's commands, as `streamgate` and `test/api.ts` offer them. */
 import type { Command } from 'commander';
 import {
-  addAckOption,
-  addHeaderOption,
   addPullOptions,
   addRunOptions,
   addSaveOption,
@@ -28,19 +26,19 @@ function addStreamCommand(program: Command, name: string, description: string): 
 
 export function addClientCommands(program: Command): void {
   const increment = addStreamCommand(program, 'push_increment', 'push 0, 1, 2, … as text');
-  addAckOption(addHeaderOption(addRunOptions(increment, INCREMENTS_A_SECOND))).action(pushIncrement);
+  addRunOptions(increment, INCREMENTS_A_SECOND).action(pushIncrement);
 
   const image = addStreamCommand(program, 'push_image', 'push JPEGs of random noise');
-  addAckOption(addHeaderOption(addRunOptions(addShapeOption(image), IMAGES_A_SECOND))).action(pushImage);
+  addRunOptions(addShapeOption(image), IMAGES_A_SECOND).action(pushImage);
 
   const imageByRest = addStreamCommand(program, 'push_image_rest', 'push JPEGs of random noise by HTTP');
   addRunOptions(addShapeOption(imageByRest), IMAGES_A_SECOND).action(pushImageByRest);
 
   const raw = addStreamCommand(program, 'pull_raw', "show each entry's id, size and first bytes");
-  addHeaderOption(addPullOptions(addRunOptions(raw, NO_LIMIT))).action(pullRaw);
+  addPullOptions(addRunOptions(raw, NO_LIMIT)).action(pullRaw);
 
   const images = addStreamCommand(program, 'pull_image', 'decode images and show width×height×channels');
-  addHeaderOption(addPullOptions(addRunOptions(addSaveOption(images), NO_LIMIT))).action(pullImage);
+  addPullOptions(addRunOptions(addSaveOption(images), NO_LIMIT)).action(pullImage);
 
   const imagesByRest = addStreamCommand(program, 'pull_image_rest', 'the same by HTTP');
   addPullOptions(addRunOptions(addSaveOption(imagesByRest), NO_LIMIT)).action(pullImageByRest);

@@ -1,6 +1,6 @@
 /** Options that the client commands share, each declared once, and the values they are given. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { Target } from '../client/address.js';
+import { Streamgate } from '../client/node.js';
 import { parseShape, type Shape } from './images.js';
 
 /** Checked values, by the names that commander gives them. */
@@ -18,14 +18,6 @@ export interface RunValues extends TargetValues {
   readonly count: number;
   /** Stop after so many seconds; 0: go on. */
   readonly duration: number;
-}
-
-export interface SocketValues {
-  readonly header: boolean;
-}
-
-export interface PushValues {
-  readonly ack: boolean;
 }
 
 export interface PullValues {
@@ -83,18 +75,6 @@ export function addRunOptions(command: Command, rate: number): Command {
     .option('--duration <seconds>', 'stop after so long; 0: go on', argument(parseNumber), 0);
 }
 
-export function addHeaderOption(command: Command): Command {
-  return command
-    .option('--header', 'frames with JSON headers', true)
-    .option('--no-header', 'bare frames, an entry each');
-}
-
-export function addAckOption(command: Command): Command {
-  return command
-    .option('--ack', 'have each entry acknowledged', true)
-    .option('--no-ack', 'do not wait to hear whether entries are stored');
-}
-
 export function addPullOptions(command: Command): Command {
   return command
     .option('--last-entry-id <id>', 'read after this id: $ newest, 0 all, ms or ms-seq (default: $)')
@@ -113,13 +93,10 @@ export function addSaveOption(command: Command): Command {
   return command.option('--save <file>', 'keep the newest image in this file');
 }
 
-/** @param sid one stream id, or several joined by `+` */
-export function makeTarget(sid: string, values: TargetValues): Target {
-  return {
-    url: values.url,
-    sids: sid.split('+'),
-    deviceId: values.device,
-    prefix: values.prefix,
-    token: values.token,
-  };
+/** @throws GatewayError where `--url` is no address */
+export function makeClient({ url, token, device, prefix }: TargetValues): Streamgate {
+  return new Streamgate(url, { token, device, prefix });
 }
+
+/** @param sid one stream id, or several joined by `+` */
+export const splitSids = (sid: string): readonly string[] => sid.split('+');

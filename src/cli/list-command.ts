@@ -1,8 +1,7 @@
 /** `streamgate ls`: the keys of all streams, each after its number of entries. */
-
 import { GatewayError } from '../client/gateway-error.js';
-import { listStreams, type StreamSummary } from '../client/graphql.js';
-import type { TargetValues } from './client-options.js';
+import type { StreamSummary } from '../client/graphql.js';
+import { makeClient, type TargetValues } from './client-options.js';
 import { previewName } from './preview.js';
 import { runSession } from './session.js';
 
@@ -13,7 +12,9 @@ async function askForStreams(
   signal: AbortSignal,
 ): Promise<readonly StreamSummary[]> {
   try {
-    return await listStreams({ url, token }, signal);
+    return await makeClient({ url, ...(token === undefined ? {} : { token }) }).streams(undefined, {
+      signal,
+    });
   } catch (error) {
     if (error instanceof GatewayError && error.status === 404) {
       throw new Error(

@@ -1,14 +1,8 @@
 /** The commands that read: where entries come from, what is shown of them, and the loop between the two. */
 import type { Entry } from '../client/entry.js';
-import { Puller } from '../client/pull.js';
-import { pollEntries } from '../client/rest.js';
-import {
-  makeTarget,
-  type PullValues,
-  type RunValues,
-  type SaveValues,
-  type SocketValues,
-} from './client-options.js';
+import type { ReadOptions } from '../client/rest.js';
+import type { Streamgate } from '../client/streamgate.js';
+import { makeClient, type PullValues, type RunValues, type SaveValues, splitSids } from './client-options.js';
 import { replaceFrame } from './frame-file.js';
 import { decodeImage } from './images.js';
 import { Pace } from './pace.js';
@@ -46,9 +40,9 @@ async function consume(
   pace: Pace,
 ): Promise<void> {
   for await (const entry of entries) {
-    const { sid, id = '-', data } = entry;
-    progress.count(data.length, entry.id);
-    const source = sids.length > 1 ? `${previewName(sid)}  ` : '';
+    const { stream, id, data } = entry;
+    progress.count(data.length, id);
+    const source = sids.length > 1 ? `${previewName(stream)}  ` : '';
     await progress.say(`${source}${id}  ${await view(entry)}`, session.signal);
     if (values.count > 0 && progress.entries >= values.count) return;
     await pace.wait(session.signal);
@@ -56,22 +50,21 @@ async function consume(
   }
 }
 
-type PullSocketValues = RunValues & SocketValues & PullValues;
+type PullSocketValues = RunValues & PullValues;
 
 async function pullBySocket(sid: string, values: PullSocketValues, view: Viewer): Promise<void> {
   await runSession(values.duration, async (session) => {
-    const target = makeTarget(sid, values);
-    const entries = await Puller.open({
-      ...target,
+    const sids = splitSids(sid);
+    const entries = makeClient(values).pull(sids, {
       lastEntryId: values.lastEntryId,
       latest: values.latest,
-      header: values.header,
+      reconnect: 'after-open',
       // The gateway keeps the rate: with `latest` it then sends what is newest when the turn comes.
       maxFps: values.rate > 0 ? values.rate : undefined,
       signal: session.signal,
     });
     await Progress.over('pulled', session, (progress) =>
-      consume(session, target.sids, values, progress, entries, view, new Pace(0)),
+      consume(session, sids, values, progress, entries, view, new Pace(0)),
     );
   });
 }
@@ -84,6 +77,23 @@ export async function pullImage(sid: string, values: PullSocketValues & SaveValu
   await pullBySocket(sid, values, viewImages(values.save));
 }
 
+/**
+ * Reads on and on, each request from where the one before ended, so that nothing is missed or seen twice.
+ * The next request starts when the entries of the last are done with. Ends when the signal fires.
+ * @throws GatewayError
+ */
+async function* pollEntries(
+  gate: Streamgate,
+  sids: readonly string[],
+  options: ReadOptions,
+): AsyncGenerator<Entry, void, void> {
+  for (let { lastEntryId } = options; !options.signal?.aborted; ) {
+    const { entries, cursor } = await gate.read(sids, { ...options, lastEntryId });
+    yield* entries;
+    lastEntryId = cursor;
+  }
+}
+
 /** Long enough that an idle stream costs few requests; the gateway may cap it. */
 const POLL_BLOCK_MS = 5000;
 
@@ -92,24 +102,15 @@ export async function pullImageByRest(
   values: RunValues & PullValues & SaveValues,
 ): Promise<void> {
   await runSession(values.duration, async (session) => {
-    const target = makeTarget(sid, values);
-    const entries = pollEntries({
-      ...target,
+    const sids = splitSids(sid);
+    const entries = pollEntries(makeClient(values), sids, {
       lastEntryId: values.lastEntryId,
       latest: values.latest,
       block: POLL_BLOCK_MS,
       signal: session.signal,
     });
     await Progress.over('pulled', session, (progress) =>
-      consume(
-        session,
-        target.sids,
-        values,
-        progress,
-        entries,
-        viewImages(values.save),
-        new Pace(values.rate),
-      ),
+      consume(session, sids, values, progress, entries, viewImages(values.save), new Pace(values.rate)),
     );
   });
 }

@@ -1,13 +1,6 @@
 /** The commands that write: where payloads come from, how they go out, and the loop between the two. */
-import { Pusher } from '../client/push.js';
-import { postEntries } from '../client/rest.js';
-import {
-  makeTarget,
-  type PushValues,
-  type RunValues,
-  type ShapeValues,
-  type SocketValues,
-} from './client-options.js';
+import { makeClient, type RunValues, type ShapeValues } from './client-options.js';
+import { EntrySender } from './entry-sender.js';
 import { makeNoiseImage, type Shape } from './images.js';
 import { Pace } from './pace.js';
 import { Progress } from './progress.js';
@@ -42,41 +35,35 @@ async function produce(
   }
 }
 
-type PushSocketValues = RunValues & SocketValues & PushValues;
-
-async function pushBySocket(sid: string, values: PushSocketValues, makePayload: Producer): Promise<void> {
+async function pushBySocket(sid: string, values: RunValues, makePayload: Producer): Promise<void> {
   await runSession(values.duration, async (session) => {
-    const pusher = await Pusher.open({
-      ...makeTarget(sid, values),
-      header: values.header,
-      ack: values.ack,
-      signal: session.signal,
-    });
+    const sender = new EntrySender(makeClient(values).push(sid, { reconnect: 'after-open' }));
     await Progress.over('pushed', session, async (progress) => {
       try {
-        await produce(session, values, progress, makePayload, (payload) => pusher.push(payload));
+        await produce(session, values, progress, makePayload, (payload) => sender.send(payload));
       } finally {
-        // Says whether everything was stored; where `push` has failed, the same failure once more.
-        await pusher.close();
+        // Says whether everything was stored; where `send` has failed, the same failure once more.
+        await sender.close();
       }
     });
   });
 }
 
-export async function pushIncrement(sid: string, values: PushSocketValues): Promise<void> {
+export async function pushIncrement(sid: string, values: RunValues): Promise<void> {
   await pushBySocket(sid, values, countUp);
 }
 
-export async function pushImage(sid: string, values: PushSocketValues & ShapeValues): Promise<void> {
+export async function pushImage(sid: string, values: RunValues & ShapeValues): Promise<void> {
   await pushBySocket(sid, values, makeImages(values.shape));
 }
 
 export async function pushImageByRest(sid: string, values: RunValues & ShapeValues): Promise<void> {
   await runSession(values.duration, async (session) => {
-    const options = { ...makeTarget(sid, values), signal: session.signal };
+    const gate = makeClient(values);
+    const { signal } = session;
     await Progress.over('pushed', session, (progress) =>
       produce(session, values, progress, makeImages(values.shape), (data) =>
-        postEntries(options, [{ data }]),
+        gate.append(sid, data, { signal }),
       ),
     );
   });

@@ -1,162 +1,183 @@
 /**
- * One WebSocket to the gateway, made into two bounded flows: `receive` pauses the socket while its
- * consumer is slow, `send` waits while the network is.
+ * One WebSocket to the gateway, from open to close. `receive` hands out messages one by one, and pauses
+ * the socket while its consumer is slow, where the socket can be paused.
  *
- * Owns the socket from open to close. Reconnecting, when it comes, belongs above: a connection that
- * has ended stays ended, and `ended` says why.
+ * A connection that has ended stays ended, and `ended` says why; reconnecting belongs above.
  */
-import type { IncomingMessage } from 'node:http';
-import { WebSocket } from 'ws';
 import {
-  errorFromAnswer,
   errorFromClose,
   errorFromNetwork,
+  errorFromSilence,
   GatewayError,
-  isOrderlyClose,
   NORMAL_CLOSE,
 } from './gateway-error.js';
 import { type Frame, Inbox } from './inbox.js';
 
-/** `send` does not wait while less than this waits for the network. */
-const BUFFERED_BYTES = 1024 * 1024;
+/** What is needed of a WebSocket: a browser's has it, and ws' has the rest too. */
+export interface WebSocketLike {
+  binaryType: string;
+  readonly bufferedAmount: number;
+  send(data: string | Uint8Array<ArrayBuffer>): void;
+  close(code?: number): void;
+  // biome-ignore lint/suspicious/noExplicitAny: an event of the DOM or of ws, which have no type in common
+  addEventListener(type: 'open' | 'message' | 'close' | 'error', listener: (event: any) => void): void;
+  /** Browsers have none of these: there a socket cannot be paused, and ends when the other side has answered. */
+  pause?(): void;
+  resume?(): void;
+  terminate?(): void;
+}
+
+export type WebSocketConstructor = new (url: string, protocols: string[]) => WebSocketLike;
+
 const HANDSHAKE_MS = 10_000;
 /** How long the other side may take to answer a close before the socket is cut. */
 const CLOSE_MS = 2000;
-/** A refusal's body is one sentence; more than this is not read. */
-const REFUSAL_BYTES = 64 * 1024;
-/** Largest message taken: room for batches of frames, yet less than brings the process down. */
-const MESSAGE_BYTES = 1024 * 1024 * 1024;
+/** README, access control: a token goes as a subprotocol, beside another that is then the one chosen. */
+const SUBPROTOCOL = 'streamgate';
+const TOKEN_SUBPROTOCOL = 'bearer.';
 
-async function readRefusal(answer: IncomingMessage): Promise<string> {
-  const parts: Buffer[] = [];
-  let size = 0;
-  for await (const part of answer as AsyncIterable<Buffer>) {
-    parts.push(part);
-    size += part.length;
-    if (size > REFUSAL_BYTES) break;
-  }
-  return Buffer.concat(parts).toString();
+/** Whether the sockets that `Socket` makes can be paused. */
+export function isPausable(Socket: WebSocketConstructor): boolean {
+  return typeof (Socket.prototype as WebSocketLike | undefined)?.pause === 'function';
 }
 
 export class Connection {
   /** Resolves when the socket is closed: undefined if this side asked for it, else with what went wrong. */
   readonly ended: Promise<GatewayError | undefined>;
-  readonly #socket: WebSocket;
+  readonly #socket: WebSocketLike;
   readonly #inbox: Inbox;
-  #closing = false;
+  #isClosing = false;
+  #end: (error: GatewayError | undefined) => void = () => {};
 
-  private constructor(socket: WebSocket) {
+  private constructor(socket: WebSocketLike) {
     this.#socket = socket;
-    this.#inbox = new Inbox(socket);
-    socket.on('message', (data, isBinary) => {
-      // With ws' default binaryType every message is one Buffer.
-      this.#inbox.add({ data: data as Buffer, isText: !isBinary });
+    socket.binaryType = 'arraybuffer';
+    this.#inbox = new Inbox({
+      pause: () => socket.pause?.(),
+      resume: () => socket.resume?.(),
     });
     this.ended = new Promise((resolve) => {
-      socket.on('close', (code, reason) => {
-        const orderly = this.#closing ? isOrderlyClose(code) : code === NORMAL_CLOSE;
-        const error = orderly ? undefined : errorFromClose(code, reason.toString());
+      this.#end = (error) => {
         this.#inbox.finish(error);
         resolve(error);
-      });
+      };
+    });
+    socket.addEventListener('message', ({ data }: { data: string | ArrayBuffer }) => {
+      this.#inbox.add(typeof data === 'string' ? data : new Uint8Array(data));
+    });
+    socket.addEventListener('close', ({ code, reason }: { code: number; reason: string }) => {
+      this.#end(this.#isClosing ? undefined : errorFromClose(code, reason));
     });
   }
 
   /**
-   * Resolves once the gateway has accepted the upgrade.
-   * @throws GatewayError the gateway's own sentence where it refuses, `unreachable` where nothing answers
+   * Resolves once the gateway has accepted the upgrade. Browsers do not say why it was refused: the same is
+   * to be asked by HTTP then.
+   * @throws GatewayError `unreachable` where the upgrade was refused, or nothing answers
    * @throws the signal's reason where it fires before the connection is open
    */
   static async open(
+    Socket: WebSocketConstructor,
     address: URL,
-    headers: Readonly<Record<string, string>> = {},
-    signal?: AbortSignal,
+    token: string | undefined,
+    signal: AbortSignal | undefined,
   ): Promise<Connection> {
     signal?.throwIfAborted();
-    const socket = new WebSocket(address, {
-      handshakeTimeout: HANDSHAKE_MS,
-      maxPayload: MESSAGE_BYTES,
-      // Payloads are images and the like, already compressed.
-      perMessageDeflate: false,
-      headers,
-    });
+    const socket = new Socket(
+      address.href,
+      token === undefined ? [] : [SUBPROTOCOL, TOKEN_SUBPROTOCOL + token],
+    );
     // Listens from the start: the first messages can come with the handshake's last bytes.
     const connection = new Connection(socket);
-    const abort = () => socket.terminate();
-    signal?.addEventListener('abort', abort, { once: true });
+    let giveUp = () => {};
+    const timer = setTimeout(() => giveUp(), HANDSHAKE_MS);
     try {
       await new Promise<void>((resolve, reject) => {
-        socket.once('open', resolve);
-        socket.on('error', (error) => {
-          reject(signal?.aborted ? signal.reason : errorFromNetwork(error, address));
+        let fault: unknown;
+        const refuse = () => reject(errorFromNetwork(fault, address));
+        giveUp = () => {
+          fault ??= new Error(`no answer in ${HANDSHAKE_MS / 1000} s`);
+          signal?.aborted ? reject(signal.reason) : refuse();
+          connection.cut();
+        };
+        signal?.addEventListener('abort', giveUp, { once: true });
+        socket.addEventListener('open', () => resolve());
+        // Of a browser an event without a word; ws says what happened.
+        socket.addEventListener('error', (event: { error?: unknown }) => {
+          fault ??= event.error;
         });
-        socket.once('unexpected-response', (_request, answer) => {
-          readRefusal(answer)
-            .then((body) => reject(errorFromAnswer(answer.statusCode ?? 0, body)))
-            .catch((error) => reject(errorFromNetwork(error, address)))
-            .finally(() => socket.terminate());
-        });
+        socket.addEventListener('close', refuse);
       });
     } finally {
-      signal?.removeEventListener('abort', abort);
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', giveUp);
     }
     return connection;
   }
 
-  /** The next message, undefined at an orderly end. One receiver at a time. @throws GatewayError */
-  receive(): Promise<Frame | undefined> {
-    return this.#inbox.next();
+  /** Bytes that wait for the network. */
+  get bufferedAmount(): number {
+    return this.#socket.bufferedAmount;
   }
 
   /**
-   * Sends frames one after the other, no other between them: a string as text, bytes as binary.
-   * Resolves when there is room for more, which does not mean that the gateway has them.
-   * @throws GatewayError where the connection has ended
+   * The next message, undefined once this side has closed. One receiver at a time.
+   * @param silenceMs after so long without a message the connection is taken for dead; undefined: never
+   * @throws GatewayError where the other side ended it, or it is dead
    */
-  async send(frames: readonly (string | Uint8Array)[]): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      const last = frames.length - 1;
-      for (const [index, frame] of frames.entries()) {
-        this.#socket.send(frame, index < last ? undefined : (error) => (error ? reject(error) : resolve()));
-      }
-      if (this.#socket.readyState === WebSocket.OPEN && this.#socket.bufferedAmount < BUFFERED_BYTES)
-        resolve();
-    }).catch(() => this.#throwEnd());
+  async receive(silenceMs?: number): Promise<Frame | undefined> {
+    if (silenceMs === undefined || !this.#inbox.isEmpty) return this.#inbox.next();
+    const timer = setTimeout(() => this.abandon(errorFromSilence(silenceMs)), silenceMs);
+    try {
+      return await this.#inbox.next();
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
-  /** Resolves when everything sent so far has left this process. @throws GatewayError */
-  async drain(): Promise<void> {
-    if (this.#socket.bufferedAmount === 0) return;
-    // A pong that nobody asked for is allowed (RFC 6455 §5.5.3), and goes out after all that waits.
-    await new Promise<void>((resolve, reject) => {
-      this.#socket.pong('', true, (error) => (error ? reject(error) : resolve()));
-    }).catch(() => this.#throwEnd());
+  /** A string as text, bytes as binary. What an ended connection is given is lost; `ended` tells. */
+  send(frame: string | Uint8Array<ArrayBuffer>): void {
+    try {
+      this.#socket.send(frame);
+    } catch (cause) {
+      this.abandon(
+        new GatewayError('closed', 'the connection is closed', { closeCode: NORMAL_CLOSE, cause }),
+      );
+    }
   }
 
-  /**
-   * Ends the connection and resolves when the socket is closed. What was sent goes out first, as far as
-   * that takes no longer than the gateway may take to answer; `drain` waits for all of it.
-   */
+  /** Ends the connection and resolves when the socket is closed; what was sent goes out first. */
   async close(): Promise<void> {
-    if (!this.#closing) {
-      this.#closing = true;
+    if (!this.#isClosing) {
+      this.#isClosing = true;
       this.#inbox.discard();
       this.#socket.close(NORMAL_CLOSE);
     }
-    const timer = setTimeout(() => this.#socket.terminate(), CLOSE_MS);
+    const timer = setTimeout(() => {
+      this.#socket.terminate?.();
+      this.#end(undefined);
+    }, CLOSE_MS);
     await this.ended;
     clearTimeout(timer);
   }
 
   /** Ends the connection at once; what was not sent is lost. */
   cut(): void {
-    this.#closing = true;
+    this.#isClosing = true;
     this.#inbox.discard();
-    this.#socket.terminate();
+    this.#terminate();
+    this.#end(undefined);
   }
 
-  /** Why the connection ended says more than which write it broke. */
-  async #throwEnd(): Promise<never> {
-    throw (await this.ended) ?? new GatewayError('closed', 'the connection is closed');
+  /** The same, told as a failure: what waits to be received is handed out before it. */
+  abandon(error: GatewayError): void {
+    this.#end(error);
+    this.#isClosing = true;
+    this.#terminate();
+  }
+
+  #terminate(): void {
+    if (this.#socket.terminate) this.#socket.terminate();
+    else this.#socket.close();
   }
 }

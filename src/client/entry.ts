@@ -1,58 +1,46 @@
-/**
- * Entries of a batch, cut out of its payload by the offsets in its header:
- *
- *   header   [["cam", "1700000000000-0", 0], ["cam", "1700000000033-0", 5]]
- *   payload  h e l l o w o r l d
- *            ^0        ^5        each entry ends where the next begins, the last at the end
- */
+/** Entries as clients see them, and the messages they come in: MessagePack arrays of `[sid, id, bin]`. */
+import { decode } from '@msgpack/msgpack';
+import { entryTime } from '../wire/entry-id.js';
 import { GatewayError } from './gateway-error.js';
 
 export interface Entry {
-  readonly sid: string;
-  /** `ms-seq`; undefined in raw mode, where the gateway sends none. */
-  readonly id: string | undefined;
-  /** A view into the message it came with: copy it to keep it without its neighbours. */
-  readonly data: Buffer;
+  /** The stream's id, as it was asked for. */
+  readonly stream: string;
+  /** `ms-seq`: where to go on from. */
+  readonly id: string;
+  /** Milliseconds since 1970, those of the id. */
+  readonly time: number;
+  /** The payload, byte for byte. A view into the message it came with: copy it to keep it without its neighbours. */
+  readonly data: Uint8Array<ArrayBuffer>;
 }
 
-type Place = readonly [sid: string, id: string, start: number];
-
-function isPlace(value: unknown): value is Place {
-  if (!Array.isArray(value)) return false;
-  const [sid, id, start] = value as unknown[];
-  return typeof sid === 'string' && typeof id === 'string' && Number.isSafeInteger(start);
+function isTriple(value: unknown): value is [stream: string, id: string, data: Uint8Array<ArrayBuffer>] {
+  if (!Array.isArray(value) || value.length !== 3) return false;
+  const [stream, id, data] = value as unknown[];
+  return typeof stream === 'string' && typeof id === 'string' && data instanceof Uint8Array;
 }
 
 /**
- * The entries of `payload`, in order; none for the heartbeat `[]`.
- * @param header JSON `[[sid, id, start], …]`, starts in bytes
- * @throws GatewayError `bad_answer` where the header has another form or does not fit the payload
+ * The entries of one message, in order; none for a heartbeat.
+ * @throws GatewayError `bad_answer` where it is anything else
  */
-export function splitBatch(header: string, payload: Buffer): Entry[] {
-  let places: unknown;
+export function decodeEntries(message: Uint8Array): Entry[] {
+  let triples: unknown;
   try {
-    places = JSON.parse(header);
+    triples = decode(message);
   } catch {
-    places = undefined;
+    triples = undefined;
   }
-  if (!Array.isArray(places) || !places.every(isPlace)) {
-    throw new GatewayError(
-      'bad_answer',
-      `a batch header must be [[sid, id, start], …], not ${brief(header)}`,
-    );
+  if (!Array.isArray(triples) || !triples.every(isTriple)) {
+    throw new GatewayError('bad_answer', 'a message must be a MessagePack array of [sid, id, bytes]');
   }
-  return places.map(([sid, id, start], index) => {
-    const end = places[index + 1]?.[2] ?? payload.length;
-    if (start < 0 || start > end || end > payload.length) {
-      throw new GatewayError(
-        'bad_answer',
-        `the header ${brief(header)} does not fit its payload of ${payload.length} bytes`,
-      );
-    }
-    return { sid, id, data: payload.subarray(start, end) };
-  });
+  return triples.map(([stream, id, data]) => ({ stream, id, time: entryTime(id), data }));
 }
 
-function brief(text: string): string {
-  return text.length > 100 ? `${text.slice(0, 100)}…` : text;
+/** A moment, in the forms that the gateway takes: ms since 1970, ISO 8601, or an entry id. */
+export type Moment = number | string | Date;
+
+export function nameMoment(moment: Moment | undefined): string | undefined {
+  if (moment === undefined) return undefined;
+  return moment instanceof Date ? moment.toISOString() : String(moment);
 }

@@ -1,38 +1,71 @@
 /** Questions to the gateway's GraphQL endpoint, by the GraphQL-over-HTTP specification. */
-import { buildAddress, type Target, tokenHeaders } from './address.js';
+import { buildAddress, type Place } from './address.js';
 import { GatewayError } from './gateway-error.js';
-import { fetchAnswer } from './rest.js';
+import { fetchAnswer, tokenHeaders } from './http.js';
 
-interface Answer {
-  readonly data?: unknown;
-  readonly errors?: readonly { readonly message: string }[];
+export type Variables = Readonly<Record<string, unknown>>;
+
+interface Answer<T> {
+  readonly data?: T | null;
+  readonly errors?: readonly { readonly message: string; readonly extensions?: { readonly code?: string } }[];
 }
 
-export interface StreamSummary {
-  /** The stream's full key, device and prefix included. */
-  readonly id: string;
-  readonly length: number;
-}
-
-/** @throws GatewayError with status 404 where the gateway has no GraphQL, the signal's reason */
-export async function listStreams(
-  { url, token }: Pick<Target, 'url' | 'token'>,
-  signal?: AbortSignal,
-): Promise<readonly StreamSummary[]> {
+/**
+ * The answer's data. An answer with errors is thrown as the first of them, also where it has data.
+ * @throws GatewayError with the gateway's code, or `bad_query` where the question itself is at fault
+ * @throws the signal's reason
+ */
+export async function ask<T>(
+  { url, token }: Place,
+  query: string,
+  variables: Variables,
+  signal: AbortSignal | undefined,
+): Promise<T> {
   const address = buildAddress(url, 'graphql');
   const answer = await fetchAnswer(address, {
     method: 'POST',
+    // With this type every refusal of the question comes with status 200 and a body that says why.
     headers: { 'content-type': 'application/json', accept: 'application/json', ...tokenHeaders(token) },
-    body: JSON.stringify({ query: '{ streams { id length } }' }),
+    body: JSON.stringify({ query, variables }),
     signal: signal ?? null,
   });
-  const { data, errors } = (await answer.json().catch(() => ({}))) as Answer;
-  if (errors?.[0] !== undefined) {
-    throw new GatewayError('bad_answer', `the gateway could not list its streams: ${errors[0].message}`);
+  const { data, errors } = (await answer.json().catch(() => ({}))) as Answer<T>;
+  const [error] = errors ?? [];
+  if (error !== undefined) {
+    throw new GatewayError(error.extensions?.code ?? 'bad_query', `the gateway refused: ${error.message}`);
   }
-  const streams = (data as { streams?: unknown } | undefined)?.streams;
-  if (!Array.isArray(streams)) {
-    throw new GatewayError('bad_answer', `${address} did not answer with a list of streams`);
+  if (data === undefined || data === null) {
+    throw new GatewayError('bad_answer', `${address} did not answer as a GraphQL endpoint does`);
   }
-  return streams as StreamSummary[];
+  return data;
 }
+
+/** A JSON object that was attached to a stream or device. */
+export type Meta = Readonly<Record<string, unknown>>;
+
+export interface StreamSummary {
+  /** The stream's whole key: device, prefix and id. */
+  readonly id: string;
+  /** Entries that it holds now. */
+  readonly length: number;
+  /** Entries that were ever added. */
+  readonly entriesAdded: number;
+  /** Empty where there is no entry. */
+  readonly lastEntryId: string;
+}
+
+export interface DeviceSummary {
+  readonly id: string;
+  readonly meta: Meta;
+}
+
+/** Listings and metadata, each a question of one line. */
+export const QUERIES = {
+  streams: 'query ($match: String) { streams(match: $match) { id length entriesAdded lastEntryId } }',
+  devices: 'query ($all: Boolean) { devices(includeAll: $all) { id meta } }',
+  connectDevice: 'mutation ($id: String!, $meta: JSON) { connectDevice(deviceId: $id, meta: $meta) }',
+  disconnectDevice: 'mutation ($id: String!) { disconnectDevice(deviceId: $id) }',
+  streamMeta: 'query ($id: String!) { stream(id: $id) { meta } }',
+  updateStreamMeta:
+    'mutation ($id: String!, $meta: JSON!, $merge: Boolean!) { updateStreamMeta(streamId: $id, meta: $meta, update: $merge) }',
+} as const;

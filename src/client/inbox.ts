@@ -3,17 +3,16 @@
  *
  * Order is kept; one consumer at a time. Memory is bounded: when the inbox is full its source is paused,
  * and resumed when it is empty again. What the source had already read off the network still comes in,
- * a socket buffer's worth at most. After `finish` what waits is handed out first, then the end.
+ * a socket buffer's worth at most. A source that cannot be paused must bound by itself what it sends.
+ * After `finish` what waits is handed out first, then the end.
  */
 
-export interface Frame {
-  readonly data: Buffer;
-  readonly isText: boolean;
-}
+/** A text message or a binary one. */
+export type Frame = string | Uint8Array;
 
 export interface Source {
-  pause(): void;
-  resume(): void;
+  pause?(): void;
+  resume?(): void;
 }
 
 /** Enough to keep a consumer busy while the network catches up; a single frame may be larger. */
@@ -37,6 +36,10 @@ export class Inbox {
     this.#source = source;
   }
 
+  get isEmpty(): boolean {
+    return this.#frames.length === 0;
+  }
+
   add(frame: Frame): void {
     if (this.#end !== undefined) return;
     if (this.#receiver !== undefined) {
@@ -46,10 +49,10 @@ export class Inbox {
       return;
     }
     this.#frames.push(frame);
-    this.#bytes += frame.data.length;
+    this.#bytes += frame.length;
     if (!this.#paused && (this.#frames.length >= FULL_FRAMES || this.#bytes >= FULL_BYTES)) {
       this.#paused = true;
-      this.#source.pause();
+      this.#source.pause?.();
     }
   }
 
@@ -78,7 +81,7 @@ export class Inbox {
     if (this.#receiver !== undefined) throw new Error('an inbox has one consumer');
     const frame = this.#frames.shift();
     if (frame !== undefined) {
-      this.#bytes -= frame.data.length;
+      this.#bytes -= frame.length;
       if (this.#frames.length === 0) this.#resume();
       return frame;
     }
@@ -94,6 +97,6 @@ export class Inbox {
   #resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
-    this.#source.resume();
+    this.#source.resume?.();
   }
 }

@@ -1,106 +1,217 @@
 /**
- * Reads streams over a WebSocket: `for await (const entry of puller)`.
+ * Follows streams over WebSockets: `for await (const entry of pull(…))`.
  *
- * Entries come in the order of the gateway. The iteration ends when `close` is called or the loop is
- * left, which closes the connection; it throws when the gateway ends it. While the loop's body runs, the
- * socket is paused after a small backlog, and the gateway holds the rest.
+ * Every entry after the cursor that the gateway still has, in each stream's order, each once; with `latest` the
+ * newest whenever there is time for one. A connection that is lost is made again and goes on after the last
+ * entry that was handed out. Memory is bounded whatever the consumer's speed: while the loop's body runs, the
+ * socket is paused after about a megabyte; where sockets cannot be paused, which is in browsers, each message is
+ * asked for when the one before is done with.
  */
-import {
-  buildSocketAddress,
-  nameReadParameters,
-  type ReadOptions,
-  type Target,
-  tokenHeaders,
-} from './address.js';
-import { Connection } from './connection.js';
-import { type Entry, splitBatch } from './entry.js';
-import { GatewayError } from './gateway-error.js';
+import { buildDataAddress, buildSocketAddress, type Place } from './address.js';
+import { BackOff, pause } from './back-off.js';
+import { Connection, isPausable, type WebSocketConstructor } from './connection.js';
+import type { Reconnect, StateListener } from './connection-state.js';
+import { Cursors } from './cursors.js';
+import { decodeEntries, type Entry, type Moment, nameMoment } from './entry.js';
+import { type Gap, parseGapFrame } from './gap.js';
+import { GatewayError, NORMAL_CLOSE } from './gateway-error.js';
+import { fetchAnswer, tokenHeaders } from './http.js';
+import { readEntries } from './rest.js';
 
-export interface PullOptions extends Target, ReadOptions {
-  /** Default true: ids and batches. False: bare entries of one stream, without their ids. */
-  readonly header?: boolean | undefined;
+export interface PullOptions {
+  /**
+   * Read after this id: `$` the newest at the moment of the first connection (the default), `0` from the
+   * beginning, `ms` or `ms-seq`. For several streams one for all, or one each.
+   */
+  readonly lastEntryId?: string | readonly string[] | undefined;
+  /** Read from this moment on, itself included; not beside `lastEntryId`. */
+  readonly from?: Moment | undefined;
+  /** Ends the iteration after the last entry up to this moment, when it has passed. */
+  readonly until?: Moment | undefined;
+  /** Replay at this multiple of the pace at which the entries were written; 0: as fast as possible. */
+  readonly speed?: number | undefined;
+  /** Skip to the newest entry, rather than fall behind. */
+  readonly latest?: boolean | undefined;
+  /** At most this many entries of a stream in one message. Default: 1000, of which a message holds some megabytes. */
+  readonly count?: number | undefined;
   /** At most this many messages a second. */
   readonly maxFps?: number | undefined;
   /**
-   * Ask for each message when the one before is done with. Default: where `latest` is set, since frames
-   * would else grow old in the network's buffers.
+   * Ask for each message when the one before is done with. Default: with `latest`, since frames would else
+   * grow old in the network's buffers. Always so where sockets cannot be paused.
    */
   readonly ack?: boolean | undefined;
+  /** Milliseconds after which the gateway gives a sign of life where there is no data. The gateway's default: 5000. */
+  readonly block?: number | undefined;
+  /** Have losses told, before the entry that follows them. Default: where there is an `onGap`. */
+  readonly gaps?: boolean | undefined;
+  readonly onGap?: ((gap: Gap) => void) | undefined;
+  readonly onState?: StateListener | undefined;
+  /** Default: true. */
+  readonly reconnect?: Reconnect | undefined;
   /** Ends the iteration, without an error. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /** The contract asks for a text message; its words do not matter. */
 const ACK = 'ack';
+const DEFAULT_COUNT = 1000;
+/** Contract §2. */
+const DEFAULT_BLOCK_MS = 5000;
+/** How much later than promised a sign of life may come. */
+const SILENCE_MS = 15_000;
+const DO_NOT_WAIT = -1;
 
-export class Puller implements AsyncIterable<Entry> {
-  readonly #connection: Connection;
-  readonly #sid: string;
-  readonly #header: boolean;
+export interface PullSource extends Place {
+  readonly WebSocket: WebSocketConstructor;
+}
+
+class Pull {
+  readonly #source: PullSource;
+  readonly #sids: readonly string[];
+  readonly #options: PullOptions;
+  readonly #cursors: Cursors;
+  readonly #backOff = new BackOff();
   readonly #ack: boolean;
-  readonly #signal: AbortSignal | undefined;
-  readonly #abort = () => void this.close();
+  #wasOpen = false;
 
-  private constructor(connection: Connection, options: PullOptions, ack: boolean) {
-    this.#connection = connection;
-    this.#sid = options.sids[0] ?? '';
-    this.#header = options.header ?? true;
-    this.#ack = ack;
-    this.#signal = options.signal;
-    this.#signal?.addEventListener('abort', this.#abort, { once: true });
-    if (this.#signal?.aborted) this.#abort();
+  constructor(source: PullSource, sids: readonly string[], options: PullOptions) {
+    this.#source = source;
+    this.#sids = sids;
+    this.#options = options;
+    this.#cursors = new Cursors(sids, options);
+    this.#ack = !isPausable(source.WebSocket) || (options.ack ?? options.latest ?? false);
   }
 
-  /**
-   * @throws GatewayError where the gateway refuses or does not answer
-   * @throws the signal's reason where it fires before the connection is open
-   */
-  static async open(options: PullOptions): Promise<Puller> {
-    const ack = options.ack ?? options.latest ?? false;
-    const address = buildSocketAddress(options, 'pull', {
-      ...nameReadParameters(options),
-      header: options.header,
-      max_fps: options.maxFps,
-      ack: ack || undefined,
-    });
-    return new Puller(
-      await Connection.open(address, tokenHeaders(options.token), options.signal),
-      options,
-      ack,
-    );
-  }
-
-  /** @throws GatewayError where the gateway ends the connection or breaks the protocol */
-  async *[Symbol.asyncIterator](): AsyncGenerator<Entry, void, void> {
-    try {
-      for (;;) {
-        const entries = await this.#receiveEntries();
-        if (entries === undefined) return;
-        for (const entry of entries) yield entry;
-        if (this.#ack && !this.#signal?.aborted) await this.#connection.send([ACK]);
+  async *entries(): AsyncGenerator<Entry, void, void> {
+    const { signal, onState } = this.#options;
+    while (!signal?.aborted) {
+      try {
+        onState?.({ state: 'connecting' });
+        const connection = await this.#connect();
+        const close = () => connection.cut();
+        signal?.addEventListener('abort', close, { once: true });
+        try {
+          this.#wasOpen = true;
+          onState?.({ state: 'open' });
+          yield* this.#receive(connection);
+          return;
+        } finally {
+          signal?.removeEventListener('abort', close);
+          await connection.close();
+        }
+      } catch (error) {
+        if (signal?.aborted) return;
+        if (!this.#mayComeBack(error)) throw error;
+        const retryInMs = this.#backOff.next(error);
+        onState?.({ state: 'waiting', error, retryInMs });
+        await pause(retryInMs, signal);
       }
-    } finally {
-      await this.close();
     }
   }
 
-  async close(): Promise<void> {
-    this.#signal?.removeEventListener('abort', this.#abort);
-    await this.#connection.close();
+  #mayComeBack(error: unknown): error is GatewayError {
+    const { reconnect = true } = this.#options;
+    if (!(error instanceof GatewayError) || !error.mayPass) return false;
+    return reconnect === 'after-open' ? this.#wasOpen : reconnect;
   }
 
-  /** The entries of the next message, none for a heartbeat; undefined at the end. */
-  async #receiveEntries(): Promise<Entry[] | undefined> {
-    const first = await this.#connection.receive();
-    if (first === undefined) return undefined;
-    if (!this.#header) {
-      if (first.isText) throw new GatewayError('bad_answer', 'a text frame came where entries are binary');
-      return [{ sid: this.#sid, id: undefined, data: first.data }];
+  async #connect(): Promise<Connection> {
+    const { signal } = this.#options;
+    if (this.#cursors.needsPin) {
+      const options = {
+        lastEntryId: String(this.#cursors.parameters.last_entry_id),
+        block: DO_NOT_WAIT,
+        signal,
+      };
+      this.#cursors.pin((await readEntries(this.#source, this.#sids, options)).cursor);
     }
-    if (!first.isText) throw new GatewayError('bad_answer', 'a payload came without its header');
-    const payload = await this.#connection.receive();
-    if (payload === undefined) return undefined;
-    if (payload.isText) throw new GatewayError('bad_answer', 'a header came without its payload');
-    return splitBatch(first.data.toString(), payload.data);
+    const parameters = this.#parameters();
+    const address = buildSocketAddress(this.#source, this.#sids, 'pull', parameters);
+    try {
+      return await Connection.open(this.#source.WebSocket, address, this.#source.token, signal);
+    } catch (error) {
+      signal?.throwIfAborted();
+      await this.#askWhyNot(parameters);
+      throw error;
+    }
   }
+
+  #parameters() {
+    const { until, speed, latest, count, maxFps, block, gaps, onGap } = this.#options;
+    return {
+      ...this.#cursors.parameters,
+      header: 'msgpack',
+      until: nameMoment(until),
+      speed,
+      latest,
+      count: count ?? (latest ? undefined : DEFAULT_COUNT),
+      max_fps: maxFps,
+      block,
+      ack: this.#ack || undefined,
+      gaps: (gaps ?? onGap !== undefined) || undefined,
+    };
+  }
+
+  /** A refused upgrade says nothing to a browser; the same asked by HTTP is refused with the reason. */
+  async #askWhyNot(
+    parameters: Readonly<Record<string, string | number | boolean | undefined>>,
+  ): Promise<void> {
+    const asked = { ...parameters, block: DO_NOT_WAIT, count: 1 };
+    const answer = await fetchAnswer(buildDataAddress(this.#source, this.#sids, asked), {
+      headers: tokenHeaders(this.#source.token),
+      signal: this.#options.signal ?? null,
+    });
+    await answer.body?.cancel();
+  }
+
+  async *#receive(connection: Connection): AsyncGenerator<Entry, void, void> {
+    const { signal, onGap } = this.#options;
+    const silence = this.#silence();
+    for (;;) {
+      const frame = await this.#nextFrame(connection, silence);
+      if (frame === undefined) return;
+      this.#backOff.reset();
+      if (typeof frame === 'string') {
+        onGap?.(parseGapFrame(frame));
+        continue;
+      }
+      for (const entry of decodeEntries(frame)) {
+        if (signal?.aborted) return;
+        this.#cursors.advance(entry.stream, entry.id);
+        yield entry;
+      }
+      if (this.#ack) connection.send(ACK);
+    }
+  }
+
+  /** Undefined at the end of what was asked for. */
+  async #nextFrame(connection: Connection, silence: number | undefined) {
+    try {
+      return await connection.receive(silence);
+    } catch (error) {
+      const isDone = this.#options.until !== undefined && error instanceof GatewayError;
+      if (isDone && error.closeCode === NORMAL_CLOSE) return undefined;
+      throw error;
+    }
+  }
+
+  /** Milliseconds without a message after which the connection is dead; undefined where none are promised. */
+  #silence(): number | undefined {
+    const { block = DEFAULT_BLOCK_MS, maxFps = 0 } = this.#options;
+    if (block <= 0) return undefined;
+    return block + SILENCE_MS + (maxFps > 0 ? 1000 / maxFps : 0);
+  }
+}
+
+/**
+ * Entries of the streams, as they come; ends when the loop is left, the signal fires or `until` has passed.
+ * @throws GatewayError where the gateway refuses, or the connection is lost and is not to be made again
+ */
+export function pull(
+  source: PullSource,
+  sids: readonly string[],
+  options: PullOptions,
+): AsyncGenerator<Entry, void, void> {
+  return new Pull(source, sids, options).entries();
 }

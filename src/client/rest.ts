@@ -1,114 +1,126 @@
-/** Writes and reads entries by plain HTTP, for where WebSockets are not at hand. */
-import {
-  buildRestAddress,
-  nameReadParameters,
-  type ReadOptions,
-  type Target,
-  tokenHeaders,
-} from './address.js';
-import { type Entry, splitBatch } from './entry.js';
-import { errorFromAnswer, errorFromNetwork, GatewayError } from './gateway-error.js';
+/** Writes and reads entries by plain HTTP: one request, one answer. */
+import { buildDataAddress, type Place } from './address.js';
+import { decodeEntries, type Entry, type Moment, nameMoment } from './entry.js';
+import { type Gap, readGap } from './gap.js';
+import { errorFromNetwork, GatewayError } from './gateway-error.js';
+import { fetchAnswer, tokenHeaders } from './http.js';
 
-/** The cursor for the next request; ids of several streams are joined by `+`. */
-const CURSOR_HEADER = 'x-last-entry-id';
-const OFFSETS_HEADER = 'x-offsets';
-const ENTRY_PART = 'entries';
-
-export interface RestOptions extends Target {
+export interface ReadOptions {
+  /**
+   * Read after this id: `$` the newest at the moment of the request (the default), `0` from the beginning, `ms` or
+   * `ms-seq`. For several streams one for all, or one each.
+   */
+  readonly lastEntryId?: string | readonly string[] | undefined;
+  /** Read from this moment on, itself included; not beside `lastEntryId`. */
+  readonly from?: Moment | undefined;
+  /** Nothing after this moment. */
+  readonly until?: Moment | undefined;
+  /** Skip to the newest entry. */
+  readonly latest?: boolean | undefined;
+  /** At most this many entries a stream. The gateway's default: 1. */
+  readonly count?: number | undefined;
+  /** Milliseconds to wait for data; -1 not at all. The gateway's default: 500. */
+  readonly block?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface NewEntry {
-  readonly data: Uint8Array<ArrayBuffer>;
-  /** Where the target is `*`: the entry's stream. */
-  readonly sid?: string | undefined;
-}
-
-export interface Batch {
+export interface ReadResult {
   readonly entries: readonly Entry[];
-  /** The cursor for the next request: a concrete id, never `$`. */
-  readonly lastEntryId: string;
+  /** `lastEntryId` for the next read: who goes on from it misses nothing and sees nothing twice. */
+  readonly cursor: string;
+  /** What was lost to trimming or deletion, told where the gateway can know. */
+  readonly gaps: readonly Gap[];
 }
 
-/**
- * An HTTP request, answered with 2xx.
- * @throws GatewayError the gateway's own sentence otherwise, `unreachable` where nothing answers
- * @throws the signal's reason where it fires
- */
-export async function fetchAnswer(address: URL, request: RequestInit): Promise<Response> {
-  let answer: Response;
+/** The cursor for the next request; ids of several streams are joined by `+`. */
+const CURSOR_HEADER = 'x-last-entry-id';
+const GAP_HEADER = 'x-gap';
+
+export const joinIds = (ids: string | readonly string[] | undefined): string | undefined =>
+  typeof ids === 'object' ? ids.join('+') : ids;
+
+/** @throws GatewayError, the signal's reason */
+export async function readEntries(
+  place: Place,
+  sids: readonly string[],
+  { lastEntryId, from, until, latest, count, block, signal }: ReadOptions,
+): Promise<ReadResult> {
+  const address = buildDataAddress(place, sids, {
+    last_entry_id: joinIds(lastEntryId),
+    from: nameMoment(from),
+    until: nameMoment(until),
+    latest,
+    count,
+    block,
+    gaps: true,
+  });
+  const answer = await fetchAnswer(address, {
+    headers: { accept: 'application/msgpack', ...tokenHeaders(place.token) },
+    signal: signal ?? null,
+  });
+  const cursor = answer.headers.get(CURSOR_HEADER);
+  if (cursor === null) {
+    throw new GatewayError('bad_answer', `${address.origin} answered without ${CURSOR_HEADER}`);
+  }
+  const body = new Uint8Array(await readBody(answer, address, signal));
+  return { entries: decodeEntries(body), cursor, gaps: parseGaps(answer.headers.get(GAP_HEADER)) };
+}
+
+async function readBody(
+  answer: Response,
+  address: URL,
+  signal: AbortSignal | undefined,
+): Promise<ArrayBuffer> {
   try {
-    answer = await fetch(address, request);
+    return await answer.arrayBuffer();
   } catch (error) {
-    request.signal?.throwIfAborted();
+    signal?.throwIfAborted();
     throw errorFromNetwork(error, address);
   }
-  if (!answer.ok) throw errorFromAnswer(answer.status, await answer.text());
-  return answer;
+}
+
+function parseGaps(header: string | null): Gap[] {
+  if (header === null) return [];
+  try {
+    const gaps: unknown = JSON.parse(header);
+    return (Array.isArray(gaps) ? gaps : []).map(readGap).filter((gap) => gap !== undefined);
+  } catch {
+    return [];
+  }
+}
+
+/** What can be appended; text goes as UTF-8. */
+export type Payload = Uint8Array<ArrayBuffer> | string;
+
+export interface AppendOptions {
+  /** Acknowledge it only once so many replicas of Redis have it, too. */
+  readonly minReplicas?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Stores entries in one request, as multipart parts `entries` in the order given.
- * @returns their ids, in the same order
+ * Stores one entry, in one request.
+ * @returns its id, once it is stored
  * @throws GatewayError, the signal's reason
  */
-export async function postEntries(options: RestOptions, entries: readonly NewEntry[]): Promise<string[]> {
-  const form = new FormData();
-  for (const { data, sid } of entries) {
-    form.append(ENTRY_PART, new Blob([data]), sid ?? options.sids[0]);
-  }
-  const address = buildRestAddress(options);
+export async function postEntry(
+  place: Place,
+  sid: string,
+  payload: Payload,
+  { minReplicas, signal }: AppendOptions,
+): Promise<string> {
+  const address = buildDataAddress(place, [sid], { min_replicas: minReplicas });
   const answer = await fetchAnswer(address, {
     method: 'POST',
-    headers: tokenHeaders(options.token),
-    body: form,
-    signal: options.signal ?? null,
+    // Any type but a form's means that the body is the entry.
+    headers: { 'content-type': 'application/octet-stream', ...tokenHeaders(place.token) },
+    body: payload,
+    signal: signal ?? null,
   });
   const ids: unknown = await answer.json().catch(() => undefined);
-  if (!Array.isArray(ids) || !ids.every((id) => typeof id === 'string')) {
-    throw new GatewayError('bad_answer', `${address.origin} did not answer with the ids of the entries`);
+  const [id] = Array.isArray(ids) ? (ids as unknown[]) : [];
+  if (typeof id !== 'string') {
+    throw new GatewayError('bad_answer', `${address.origin} did not answer with the entry's id`);
   }
-  return ids;
-}
-
-/**
- * One read: waits for data up to `block` ms, and may come back empty.
- * @throws GatewayError, the signal's reason
- */
-export async function getEntries(options: RestOptions & ReadOptions): Promise<Batch> {
-  const address = buildRestAddress(options, nameReadParameters(options));
-  const answer = await fetchAnswer(address, {
-    headers: tokenHeaders(options.token),
-    signal: options.signal ?? null,
-  });
-  const lastEntryId = answer.headers.get(CURSOR_HEADER);
-  const offsets = answer.headers.get(OFFSETS_HEADER);
-  if (lastEntryId === null || offsets === null) {
-    throw new GatewayError(
-      'bad_answer',
-      `${address.origin} answered without ${CURSOR_HEADER} or ${OFFSETS_HEADER}`,
-    );
-  }
-  const payload = Buffer.from(await answer.arrayBuffer());
-  return { entries: splitBatch(offsets, payload), lastEntryId };
-}
-
-/**
- * Reads on and on, each request from where the one before ended, so that nothing is missed or seen twice.
- * The next request starts when the entries of the last are done with. Ends when the signal fires.
- * @throws GatewayError
- */
-export async function* pollEntries(options: RestOptions & ReadOptions): AsyncGenerator<Entry, void, void> {
-  let { lastEntryId } = options;
-  while (!options.signal?.aborted) {
-    let batch: Batch;
-    try {
-      batch = await getEntries({ ...options, lastEntryId });
-    } catch (error) {
-      if (options.signal?.aborted) return;
-      throw error;
-    }
-    yield* batch.entries;
-    lastEntryId = batch.lastEntryId;
-  }
+  return id;
 }

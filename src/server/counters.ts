@@ -2,8 +2,17 @@
 import { FAILURES, type Failure, type FailureCode } from '../errors.js';
 import type { FollowerCounters } from '../streams/followed-stream.js';
 
-/** Where clients hold a connection open; `events` are GraphQL's server-sent events. */
-export type ConnectionEndpoint = 'push' | 'pull' | 'graphql' | 'events';
+/** Where clients hold a connection open; `graphql_events` are GraphQL's server-sent events. */
+const CONNECTION_ENDPOINTS = [
+  'push',
+  'pull',
+  'mjpeg',
+  'events',
+  'overview',
+  'graphql',
+  'graphql_events',
+] as const;
+export type ConnectionEndpoint = (typeof CONNECTION_ENDPOINTS)[number];
 
 export interface Traffic {
   entries: number;
@@ -12,29 +21,33 @@ export interface Traffic {
 
 export class ServerCounters {
   /** Open now. */
-  readonly connections: Record<ConnectionEndpoint, number> = { push: 0, pull: 0, graphql: 0, events: 0 };
+  readonly connections = byEndpoint();
   /** Opened since the start. */
-  readonly connectionsOpened: Record<ConnectionEndpoint, number> = {
-    push: 0,
-    pull: 0,
-    graphql: 0,
-    events: 0,
-  };
+  readonly connectionsOpened = byEndpoint();
   /** Closed since their clients did not read on. */
-  readonly slowCloses: Record<ConnectionEndpoint, number> = { push: 0, pull: 0, graphql: 0, events: 0 };
+  readonly slowCloses = byEndpoint();
   /** Entries stored, and bytes taken. */
   readonly in: { readonly push: Traffic; readonly post: Traffic } = { push: traffic(), post: traffic() };
   /** What clients were sent. */
-  readonly out: {
-    readonly pull: FollowerCounters;
-    readonly get: Traffic;
-    readonly graphql: FollowerCounters;
-  } = { pull: followed(), get: traffic(), graphql: followed() };
+  readonly out = {
+    pull: followed(),
+    get: traffic(),
+    latest: traffic(),
+    mjpeg: followed(),
+    events: followed(),
+    graphql: followed(),
+  };
   /** Entries that were not stored, and why. */
   readonly entriesRefused = byCode();
   /** Requests that were answered with a failure, and connections that ended with one. */
   readonly failures = byCode();
   readonly graphqlOperations = { query: 0, mutation: 0, subscription: 0 };
+
+  /** What followers did, wherever they are. */
+  get followed(): readonly FollowerCounters[] {
+    const { pull, mjpeg, events, graphql } = this.out;
+    return [pull, mjpeg, events, graphql];
+  }
 
   opened(endpoint: ConnectionEndpoint): void {
     this.connections[endpoint]++;
@@ -58,6 +71,11 @@ const followed = (): FollowerCounters => ({
   skipped: 0,
   trimmed: 0,
 });
+
+function byEndpoint(): Record<ConnectionEndpoint, number> {
+  const numbers = Object.fromEntries(CONNECTION_ENDPOINTS.map((endpoint) => [endpoint, 0]));
+  return numbers as Record<ConnectionEndpoint, number>;
+}
 
 function byCode(): Record<FailureCode, number> {
   return Object.fromEntries(Object.keys(FAILURES).map((code) => [code, 0])) as Record<FailureCode, number>;

@@ -6,6 +6,7 @@ import { type PushParameters, parsePushParameters, Query, type StreamSelection }
 import { authenticate } from './authorize.js';
 import type { ClientSocket } from './client-socket.js';
 import type { GatewayContext } from './context.js';
+import type { HttpExchange } from './http-exchange.js';
 import { closeWithGrant, openSocket } from './open-socket.js';
 import { Producer } from './producer.js';
 import { readSelection } from './selected-keys.js';
@@ -24,18 +25,23 @@ interface PushSocket {
   producer?: Producer;
 }
 
+/** What is checked before a push is opened, and known then. */
+export const preparePush =
+  (context: GatewayContext) =>
+  async (exchange: HttpExchange, encodedSid: string): Promise<PushSocket> => {
+    const grant = await authenticate(context, exchange);
+    const query = new Query(exchange.query);
+    const selection = readSelection(grant.rights, encodedSid, query);
+    const parameters = parsePushParameters(query, selection);
+    Producer.checkStreams(context, grant.rights, selection);
+    return { grant, selection, parameters };
+  };
+
 export function pushBehavior(context: GatewayContext): WebSocketBehavior<PushSocket> {
   return {
     ...socketLimits(context.config.MAX_PAYLOAD_BYTES),
     upgrade: (res, req, socketContext) =>
-      upgradeSocket<PushSocket>(context, res, req, socketContext, async (exchange, encodedSid) => {
-        const grant = await authenticate(context, exchange);
-        const query = new Query(exchange.query);
-        const selection = readSelection(grant.rights, encodedSid, query);
-        const parameters = parsePushParameters(query, selection);
-        Producer.checkStreams(context, grant.rights, selection);
-        return { grant, selection, parameters };
-      }),
+      upgradeSocket<PushSocket>(context, res, req, socketContext, preparePush(context)),
     open: (ws) => {
       const data = ws.getUserData();
       const socket = openSocket(context, ws, 'push', data.selection, () => {});

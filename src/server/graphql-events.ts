@@ -6,16 +6,13 @@
 import { type ExecutionResult, execute, getOperationAST, OperationTypeNode, subscribe } from 'graphql';
 import type { Grant } from '../access/grant.js';
 import { Failure } from '../errors.js';
+import { COMMENT, EVENT_STREAM, jsonEvent } from '../wire/server-sent-events.js';
 import type { GatewayContext } from './context.js';
 import type { GraphqlEndpoint, GraphqlRequest } from './graphql-endpoint.js';
 import type { HttpExchange } from './http-exchange.js';
+import { openAnswer } from './open-answer.js';
 
-/** A comment now and then keeps proxies from closing a stream on which nothing happens. */
-const KEEP_ALIVE_MS = 12_000;
-const COMMENT = ':\n\n';
 const COMPLETE = 'event: complete\ndata:\n\n';
-
-const nextEvent = (result: ExecutionResult) => `event: next\ndata: ${JSON.stringify(result)}\n\n`;
 
 /** Answers a request; where it cannot be executed, as any other. */
 export async function streamEvents(
@@ -58,25 +55,21 @@ async function writeEvents(
     onRoom?.();
     void results.return(undefined);
   };
+  const answer = openAnswer(context, exchange, grant, {
+    endpoint: 'graphql_events',
+    type: EVENT_STREAM,
+    filler: COMMENT,
+    opening: COMMENT,
+    onRoom: () => onRoom?.(),
+    onStop: end,
+  });
   // A client that left while the subscription was made.
-  if (exchange.isOver) return end();
-  const stopping = context.stopping.signal;
-  const stream = exchange.openStream(
-    'text/event-stream; charset=utf-8',
-    [['cache-control', 'no-store']],
-    COMMENT,
-    () => onRoom?.(),
-  );
-  exchange.onAborted(end);
-  context.counters.opened('events');
-  stopping.addEventListener('abort', end);
-  const unwatch = grant.watch(end);
-  const keepAlive = setInterval(() => stream.write(COMMENT), KEEP_ALIVE_MS);
-  stream.write(COMMENT);
+  if (answer === undefined) return end();
+  const { stream } = answer;
   try {
     for await (const result of results) {
       // Who has left has no room for ever.
-      if (stream.write(nextEvent(result)) || isEnding) continue;
+      if (stream.write(jsonEvent('next', result)) || isEnding) continue;
       // Nothing more is taken from the subscription until the client has read on.
       await new Promise<void>((resolve) => {
         onRoom = resolve;
@@ -85,10 +78,6 @@ async function writeEvents(
     // Where the token has ended the stream breaks off: its client comes again, and is told why it may not.
     if (grant.failure === undefined) stream.write(COMPLETE);
   } finally {
-    unwatch();
-    clearInterval(keepAlive);
-    context.counters.closed('events');
-    stopping.removeEventListener('abort', end);
-    stream.end();
+    answer.end(grant.failure);
   }
 }

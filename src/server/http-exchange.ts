@@ -7,6 +7,7 @@
  */
 import type { HttpRequest, HttpResponse } from 'uWebSockets.js';
 import { asFailure, Failure, type FailureCode } from '../errors.js';
+import { AnswerStream, type StreamListener } from './answer-stream.js';
 import { clientAddress } from './connection-limits.js';
 import type { GatewayContext } from './context.js';
 import { readHeaders } from './request-headers.js';
@@ -14,6 +15,7 @@ import { readHeaders } from './request-headers.js';
 const STATUS_TEXT: Record<number, string> = {
   200: '200 OK',
   204: '204 No Content',
+  304: '304 Not Modified',
   400: '400 Bad Request',
   401: '401 Unauthorized',
   403: '403 Forbidden',
@@ -48,6 +50,11 @@ const DRAINED_BYTES = 64 * 1024 * 1024;
 
 export type Header = readonly [name: string, value: string];
 
+/** What a payload is, is not for browsers to guess. */
+const NO_SNIFFING: Header = ['x-content-type-options', 'nosniff'];
+/** Answers that never have a body, nor a length. */
+const BODILESS = [204, 304];
+
 export interface Answer {
   readonly status?: number;
   readonly type?: string;
@@ -55,11 +62,12 @@ export interface Answer {
   readonly body?: string | Uint8Array;
 }
 
-/** An answer that is written bit by bit. Nothing happens where the client is gone. */
-export interface AnswerStream {
-  /** @returns whether the socket has room for more */
-  write(text: string): boolean;
-  end(): void;
+/** How an answer begins that is written message by message. */
+export interface StreamHead extends StreamListener {
+  readonly type: string;
+  readonly headers: readonly Header[];
+  /** A text without a meaning between two messages. */
+  readonly filler: string;
 }
 
 /** What an answer's header may hold: the library would write a line break as it is. */
@@ -158,7 +166,7 @@ export class HttpExchange {
     // Who is going down says so: the client takes its next request elsewhere.
     const isLast =
       this.#isLast || this.#context.stopping.signal.aborted || this.#context.connections.isCrowded;
-    const allHeaders = checkHeaders([...headers, ...this.#originHeaders()]);
+    const allHeaders = checkHeaders([NO_SNIFFING, ...headers, ...this.#originHeaders()]);
     if (isStreamed && !this.#context.unread.hold(this, bytes.length, () => this.#res.close())) {
       this.fail(new Failure('overloaded', 'too much waits for clients to read it: MAX_UNREAD_BYTES'));
       return;
@@ -167,11 +175,11 @@ export class HttpExchange {
     this.#res.cork(() => {
       this.#res.writeStatus(STATUS_TEXT[status] ?? String(status));
       if (type !== undefined) this.#res.writeHeader('content-type', type);
-      this.#res.writeHeader('x-content-type-options', 'nosniff');
       for (const [name, value] of allHeaders) this.#res.writeHeader(name, value);
-      if (this.method === 'head' || status === 204) {
+      const isBodiless = BODILESS.includes(status);
+      if (this.method === 'head' || isBodiless) {
         // Given the length itself, the library would take the answer for unfinished and close the connection.
-        if (status !== 204) this.#res.writeHeader('content-length', String(bytes.length));
+        if (!isBodiless) this.#res.writeHeader('content-length', String(bytes.length));
         this.#res.endWithoutBody();
       } else if (isStreamed) this.#stream(bytes);
       else this.#res.end(bytes, isLast);
@@ -188,44 +196,29 @@ export class HttpExchange {
   }
 
   /**
-   * Begins an answer that is written bit by bit, for as long as the client stays.
-   * @param filler a text without a meaning: the library sends what waits only along with something new
-   * @param onRoom called when a full socket has room again
+   * Begins an answer that is written message by message, for as long as the client stays.
+   * @returns undefined where nobody reads on: the client is gone, or asked for the head alone
    */
-  openStream(type: string, headers: readonly Header[], filler: string, onRoom: () => void): AnswerStream {
+  openStream(head: StreamHead): AnswerStream | undefined {
+    if (this.#isOver) return undefined;
     const res = this.#res;
-    const allHeaders = checkHeaders([...headers, ...this.#originHeaders()]);
+    const headers = checkHeaders([...head.headers, NO_SNIFFING, ...this.#originHeaders()]);
+    const isHead = this.method === 'head';
     this.#finish();
-    let isGone = false;
-    this.#onAborted.push(() => {
-      isGone = true;
-    });
-    const write = (text: string): boolean => {
-      let hasRoom = false;
-      if (!isGone) {
-        res.cork(() => {
-          hasRoom = res.write(text);
-        });
-      }
-      return hasRoom;
-    };
-    res.onWritable(() => {
-      // Not within the library's callback, for the reason that `ClientSocket.drained` gives.
-      setImmediate(() => write(filler) && onRoom());
-      return true;
-    });
     res.cork(() => {
-      res.writeStatus(STATUS_TEXT[200]!).writeHeader('content-type', type);
-      for (const [name, value] of allHeaders) res.writeHeader(name, value);
+      res.writeStatus(STATUS_TEXT[200]!).writeHeader('content-type', head.type);
+      for (const [name, value] of headers) res.writeHeader(name, value);
+      if (isHead) res.endWithoutBody();
     });
-    return {
-      write,
-      end: () => {
-        if (!isGone) res.cork(() => res.end());
-        isGone = true;
-        this.#leave();
-      },
-    };
+    if (isHead) {
+      this.#leave();
+      return undefined;
+    }
+    const { unread, underway } = this.#context;
+    const { filler } = head;
+    const stream = new AnswerStream({ res, filler, unread, underway, onLeft: () => this.#leave() }, head);
+    this.#onAborted.push(() => stream.gone());
+    return stream;
   }
 
   fail(cause: unknown, headers: readonly Header[] = [], more: object = {}): void {

@@ -106,7 +106,7 @@ export const METRICS: Readonly<Record<string, MetricKind>> = {
     'Followers: live, catching up from Redis, or behind since their clients do not read on.',
     ({ counters }) => {
       const states = { live: 0, catching_up: 0, behind: 0 };
-      for (const { followers } of [counters.out.pull, counters.out.graphql]) {
+      for (const { followers } of counters.followed) {
         for (const { state } of followers) states[state]++;
       }
       return states;
@@ -129,11 +129,11 @@ export const METRICS: Readonly<Record<string, MetricKind>> = {
   ),
   entries_skipped_total: counter(
     'Entries that followers with latest were not sent, since newer ones had come.',
-    ({ counters }) => counters.out.pull.skipped + counters.out.graphql.skipped,
+    ({ counters }) => counters.followed.reduce((sum, { skipped }) => sum + skipped, 0),
   ),
   followers_overtaken_total: counter(
     'Times that trimming overtook a follower, so that it lost entries.',
-    ({ counters }) => counters.out.pull.trimmed + counters.out.graphql.trimmed,
+    ({ counters }) => counters.followed.reduce((sum, { trimmed }) => sum + trimmed, 0),
   ),
   stream_resets_total: counter(
     'Followed streams found deleted, made anew or cut short, and cursors of followers ahead of their stream.',

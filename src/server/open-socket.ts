@@ -1,47 +1,35 @@
-/** A WebSocket that was opened: named in the log, counted, and kept among the gateway's live ones until its end. */
+/** A WebSocket that was opened: kept among the gateway's live ones until its end. */
 import type { WebSocket } from 'uWebSockets.js';
 import type { Grant } from '../access/grant.js';
 import type { StreamSelection } from '../wire/parameters.js';
 import { ClientSocket } from './client-socket.js';
 import type { GatewayContext } from './context.js';
 import type { ConnectionEndpoint } from './counters.js';
-
-/** Names a connection in the log: short, and its own for as long as the process lives. */
-let lastNumber = 0;
+import { OpenConnection } from './open-connection.js';
 
 /**
- * @param selection what the client asked for: the log names it, and nothing of what the connection carries
+ * @param selection what the client asked for
  * @param onRoom called when a full socket has room again
  * @returns a socket whose `closed` must be called when the library says so
  */
 export function openSocket(
-  { counters, logger, sockets }: GatewayContext,
+  context: GatewayContext,
   ws: WebSocket<unknown>,
   endpoint: ConnectionEndpoint,
   selection: StreamSelection | undefined,
   onRoom: () => void,
 ): ClientSocket {
-  const about = {
-    connection: `c${(++lastNumber).toString(36)}`,
-    endpoint,
-    ...(selection === undefined ? {} : { device: selection.device, streams: selection.sids }),
-  };
+  const { sockets } = context;
+  const connection = new OpenConnection(context, endpoint, selection);
   const socket = new ClientSocket(ws, {
     onRoom,
-    onEnd: ({ code, message }, isSlow) => {
-      counters.failures[code]++;
-      if (isSlow) counters.slowCloses[endpoint]++;
-      logger.info({ ...about, code, reason: message }, 'a connection is closed');
-    },
+    onEnd: (failure, isSlow) => connection.fail(failure, isSlow),
     onClosed: () => {
       sockets.delete(socket);
-      counters.closed(endpoint);
-      logger.debug(about, 'a connection has ended');
+      connection.closed();
     },
   });
   sockets.add(socket);
-  counters.opened(endpoint);
-  logger.debug(about, 'a connection is open');
   return socket;
 }
 

@@ -4,8 +4,8 @@
 const ORIGIN = /^(https?):\/\/([a-z\d._-]+|\[[\da-f:.]+\])(?::(\d{1,5}))?$/;
 const DEFAULT_PORTS: Record<string, string> = { http: '80', https: '443' };
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
-const ALLOWED_HEADERS = 'authorization, content-type, accept, last-event-id';
-const EXPOSED_HEADERS = 'x-last-entry-id, x-offsets, retry-after';
+const ALLOWED_HEADERS = 'authorization, content-type, accept, if-none-match, last-event-id';
+const EXPOSED_HEADERS = 'x-last-entry-id, x-offsets, etag, retry-after';
 const PREFLIGHT_SECONDS = '86400';
 
 interface Origin {
@@ -24,12 +24,13 @@ function parseOrigin(text: string): Origin | undefined {
 const canonical = ({ scheme, name, port }: Origin): string => `${scheme}://${name}:${port}`;
 
 export class OriginPolicy {
-  readonly #isOpen: boolean;
+  /** Pages of anywhere may use the gateway. */
+  readonly isOpen: boolean;
   readonly #allowed: ReadonlySet<string> | undefined;
 
   /** @param allowed origins, or `*`, beside the gateway's own; undefined: those of loopback */
   constructor(allowed: readonly string[] | undefined) {
-    this.#isOpen = allowed?.includes('*') ?? false;
+    this.isOpen = allowed?.includes('*') ?? false;
     this.#allowed =
       allowed &&
       new Set(allowed.map((text) => parseOrigin(text)).flatMap((it) => (it ? [canonical(it)] : [])));
@@ -37,7 +38,7 @@ export class OriginPolicy {
 
   /** @param host the request's Host header, by which the gateway's own pages are known */
   allows(text: string, host: string): boolean {
-    if (text === '' || this.#isOpen) return true;
+    if (text === '' || this.isOpen) return true;
     const origin = parseOrigin(text);
     if (origin === undefined) return false;
     if (this.#allowed?.has(canonical(origin))) return true;
@@ -50,8 +51,8 @@ export class OriginPolicy {
   answerHeaders(origin: string, host: string): [string, string][] {
     if (origin === '' || !this.allows(origin, host)) return [];
     return [
-      ['access-control-allow-origin', this.#isOpen ? '*' : origin],
-      ...(this.#isOpen ? [] : [['vary', 'Origin'] as [string, string]]),
+      ['access-control-allow-origin', this.isOpen ? '*' : origin],
+      ...(this.isOpen ? [] : [['vary', 'Origin'] as [string, string]]),
       ['access-control-expose-headers', EXPOSED_HEADERS],
     ];
   }

@@ -1,48 +1,59 @@
 /** Every address of the gateway, once. */
 import type { TemplatedApp, WebSocketBehavior } from 'uWebSockets.js';
 import type { Registry } from 'prom-client';
+import type { Grant } from '../access/grant.js';
 import type { Rights } from '../access/rights.js';
 import { Failure } from '../errors.js';
 import { type Handler, withBody, withGrant } from './authorize.js';
 import type { ClientSocket } from './client-socket.js';
 import type { GatewayContext } from './context.js';
+import { getEvents } from './data-events.js';
 import { getData } from './data-get.js';
+import { getMjpeg } from './data-mjpeg.js';
 import { postData } from './data-post.js';
 import { pullBehavior } from './data-pull.js';
-import { pushBehavior } from './data-push.js';
+import { preparePush, pushBehavior } from './data-push.js';
 import { GraphqlEndpoint } from './graphql-endpoint.js';
 import { createGraphqlHandlers } from './graphql-http.js';
 import { graphqlBehavior } from './graphql-socket.js';
 import { healthz, readyz } from './health.js';
-import { type Duty, endpoint, type HttpExchange } from './http-exchange.js';
+import { type Duty, endpoint, type Header, type HttpExchange } from './http-exchange.js';
 import { createMetrics, metrics } from './metrics.js';
-import type { Site } from './site.js';
+import { type Pages, wantsPage } from './pages.js';
+import { refuseWithoutUpgrade } from './socket-upgrade.js';
 
 const DATA = '/data/:sid';
 const PUSH = '/data/:sid/push';
 const PULL = '/data/:sid/pull';
+const MJPEG = '/data/:sid/mjpeg';
+const EVENTS = '/data/:sid/events';
 const GRAPHQL = '/graphql';
-const GRAPHIQL_ASSETS = '/graphiql/assets/:name';
+
+/** A browser is given a page there. */
+const VARIES: Header = ['vary', 'accept'];
 
 const GREETING = `streamgate: Redis Streams behind REST, binary WebSockets and GraphQL.
 
 POST /data/{sid}           store entries: a form's parts named 'entries', or the raw body
 GET  /data/{sid}           read entries after last_entry_id
 WS   /data/{sid}/push      send entries
+GET  /data/{sid}/mjpeg     a stream's pictures as they come, for <img>
+GET  /data/{sid}/events    entries as server-sent events
 WS   /data/{sid}/pull      follow a stream
 GET  /graphql              GraphQL; in a browser its explorer
+GET  /                     this; in a browser the live page
 GET  /healthz /readyz /metrics
 `;
 
 /**
  * What all apps of the gateway share: with new certificates there is a new one.
- * @param graphiql what a browser is given at `/graphql`, and its files below `/graphiql/`
+ * @param pages what a browser is given, and its files below `/NAME/assets/`
  * @returns gives an app its routes
  */
-export function createRoutes(context: GatewayContext, graphiql: Site): (app: TemplatedApp) => void {
+export function createRoutes(context: GatewayContext, pages: Pages): (app: TemplatedApp) => void {
   const registry = createMetrics(context);
   const graphql = new GraphqlEndpoint(context);
-  return (app) => addRoutes(app, context, { graphiql, registry, graphql });
+  return (app) => addRoutes(app, context, { pages, registry, graphql });
 }
 
 /** What every WebSocket has, once it is open. */
@@ -52,17 +63,16 @@ interface OpenedSocket {
   readonly address?: string;
 }
 
+/** Answers with what a stream holds. */
+type View = (context: GatewayContext, exchange: HttpExchange, grant: Grant, sid: string) => Promise<void>;
+
 interface Shared {
-  readonly graphiql: Site;
+  readonly pages: Pages;
   readonly registry: Registry;
   readonly graphql: GraphqlEndpoint;
 }
 
-function addRoutes(
-  app: TemplatedApp,
-  context: GatewayContext,
-  { graphiql, registry, graphql }: Shared,
-): void {
+function addRoutes(app: TemplatedApp, context: GatewayContext, { pages, registry, graphql }: Shared): void {
   context.connections.watch(app);
   const respond = (
     pattern: string,
@@ -105,31 +115,38 @@ function addRoutes(
 
   connect(PUSH, pushBehavior(context));
   connect(PULL, pullBehavior(context));
-  respond(PUSH, { get: refuseWithoutUpgrade });
-  respond(PULL, { get: refuseWithoutUpgrade });
+  respond(PUSH, { get: refuseWithoutUpgrade(preparePush(context)) });
+  respond(PULL, { get: refuseWithoutUpgrade(() => {}) });
   connect(GRAPHQL, graphqlBehavior(context, graphql));
   const graphqlHandlers = createGraphqlHandlers(context, graphql);
   const getGraphql = withGrant(context, graphqlHandlers.get);
   respond(GRAPHQL, {
     get: (exchange, parameter) => {
       // The page is for everybody; what it asks for then is not.
-      const isBrowser = exchange.query === '' && exchange.header('accept').includes('text/html');
-      return isBrowser && graphiql.hasIndex
-        ? graphiql.answerIndex(exchange)
+      return pages.graphiql.hasIndex && wantsPage(exchange)
+        ? pages.graphiql.answerIndex(exchange)
         : getGraphql(exchange, parameter);
     },
     post: withBody(context, graphqlHandlers.post),
   });
-  respond(GRAPHIQL_ASSETS, {
-    get: (exchange, name) => {
-      if (graphiql.answerFile(exchange, `assets/${name}`)) return;
-      throw new Failure('not_found', 'GraphiQL has no such file');
-    },
-  });
+  for (const page of Object.values(pages)) {
+    respond(`/${page.name}/assets/:name`, {
+      get: (exchange, name) => {
+        if (page.answerFile(exchange, `assets/${name}`)) return;
+        throw new Failure('not_found', `the page ${page.name} has no such file`);
+      },
+    });
+  }
   respond(DATA, {
     get: withGrant(context, (exchange, grant, sid) => getData(context, exchange, grant, sid)),
     post: withBody(context, postData(context)),
   });
+  const views: Readonly<Record<string, View>> = { [MJPEG]: getMjpeg, [EVENTS]: getEvents };
+  for (const [pattern, view] of Object.entries(views)) {
+    respond(pattern, {
+      get: withGrant(context, (exchange, grant, sid) => view(context, exchange, grant, sid)),
+    });
+  }
   respond('/healthz', { get: (exchange) => healthz(context, exchange) }, 'watch');
   respond('/readyz', { get: (exchange) => readyz(context, exchange) }, 'watch');
   const getMetrics = withGrant(context, (exchange, { rights }) => {
@@ -137,7 +154,12 @@ function addRoutes(
     return metrics(registry, exchange);
   });
   respond('/metrics', { get: getMetrics }, 'watch');
-  respond('/', { get: (exchange) => exchange.answer({ type: 'text/plain; charset=utf-8', body: GREETING }) });
+  respond('/', {
+    get: (exchange) => {
+      if (pages.live.hasIndex && wantsPage(exchange)) pages.live.answerIndex(exchange);
+      else exchange.answer({ type: 'text/plain; charset=utf-8', headers: [VARIES], body: GREETING });
+    },
+  });
   app.any(
     '/*',
     endpoint(context, ({ path }) => {
@@ -151,12 +173,6 @@ function checkMayWatch(rights: Rights): void {
   const mayWatch = rights.wall === undefined && (rights.mayAll('read') || rights.mayAll('admin'));
   if (!mayWatch)
     throw new Failure('forbidden', 'the metrics need the right to read, or to delete, everything');
-}
-
-function refuseWithoutUpgrade(exchange: HttpExchange): void {
-  exchange.fail(new Failure('upgrade_required', 'this address is for WebSockets'), [
-    ['upgrade', 'websocket'],
-  ]);
 }
 
 function answerOptions(context: GatewayContext, exchange: HttpExchange, allowed: readonly string[]): void {

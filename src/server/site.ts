@@ -1,11 +1,14 @@
-/** The built pages: read whole at the start, answered from memory, and all that they may load is theirs. */
+/** One built page: read whole at the start, answered from memory, and all that it may load is its own. */
 import { readdir, readFile } from 'node:fs/promises';
-import { extname, join, relative } from 'node:path';
+import { extname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Header, HttpExchange } from './http-exchange.js';
 
-const GRAPHIQL_FOLDER = fileURLToPath(new URL('../../web/graphiql', import.meta.url));
+/** Where `npm run build` puts the pages, a folder each. */
+const PAGES_FOLDER = fileURLToPath(new URL('../../web', import.meta.url));
 const INDEX = 'index.html';
+/** What the build calls the packed twin of a file. */
+const PACKED = '.gz';
 
 const TYPES: Record<string, string> = {
   '.css': 'text/css; charset=utf-8',
@@ -15,38 +18,72 @@ const TYPES: Record<string, string> = {
   '.woff2': 'font/woff2',
 };
 
-/** Everything comes from the gateway; the fonts are data within its style sheet. */
-const POLICY: Header = [
-  'content-security-policy',
-  "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; font-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-];
 /** The build names assets by what is in them. */
 const FOR_EVER: Header = ['cache-control', 'public, max-age=31536000, immutable'];
 const ASK_AGAIN: Header = ['cache-control', 'no-cache'];
+/** A page's address answers others with something else, and every file may come packed. */
+const VARIES: Header = ['vary', 'accept, accept-encoding'];
+/** By RFC 9110 §12.5.3, as browsers and tools write it. */
+const TAKES_GZIP = /(?:^|[\s,])gzip(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))/i;
 
-interface Page {
+/** A Content-Security-Policy's directives, such as `{ 'img-src': "'self'" }`. */
+export type Policy = Readonly<Record<string, string>>;
+
+/** What holds for every page: scripts and styles in files of the gateway, and no other host at all. */
+const STRICT: Policy = {
+  'default-src': "'none'",
+  'script-src': "'self'",
+  'style-src': "'self'",
+  'connect-src': "'self'",
+  'img-src': "'self'",
+  'base-uri': "'none'",
+  'form-action': "'none'",
+  'frame-ancestors': "'none'",
+};
+
+interface File {
   readonly type: string;
   readonly body: Buffer;
+  /** The same, for who takes gzip; undefined where the build made none. */
+  readonly packed: Buffer | undefined;
 }
 
 export class Site {
-  readonly #files: ReadonlyMap<string, Page>;
+  /** Its folder, and what the addresses of its assets begin with: `/NAME/assets/…`. */
+  readonly name: string;
+  readonly #policy: Header;
+  readonly #files: ReadonlyMap<string, File>;
 
-  private constructor(files: ReadonlyMap<string, Page>) {
+  private constructor(name: string, policy: Policy, files: ReadonlyMap<string, File>) {
+    this.name = name;
+    const directives = Object.entries({ ...STRICT, ...policy });
+    const text = directives.map(([directive, sources]) => `${directive} ${sources}`).join('; ');
+    this.#policy = ['content-security-policy', text];
     this.#files = files;
   }
 
-  /** Reads GraphiQL; without a build of it there is none, and the rest of the gateway works all the same. */
-  static async loadGraphiql(): Promise<Site> {
-    const files = new Map<string, Page>();
-    const entries = await readdir(GRAPHIQL_FOLDER, { recursive: true, withFileTypes: true }).catch(() => []);
-    for (const entry of entries) {
-      const type = TYPES[extname(entry.name)];
-      if (!entry.isFile() || type === undefined) continue;
-      const path = join(entry.parentPath, entry.name);
-      files.set(relative(GRAPHIQL_FOLDER, path), { type, body: await readFile(path) });
+  /**
+   * Reads a page; without a build of it there is none, and the rest of the gateway works all the same.
+   * @param policy what it may load besides, or instead of, what every page may
+   */
+  static async load(name: string, policy: Policy = {}): Promise<Site> {
+    const folder = join(PAGES_FOLDER, name);
+    const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
+    const paths = new Set(
+      entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name)),
+    );
+    const files = new Map<string, File>();
+    for (const path of paths) {
+      const type = TYPES[extname(path)];
+      if (type === undefined) continue;
+      const twin = path + PACKED;
+      const [body, packed] = await Promise.all([
+        readFile(path),
+        paths.has(twin) ? readFile(twin) : undefined,
+      ]);
+      files.set(relative(folder, path).replaceAll(sep, '/'), { type, body, packed });
     }
-    return new Site(files);
+    return new Site(name, policy, files);
   }
 
   get hasIndex(): boolean {
@@ -65,7 +102,10 @@ export class Site {
   }
 
   #answer(exchange: HttpExchange, name: string, caching: Header): void {
-    const { type, body } = this.#files.get(name)!;
-    exchange.answer({ type, body, headers: [POLICY, caching] });
+    const { type, body, packed } = this.#files.get(name)!;
+    const isPacked = packed !== undefined && TAKES_GZIP.test(exchange.header('accept-encoding'));
+    const headers: Header[] = [this.#policy, caching, VARIES];
+    if (isPacked) headers.push(['content-encoding', 'gzip']);
+    exchange.answer({ type, body: isPacked ? packed : body, headers });
   }
 }

@@ -62,3 +62,19 @@ export function upgradeSocket<T extends object>(
     exchange.upgraded();
   });
 }
+
+/**
+ * Answers who asks for a WebSocket's address without an upgrade: what would refuse the upgrade refuses this, too.
+ * Browsers do not tell pages why a WebSocket was refused, so that they can find out here.
+ * @param prepare checks as it would before an upgrade
+ */
+export function refuseWithoutUpgrade(
+  prepare: (exchange: HttpExchange, parameter: string) => unknown,
+): (exchange: HttpExchange, parameter: string) => Promise<void> {
+  return async (exchange, parameter) => {
+    await prepare(exchange, parameter);
+    exchange.fail(new Failure('upgrade_required', 'this address is for WebSockets'), [
+      ['upgrade', 'websocket'],
+    ]);
+  };
+}

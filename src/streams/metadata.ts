@@ -4,6 +4,7 @@ import { Failure } from '../errors.js';
 import { controlFailure } from '../redis/control.js';
 import { streamMetaKey } from '../redis/keys.js';
 import { nestsTooDeep, parseJsonText } from '../wire/json-text.js';
+import { readMediaType } from '../wire/media-type.js';
 
 export type Metadata = Record<string, unknown>;
 
@@ -32,6 +33,14 @@ export function encodeMetadata(value: unknown): string {
 export function decodeMetadata(text: string | null): Metadata {
   const value = text === null ? null : parseJsonText(text);
   return isObject(value) ? value : {};
+}
+
+/** The media type that a stream's metadata gives its entries as `content_type`; undefined where it gives none. @throws Failure */
+export async function readStreamMediaType(control: Redis, streamKey: string): Promise<string | undefined> {
+  const text = await control.get(streamMetaKey(streamKey)).catch((error) => {
+    throw controlFailure(error);
+  });
+  return readMediaType(decodeMetadata(text).content_type);
 }
 
 /** Replaces a stream's metadata. @throws Failure */

@@ -86,6 +86,14 @@ export class Query {
     return this.#values.get(name);
   }
 
+  /** The same for a client that comes back for what follows these ids, whatever it first asked for. */
+  resumedAfter(ids: string): Query {
+    const resumed = new Query('');
+    for (const [name, value] of this.#values) if (name !== 'from') resumed.#values.set(name, value);
+    resumed.#values.set('last_entry_id', ids);
+    return resumed;
+  }
+
   boolean(name: string, fallback: boolean): boolean {
     const value = this.#values.get(name);
     if (value === undefined) return fallback;
@@ -194,6 +202,11 @@ export function parseMinReplicas(query: Query): number {
   return query.wholeNumber('min_replicas', 0, MAX_REPLICAS, 0);
 }
 
+/** Messages a second; 0: no limit. @throws Failure `bad_parameter` */
+export function parseMaxFps(query: Query): number {
+  return query.number('max_fps', MAX_FPS, 0);
+}
+
 /** @throws Failure `bad_parameter` */
 export function parsePullParameters(
   query: Query,
@@ -208,7 +221,7 @@ export function parsePullParameters(
     header: parseHeader(query),
     offsets: parseOffsets(query),
     ack: query.boolean('ack', false),
-    maxFps: query.number('max_fps', MAX_FPS, 0),
+    maxFps: parseMaxFps(query),
     keepDevicePrefix: query.boolean('keep_device_id_in_stream_id', false),
   };
   if (transport === 'websocket' && parameters.header === 'raw') {

@@ -197,6 +197,7 @@ const GETS = [
     'mutation { flush }',
   ].map((query) => `/graphql?query=${encodeURIComponent(query)}`),
   '/graphiql/assets/x.js',
+  '/live/assets/x.js',
   '/nothing',
 ];
 

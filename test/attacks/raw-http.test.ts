@@ -152,6 +152,7 @@ describe('what can be read in two ways is not acted on', () => {
     'GET /nothing',
     'POST /nothing',
     'GET /graphiql/assets/x',
+    'GET /live/assets/x',
     'GET /data/first/push',
     'GET /data/first/pull',
     'GET /metrics',

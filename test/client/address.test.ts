@@ -1,10 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import {
   buildAddress,
-  buildRestAddress,
+  buildDataAddress,
   buildSocketAddress,
   encodeStreamIds,
-  nameReadParameters,
   parseBase,
 } from '../../src/client/address.js';
 
@@ -29,7 +28,7 @@ describe('encodeStreamIds', () => {
 
 describe('addresses', () => {
   test('REST', () => {
-    const address = buildRestAddress({ url, sids: ['a', 'b'], deviceId: 'cam 1', prefix: 'p:' });
+    const address = buildDataAddress({ url, device: 'cam 1', prefix: 'p:' }, ['a', 'b']);
     expect(address.href).toBe('http://localhost:8000/data/a+b?device_id=cam+1&prefix=p%3A');
   });
 
@@ -40,7 +39,7 @@ describe('addresses', () => {
     ['ws://localhost:8000', 'ws://localhost:8000/data/s/pull'],
     ['wss://[::1]:8000', 'wss://[::1]:8000/data/s/pull'],
   ])('WebSocket below %s', (base, expected) => {
-    expect(buildSocketAddress({ url: base, sids: ['s'] }, 'pull').href).toBe(expected);
+    expect(buildSocketAddress({ url: base }, ['s'], 'pull').href).toBe(expected);
   });
 
   test('a path below a WebSocket base is asked for by HTTP', () => {
@@ -48,7 +47,7 @@ describe('addresses', () => {
   });
 
   test('booleans are 1 and 0, and what is unset is left out', () => {
-    const { searchParams } = buildSocketAddress({ url, sids: ['s'] }, 'push', {
+    const { searchParams } = buildSocketAddress({ url }, ['s'], 'push', {
       header: false,
       ack: true,
       block: 0,
@@ -62,8 +61,7 @@ describe('addresses', () => {
   });
 
   test('cursors of several streams keep their +', () => {
-    const parameters = nameReadParameters({ lastEntryId: '1-0+2-0', latest: true });
-    const address = buildRestAddress({ url, sids: ['a', 'b'] }, parameters);
+    const address = buildDataAddress({ url }, ['a', 'b'], { last_entry_id: '1-0+2-0', latest: true });
     expect(address.search).toBe('?last_entry_id=1-0%2B2-0&latest=1');
   });
 

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { parseAck } from '../../src/client/ack.js';
 import { errorFromAnswer, errorFromClose, errorFromNetwork } from '../../src/client/gateway-error.js';
 
 describe('errorFromAnswer', () => {
@@ -46,19 +45,33 @@ test('errorFromNetwork tells the code of a cause without a message', () => {
   );
 });
 
-describe('parseAck', () => {
-  test('an id', () => {
-    expect(parseAck('["1-0"]')).toBe('1-0');
+describe('whether coming back helps', () => {
+  test.each([
+    [errorFromAnswer(400, '{"error": "x", "code": "bad_parameter"}'), false],
+    [errorFromAnswer(403, '{"error": "x", "code": "forbidden"}'), false],
+    [errorFromAnswer(504, '{"error": "x", "code": "unknown_outcome"}'), false],
+    [errorFromAnswer(503, '{"error": "x", "code": "redis_unavailable"}'), true],
+    [errorFromAnswer(503, '{"error": "x", "code": "of a newer gateway"}'), true],
+    [errorFromAnswer(502, '<html>'), true],
+    [errorFromAnswer(404, '<html>'), false],
+    [errorFromClose(1001, 'the gateway is going down'), true],
+    [errorFromClose(1006, ''), true],
+    [errorFromClose(1011, 'a fault'), false],
+    [errorFromClose(1013, 'Redis is away'), true],
+    [errorFromClose(4401, 'the token is over'), false],
+    [errorFromClose(4429, 'acks are not read'), true],
+    [errorFromNetwork(new Error('refused'), new URL('http://h:1')), true],
+  ])('%s: %s', (error, mayPass) => {
+    expect(error.mayPass).toBe(mayPass);
   });
 
-  test('a failure', () => {
-    expect(parseAck('[{"error": "Redis is away", "code": "redis_unavailable"}]')).toMatchObject({
-      code: 'redis_unavailable',
-      message: 'an entry was not stored: Redis is away (redis_unavailable)',
-    });
+  test('and when, where the gateway says so', () => {
+    const body = '{"error": "x", "code": "overloaded"}';
+    expect(errorFromAnswer(503, body, '7').retryAfterMs).toBe(7000);
+    expect(errorFromAnswer(503, body, 'soon').retryAfterMs).toBeUndefined();
   });
+});
 
-  test.each(['', '"1-0"', '[]', '["1-0", "2-0"]', '[null]', '[{}]'])('refuses %j', (text) => {
-    expect(parseAck(text)).toMatchObject({ code: 'bad_answer' });
-  });
+test('a message that is too large is told by that code', () => {
+  expect(errorFromClose(1009, 'over MAX_PAYLOAD_BYTES').code).toBe('payload_too_large');
 });

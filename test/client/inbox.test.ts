@@ -11,10 +11,10 @@ class FakeSource implements Source {
   }
 }
 
-const frame = (text: string) => ({ data: Buffer.from(text), isText: false });
+const frame = (text: string) => Buffer.from(text);
 
 async function take(inbox: Inbox): Promise<string | undefined> {
-  return (await inbox.next())?.data.toString();
+  return (await inbox.next())?.toString();
 }
 
 describe('Inbox', () => {
@@ -36,7 +36,7 @@ describe('Inbox', () => {
     const inbox = new Inbox(source);
     let added = 0;
     while (source.flowing && added < frames) {
-      inbox.add({ data: Buffer.alloc(size), isText: false });
+      inbox.add(Buffer.alloc(size));
       added += 1;
     }
     expect(source.flowing).toBe(false);
@@ -52,8 +52,8 @@ describe('Inbox', () => {
     const source = new FakeSource();
     const inbox = new Inbox(source);
     const next = inbox.next();
-    inbox.add({ data: Buffer.alloc(5_000_000), isText: false });
-    expect((await next)?.data.length).toBe(5_000_000);
+    inbox.add(Buffer.alloc(5_000_000));
+    expect((await next)?.length).toBe(5_000_000);
     expect(source.flowing).toBe(true);
   });
 
@@ -77,7 +77,7 @@ describe('Inbox', () => {
   test('discards what waits and lets its source flow, so that the close can come through', async () => {
     const source = new FakeSource();
     const inbox = new Inbox(source);
-    inbox.add({ data: Buffer.alloc(2_000_000), isText: false });
+    inbox.add(Buffer.alloc(2_000_000));
     expect(source.flowing).toBe(false);
     inbox.discard();
     expect(source.flowing).toBe(true);

@@ -80,7 +80,9 @@ describe('the form', () => {
         expect(series.length, name).toBeGreaterThanOrEqual(label === undefined ? 1 : 2);
       }
       expect(seriesOf('streamgate_connections').sort()).toEqual(
-        ['events', 'graphql', 'pull', 'push'].map((e) => `streamgate_connections{endpoint="${e}"} 0`),
+        ['events', 'graphql', 'graphql_events', 'mjpeg', 'overview', 'pull', 'push'].map(
+          (e) => `streamgate_connections{endpoint="${e}"} 0`,
+        ),
       );
       expect(seriesOf('streamgate_ack_latency_seconds_bucket').at(-1)).toMatch(/\{le="\+Inf"\} 0$/);
     } finally {
@@ -147,7 +149,7 @@ describe('what is counted', () => {
   });
 
   test('connections that are open, and that were opened', async () => {
-    const kinds = ['push', 'pull', 'graphql', 'events'];
+    const kinds = ['push', 'pull', 'graphql', 'graphql_events'];
     const open = () => Promise.all(kinds.map((kind) => gateway.metric(`connections{endpoint="${kind}"}`)));
     const leaving = new AbortController();
     const grown = await growth(

@@ -1,0 +1,3 @@
+/** What `import … from 'streamgate'` means in browsers. */
+export * from './api.js';
+export { Streamgate } from './streamgate.js';

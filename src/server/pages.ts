@@ -1,0 +1,22 @@
+/** The pages of the gateway, and what each may load. */
+import type { HttpExchange } from './http-exchange.js';
+import { Site } from './site.js';
+
+/** `live` stands at `/`, `graphiql` at `/graphql`. */
+export type Pages = Readonly<Record<'live' | 'graphiql', Site>>;
+
+/** Those that are built. */
+export async function loadPages(): Promise<Pages> {
+  const [live, graphiql] = await Promise.all([
+    // Frames that cannot be drawn on a canvas are shown from the page's own memory.
+    Site.load('live', { 'img-src': "'self' blob:" }),
+    // Its fonts are data within its style sheet.
+    Site.load('graphiql', { 'font-src': 'data:' }),
+  ]);
+  return { live, graphiql };
+}
+
+/** Whether a page is wanted rather than what programs are given at the same address. */
+export function wantsPage(exchange: HttpExchange): boolean {
+  return exchange.query === '' && exchange.header('accept').includes('text/html');
+}

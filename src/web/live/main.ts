@@ -1,0 +1,2 @@
+/** The live page at `/`. */
+import './page.css';

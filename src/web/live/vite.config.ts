@@ -1,0 +1,4 @@
+/** Builds the live page, which stands at `/`. */
+import { pageConfig } from '../page-config.js';
+
+export default pageConfig('live');
