@@ -1,19 +1,17 @@
 """
-A client of streamgate in one file, to be copied into your project. It needs Python 3.9 and `websockets` 10 or later
-(Debian: python3-websockets), and nothing else.
+A client of streamgate in one file, to be copied. It needs Python 3.9 and `websockets` 10 or later (Debian:
+python3-websockets), and nothing else.
 
     gate = Streamgate('http://localhost:8000')
 
     async with gate.push('cam') as producer:
-        entry_id = await producer.send(frame)        # returns once it is stored
+        entry_id = await producer.send(frame)        # once it is stored
 
     async for entry in gate.pull('cam', latest=True):
         show(entry.data)
 
-Pulls and producers reconnect by themselves. A pull goes on after the last entry it handed out: no gap, no double.
-What cannot pass by itself is raised as a GatewayError, whose `code` is one of those in the README.
-
-On the command line: `sensor | python3 streamgate.py push temp`, `python3 streamgate.py pull temp`.
+Pulls and producers reconnect by themselves; a pull goes on after the last entry that it handed out: no gap, no
+double. What cannot pass by itself is raised as a GatewayError, whose `code` is one of those in the README.
 """
 from __future__ import annotations
 
@@ -23,7 +21,6 @@ import http.client
 import json
 import logging
 import random
-import sys
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, AsyncIterator, Callable, Mapping, Optional, Sequence, Union
@@ -32,64 +29,57 @@ from urllib.parse import quote, urlencode, urlsplit
 import websockets
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-__all__ = ['Batch', 'Entry', 'GatewayError', 'Producer', 'Streamgate']
+__all__ = ['Entry', 'GatewayError', 'Producer', 'Streamgate']
 
-#: Milliseconds since 1970, or a datetime (one without a timezone is local time).
+#: Milliseconds since 1970, or a datetime (without a timezone: local time).
 Moment = Union[int, datetime]
-#: An entry's bytes; a str is stored as UTF-8.
+#: An entry's bytes; text is stored as UTF-8.
 Data = Union[bytes, bytearray, memoryview, str]
 
 OPEN_SECONDS = 10
 CLOSE_SECONDS = 1
-#: A pull hears something every 5 s, if only that there is nothing. More than that, since a large frame takes its time.
+#: A pull hears something every 5 s, if only that there is nothing; a large frame may take its time.
 SILENT_SECONDS = 60
-#: The first wait before a connection is tried again; it doubles up to the longest. Both are shortened at random,
-#: so that not all clients of a gateway come back at once.
-FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.25, 10.0
+#: The wait before a connection is tried again doubles from the one to the other.
+FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.25, 10
 #: Entries of a stream that a pull asks for in one message; the gateway sends fewer where they are large.
 PULL_COUNT = 100
-#: What is sent while a producer waits for an ack goes out together, up to this much in one message.
-BATCH_ENTRIES, BATCH_BYTES = 1000, 1 << 20
+#: Entries that are given at once go out in one message, up to this.
+BATCH_ENTRIES, BATCH_BYTES = 500, 1 << 20
 #: What an entry counts besides its bytes, so that empty ones are bounded too.
-ENTRY_COST = 256
+ENTRY_BYTES = 256
 
-#: These pass by themselves, so that it helps to come back.
+#: Failures that pass by themselves (README, errors), and close codes (1006: the connection broke).
 PASSING = frozenset(
-    'unreachable closed shutting_down overloaded redis_unavailable redis_loading redis_read_only redis_out_of_memory '
-    'keys_unavailable too_many_connections pongs_unread acks_unread'.split()
+    'unreachable shutting_down overloaded redis_unavailable redis_loading redis_read_only redis_out_of_memory '
+    'keys_unavailable too_many_connections'.split()
 )
-#: What the gateway means by closing a WebSocket; by any other code that the connection is at fault.
-CLOSE_CODES = {
-    1001: 'shutting_down', 1009: 'payload_too_large', 1011: 'internal', 4400: 'bad_parameter', 4401: 'invalid_token',
-    4403: 'forbidden', 4409: 'wrong_type', 4504: 'unknown_outcome',
-}
+PASSING_CLOSES = frozenset([1000, 1001, 1005, 1006, 1012, 1013, 4429])
+NORMAL, GOING_DOWN, BROKEN, TOO_LARGE = 1000, 1001, 1006, 1009
 
 log = logging.getLogger('streamgate')
 
 
 class GatewayError(Exception):
     """
-    The gateway refused (`code` is one of its own), or could not be asked: `unreachable`, `closed`, `bad_answer`.
-
-    `status` is the HTTP status where there was one, `retry_after` the seconds that the gateway asks to wait.
+    The gateway refused, `code` says why; or it is `unreachable`, the connection was `closed`, or it is no gateway at
+    all (`bad_answer`). `status` and `close_code` are set where HTTP or the end of a WebSocket brought it.
     """
 
-    def __init__(self, code: str, message: str, status: Optional[int] = None, retry_after: float = 0) -> None:
+    def __init__(
+        self, code: str, message: str, status: Optional[int] = None, close_code: Optional[int] = None, retry_after: float = 0
+    ) -> None:
         super().__init__(f'{message} ({code})')
-        self.code = code
-        self.status = status
-        self.retry_after = retry_after
+        self.code, self.status, self.close_code, self.retry_after = code, status, close_code, retry_after
 
     @property
     def may_pass(self) -> bool:
         """Whether the same may succeed later, with nothing changed."""
-        return self.code in PASSING
+        return self.code in PASSING or self.close_code in PASSING_CLOSES
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry of a stream. `id` is Redis' own, `ms-seq`."""
-
     stream: str
     id: str
     data: bytes
@@ -100,79 +90,43 @@ class Entry:
         return int(self.id.partition('-')[0])
 
 
-@dataclass(frozen=True)
-class Batch:
-    """What one read found, and the `last_entry_id` for the next one."""
-
-    entries: Sequence[Entry]
-    cursor: str
-
-
 class Streamgate:
-    """
-    A gateway, as seen by one of its clients. Holds no connection: each pull and each producer has its own.
-
-    `token` is sent where it is set; `device` and `prefix` are those of the streams that are named.
-    """
+    """A gateway, and whose streams are meant. Holds no connection: each pull and each producer has its own."""
 
     def __init__(
-        self,
-        url: str = 'http://localhost:8000',
-        *,
-        token: Optional[str] = None,
-        device: Optional[str] = None,
-        prefix: Optional[str] = None,
+        self, url: str = 'http://localhost:8000', *,
+        token: Optional[str] = None, device: Optional[str] = None, prefix: Optional[str] = None,
     ) -> None:
-        self.url = url.rstrip('/')
-        self.token = token
-        self.device = device
-        self.prefix = prefix
         if urlsplit(url).scheme not in ('http', 'https'):
             raise ValueError(f"the gateway's address must begin with http:// or https://: {url!r}")
-
-    # ---- entries ----
+        self.url, self.token, self.device, self.prefix = url.rstrip('/'), token, device, prefix
 
     async def pull(
-        self,
-        streams: Union[str, Sequence[str]],
-        *,
-        last_entry_id: Optional[str] = None,
-        from_: Optional[Moment] = None,
-        until: Optional[Moment] = None,
-        latest: bool = False,
-        count: Optional[int] = None,
-        max_fps: float = 0,
-        ack: bool = False,
-        speed: Optional[float] = None,
-        gaps: bool = False,
-        reconnect: bool = True,
-        on_gap: Optional[Callable[[Mapping[str, Any]], object]] = None,
+        self, streams: Union[str, Sequence[str]], *,
+        last_entry_id: Optional[str] = None, from_: Optional[Moment] = None, until: Optional[Moment] = None,
+        latest: bool = False, count: Optional[int] = None, max_fps: float = 0, ack: bool = False,
+        speed: Optional[float] = None, on_gap: Optional[Callable[[Mapping[str, Any]], object]] = None, reconnect: bool = True,
     ) -> AsyncIterator[Entry]:
         """
-        Follows streams, from now on: all entries, in order, each once.
+        Follows streams: every entry from now on, in order, each once. Leaving the loop closes the connection.
 
-        :param last_entry_id: entries after this one; `'0'`: all there are. For several streams one, or one each, by `+`
-        :param from_: entries from this moment on; :param until: the pull ends after the entries of that one
-        :param latest: always the newest entry; those that came meanwhile are skipped
+        :param last_entry_id: after this one instead; `'0'`: all there are. For several streams one, or one each, by `+`
+        :param from_: entries from this moment on; :param until: the pull ends after those of this one
+        :param latest: the newest entry always; what came while you were busy is skipped
         :param count: at most this many entries a message; :param max_fps: at most this many messages a second
-        :param ack: the next message is sent once this one's entries are done with
-        :param speed: replays at the pace of the entries' times, times this
-        :param gaps: asks to be told where entries were lost; `on_gap` is given `stream`, `after`, `resumed_at`, `reason`
-        :param reconnect: False: raise what ended the connection, whatever it was
-        :raises GatewayError: what cannot pass by itself
+        :param ack: each message is sent when the entries before it are done with
+        :param speed: replay: 1 at the pace at which the entries were written, 4 four times as fast
+        :param on_gap: told where entries were lost: `stream`, `after`, `resumed_at`, `reason`
+        :param reconnect: False: raise whatever ends the connection
         """
         sids = [streams] if isinstance(streams, str) else list(streams)
-        given = (last_entry_id or '$').split('+')
-        if len(given) not in (1, len(sids)):
-            raise ValueError('last_entry_id is one id for all streams, or one for each')
-        cursors = dict(zip(sids, given * len(sids) if len(given) == 1 else given))
+        cursors = dict(zip(sids, _spread(last_entry_id or '$', len(sids))))
         options = {
             'until': _ms(until), 'latest': latest, 'count': count or (1 if latest else PULL_COUNT), 'max_fps': max_fps,
-            'ack': ack, 'speed': speed, 'gaps': gaps or on_gap is not None,
+            'ack': ack, 'speed': speed, 'gaps': on_gap is not None,
         }
         silent_seconds = SILENT_SECONDS + (2 / max_fps if max_fps > 0 else 0)
-        failures = 0
-        has_begun = False
+        has_begun, failures = False, 0
         while True:
             try:
                 if from_ is not None and not has_begun:
@@ -180,7 +134,7 @@ class Streamgate:
                 else:
                     await self._resolve_newest(cursors)
                     where = {'last_entry_id': '+'.join(cursors.values())}
-                # Without pings: a consumer that takes its time over an entry would seem to be gone.
+                # No pings: who takes long over an entry does not see the answers.
                 ws = await self._open(f'data/{_path(sids)}/pull', {**options, **where}, ping_interval=None)
                 try:
                     while True:
@@ -191,11 +145,10 @@ class Streamgate:
                                 on_gap(header['gap'])
                             continue
                         for entry in _split(header, payload):
-                            if not has_begun:
-                                has_begun = True
-                                # Streams of which nothing came yet go on from where the pull began.
-                                if from_ is not None:
-                                    cursors = dict.fromkeys(sids, _id_before(from_))
+                            if from_ is not None and not has_begun:
+                                # Streams of which nothing came yet will go on from there, too.
+                                cursors = dict.fromkeys(sids, _id_before(from_))
+                            has_begun = True
                             cursors[entry.stream] = entry.id
                             yield entry
                         if ack:
@@ -203,11 +156,11 @@ class Streamgate:
                 finally:
                     await ws.close()
             except ConnectionClosed as closed:
-                if closed.rcvd is not None and closed.rcvd.code == 1000:
-                    return  # the end of a replay
                 error = _error_from_close(closed)
+                if until is not None and error.close_code == NORMAL:
+                    return
             except asyncio.TimeoutError:
-                error = GatewayError('closed', f'the gateway has been silent for {silent_seconds:.0f} s')
+                error = GatewayError('closed', f'nothing came for {silent_seconds:.0f} s', close_code=BROKEN)
             except GatewayError as refusal:
                 error = refusal
             if not (reconnect and error.may_pass):
@@ -217,213 +170,194 @@ class Streamgate:
 
     def push(self, stream: str, *, resend: bool = False, max_in_flight_bytes: int = 8 << 20) -> Producer:
         """
-        A producer for a stream; for `'*'` each entry names its own. To be used as `async with gate.push('cam') as …`.
+        A producer for a stream; with `'*'` each entry names its own. To be used with `async with`.
 
-        :param resend: an entry whose ack was lost with the connection is sent again, and may then be stored twice;
-            otherwise its `send` raises `unknown_outcome`
+        :param resend: what was not acknowledged when the connection was lost is sent again, and may then be stored
+            twice; otherwise its `send` raises `unknown_outcome`
         """
         return Producer(self, stream, resend, max_in_flight_bytes)
 
     async def append(self, stream: str, data: Data) -> str:
         """Stores one entry, by HTTP. :returns: its id"""
-        headers = {'Content-Type': 'application/octet-stream'}
-        _, body = await self._request('POST', f'data/{_path([stream])}', self._names(), _to_bytes(data), headers)
-        return str(json.loads(body)[0])
+        parameters, headers = self._names(), {'Content-Type': 'application/octet-stream'}
+        return str(json.loads((await self._ask('POST', f'data/{_path([stream])}', parameters, _to_bytes(data), headers))[1])[0])
 
     async def latest(self, stream: str) -> Optional[Entry]:
         """The newest entry, however old; None where there is none."""
-        batch = await self._read([stream], {'last_entry_id': '0', 'latest': True, 'block': -1})
-        return batch.entries[-1] if batch.entries else None
+        entries, _ = await self._read([stream], {'last_entry_id': '0', 'latest': True, 'block': -1})
+        return entries[-1] if entries else None
 
     async def read(
         self, streams: Union[str, Sequence[str]], *, last_entry_id: str = '0', count: int = PULL_COUNT, block: int = -1
-    ) -> Batch:
+    ) -> tuple[list[Entry], str]:
         """
-        One read by HTTP. Read again from its `cursor`: nothing is missed or seen twice.
+        One read, by HTTP, that waits up to `block` ms for an entry.
 
-        :param block: milliseconds to wait for an entry; -1: do not wait
+        :returns: the entries, and the `last_entry_id` for the next read: nothing is missed then, or seen twice
         """
         sids = [streams] if isinstance(streams, str) else list(streams)
         return await self._read(sids, {'last_entry_id': last_entry_id, 'count': count, 'block': block})
 
-    # ---- what there is ----
-
     async def graphql(self, query: str, variables: Optional[Mapping[str, Any]] = None) -> Any:
-        """:returns: the answer's data :raises GatewayError: its first error"""
+        """:returns: the answer's data :raises GatewayError: the first of its errors"""
         body = json.dumps({'query': query, 'variables': variables or {}}).encode()
-        _, answer = await self._request('POST', 'graphql', {}, body, {'Content-Type': 'application/json'})
-        result = json.loads(answer)
-        if result.get('errors'):
-            error = result['errors'][0]
-            raise GatewayError(error.get('extensions', {}).get('code', 'bad_answer'), error['message'])
-        return result['data']
+        answer = json.loads((await self._ask('POST', 'graphql', {}, body, {'Content-Type': 'application/json'}))[1])
+        for error in answer.get('errors', ()):
+            raise GatewayError(error.get('extensions', {}).get('code', 'bad_query'), error['message'])
+        return answer['data']
 
-    async def streams(self) -> list[dict[str, Any]]:
-        """All streams by their whole keys: `id`, `length`, `lastEntryId`, `meta`."""
-        return list((await self.graphql('{ streams { id length lastEntryId meta } }'))['streams'])
+    async def streams(self, match: Optional[str] = None) -> list[dict[str, Any]]:
+        """All streams, or those whose keys fit a Redis glob: `id` (the key), `length`, `entriesAdded`, `lastEntryId`."""
+        query = 'query ($match: String) { streams(match: $match) { id length entriesAdded lastEntryId } }'
+        return list((await self.graphql(query, {'match': match}))['streams'])
 
-    async def devices(self, *, include_all: bool = False) -> list[dict[str, Any]]:
+    async def devices(self, *, seen: bool = False) -> list[dict[str, Any]]:
         """Devices that are connected, or were ever seen: `id`, `meta`."""
-        query = 'query ($all: Boolean) { devices(includeAll: $all) { id meta } }'
-        return list((await self.graphql(query, {'all': include_all}))['devices'])
+        query = 'query ($seen: Boolean) { devices(includeAll: $seen) { id meta } }'
+        return list((await self.graphql(query, {'seen': seen}))['devices'])
 
     async def connect_device(self, device: str, meta: Optional[Mapping[str, Any]] = None) -> None:
-        """Says that a device is there, and what it is."""
+        """Says that a device is there, and replaces its metadata where some is given."""
         query = 'mutation ($id: String!, $meta: JSON) { connectDevice(deviceId: $id, meta: $meta) }'
-        await self.graphql(query, {'id': device} if meta is None else {'id': device, 'meta': meta})
+        await self.graphql(query, {'id': device, **({} if meta is None else {'meta': meta})})
 
     async def disconnect_device(self, device: str) -> None:
         """Says that a device is gone."""
         await self.graphql('mutation ($id: String!) { disconnectDevice(deviceId: $id) }', {'id': device})
 
     async def stream_meta(self, key: str) -> dict[str, Any]:
-        """A stream's metadata. :param key: the whole key, or the id of a stream of the default device"""
+        """A stream's metadata. :param key: its whole key, or the id of a stream of the default device"""
         return dict((await self.graphql('query ($id: String!) { stream(id: $id) { meta } }', {'id': key}))['stream']['meta'])
 
     async def update_stream_meta(self, key: str, meta: Mapping[str, Any], *, merge: bool = False) -> None:
-        """Replaces a stream's metadata. :param merge: keep what is there and not given anew"""
-        query = 'mutation ($id: String!, $meta: JSON!, $merge: Boolean!) { updateStreamMeta(streamId: $id, meta: $meta, update: $merge) }'
+        """Replaces a stream's metadata. :param merge: keep what is not given anew"""
+        call = 'updateStreamMeta(streamId: $id, meta: $meta, update: $merge)'
+        query = f'mutation ($id: String!, $meta: JSON!, $merge: Boolean!) {{ {call} }}'
         await self.graphql(query, {'id': key, 'meta': meta, 'merge': merge})
-
-    # ---- how it is asked ----
 
     def _names(self) -> dict[str, object]:
         return {'device_id': self.device, 'prefix': self.prefix}
 
-    async def _read(self, sids: Sequence[str], options: Mapping[str, object]) -> Batch:
-        headers, body = await self._request('GET', f'data/{_path(sids)}', {**self._names(), **options})
-        return Batch(_split(json.loads(headers['x-offsets']), body), headers['x-last-entry-id'])
-
-    async def _resolve_newest(self, cursors: dict[str, str]) -> None:
-        """Makes each `$` the id that it stands for now, so that a reconnection before the first entry loses nothing."""
-        sids = [sid for sid, cursor in cursors.items() if cursor == '$']
-        if sids:
-            batch = await self._read(sids, {'last_entry_id': '$', 'block': -1})
-            cursors.update(zip(sids, batch.cursor.split('+')))
-
-    async def _request(
-        self,
-        method: str,
-        path: str,
-        parameters: Mapping[str, object],
-        body: Optional[bytes] = None,
-        headers: Optional[Mapping[str, str]] = None,
-    ) -> tuple[http.client.HTTPMessage, bytes]:
-        return await asyncio.to_thread(self._ask, method, self._address(path, parameters), body, headers or {})
-
     def _address(self, path: str, parameters: Mapping[str, object]) -> str:
-        given = {name: int(value) if isinstance(value, bool) else value for name, value in parameters.items() if value is not None}
+        given = {name: value for name, value in parameters.items() if value is not None}
         return f'{self.url}/{path}?{urlencode(given)}'
 
-    def _ask(
-        self, method: str, address: str, body: Optional[bytes], headers: Mapping[str, str]
+    async def _read(self, sids: Sequence[str], options: Mapping[str, object]) -> tuple[list[Entry], str]:
+        headers, body = await self._ask('GET', f'data/{_path(sids)}', {**self._names(), **options})
+        return _split(json.loads(headers['x-offsets']), body), headers['x-last-entry-id']
+
+    async def _resolve_newest(self, cursors: dict[str, str]) -> None:
+        """`$` becomes the id that it stands for now: what comes before the first connection, or the next, is not lost."""
+        sids = [sid for sid, cursor in cursors.items() if cursor == '$']
+        if sids:
+            _, newest = await self._read(sids, {'last_entry_id': '$', 'block': -1})
+            cursors.update(zip(sids, _spread(newest, len(sids))))
+
+    async def _ask(
+        self, method: str, path: str, parameters: Mapping[str, object],
+        body: Optional[bytes] = None, headers: Mapping[str, str] = {},
     ) -> tuple[http.client.HTTPMessage, bytes]:
-        url = urlsplit(address)
-        kind = http.client.HTTPSConnection if url.scheme == 'https' else http.client.HTTPConnection
-        connection = kind(url.hostname or '', url.port, timeout=SILENT_SECONDS)
+        """A request by HTTP, in a thread. :returns: headers and body of the answer :raises GatewayError: it is a refusal"""
+        url = urlsplit(self._address(path, parameters))
+        authorization = {} if self.token is None else {'Authorization': f'Bearer {self.token}'}
+
+        def exchange() -> tuple[http.client.HTTPResponse, bytes]:
+            kind = http.client.HTTPSConnection if url.scheme == 'https' else http.client.HTTPConnection
+            connection = kind(url.hostname or '', url.port, timeout=SILENT_SECONDS)
+            try:
+                connection.request(method, f'{url.path}?{url.query}', body, {**headers, **authorization})
+                answer = connection.getresponse()
+                return answer, answer.read()
+            finally:
+                connection.close()
+
         try:
-            authorization = {} if self.token is None else {'Authorization': f'Bearer {self.token}'}
-            connection.request(method, f'{url.path}?{url.query}', body, {**headers, **authorization})
-            answer = connection.getresponse()
-            content = answer.read()
+            answer, content = await asyncio.to_thread(exchange)
         except (OSError, http.client.HTTPException) as error:
-            raise GatewayError('unreachable', f'no gateway answers at {self.url}: {error}') from error
-        finally:
-            connection.close()
+            raise GatewayError('unreachable', f'no gateway answers at {self.url}: {error!r}') from error
         if answer.status >= 400:
-            raise _error_from_answer(answer.status, content, answer.headers)
+            raise _error_from_answer(answer, content)
         return answer.headers, content
 
     async def _open(self, path: str, parameters: Mapping[str, object], **options: Any) -> Any:
         """A WebSocket; its class depends on the version of `websockets`."""
-        address = self._address(path, {**self._names(), **parameters})
-        # A token as a subprotocol: `websockets` has had two names for the parameter with the headers.
+        parameters = {**self._names(), **parameters}
+        # A token as a subprotocol, since the parameter for headers has two names.
         protocols: Any = None if self.token is None else ['streamgate', f'bearer.{self.token}']
         try:
-            # Frames wait in the gateway rather than here: a consumer's memory holds a few, however slow it is.
+            # A short queue: what a slow consumer has not read waits in the gateway.
             return await websockets.connect(
-                'ws' + address[len('http'):], subprotocols=protocols, compression=None, max_size=None, max_queue=4,
-                open_timeout=OPEN_SECONDS, close_timeout=CLOSE_SECONDS, **options,
+                self._address(path, parameters).replace('http', 'ws', 1), subprotocols=protocols, compression=None,
+                max_size=None, max_queue=4, open_timeout=OPEN_SECONDS, close_timeout=CLOSE_SECONDS, **options,
             )
         except InvalidHandshake:
-            # Not every version of `websockets` tells what a refusal says: ask once more.
-            upgrade = {'Connection': 'Upgrade', 'Upgrade': 'websocket', 'Sec-WebSocket-Version': '13', 'Sec-WebSocket-Key': 'A' * 22 + '=='}
-            await asyncio.to_thread(self._ask, 'GET', address, None, upgrade)
-            raise GatewayError('closed', 'the gateway refused a connection, and would have taken the next one') from None
+            # Old versions of `websockets` do not hand out what a refusal says: the same is asked by HTTP.
+            upgrade = {'Connection': 'Upgrade', 'Upgrade': 'websocket', 'Sec-WebSocket-Version': '13'}
+            await self._ask('GET', path, parameters, headers={**upgrade, 'Sec-WebSocket-Key': 'c3RyZWFtZ2F0ZS1wcm9iZQ=='})
+            raise GatewayError('unreachable', 'a connection was refused, and would be accepted now') from None
         except (OSError, EOFError, asyncio.TimeoutError) as error:
-            raise GatewayError('unreachable', f'no gateway answers at {self.url}: {error or "in time"}') from error
+            raise GatewayError('unreachable', f'no gateway answers at {self.url}: {error!r}') from error
 
 
-@dataclass
+@dataclass(eq=False)
 class _Waiting:
-    """An entry from `submit` until it is settled."""
+    """An entry that was given and is not settled."""
 
     stream: Optional[str]
     time: Union[int, str, None]
     data: bytes
     settled: asyncio.Future[str]
-    is_resent: bool = False
+    may_be_stored: bool = False
 
     @property
-    def cost(self) -> int:
-        return len(self.data) + ENTRY_COST
+    def bytes(self) -> int:
+        return len(self.data) + ENTRY_BYTES
 
 
 class Producer:
-    """
-    Writes entries over one WebSocket, in the order they are given; what is given at once goes out in one message. An
-    entry that is refused fails its own `send` only.
-    """
+    """Writes entries over one WebSocket, in the order they are given. One that is refused fails its own `send` only."""
 
     def __init__(self, gate: Streamgate, stream: str, resend: bool, max_in_flight_bytes: int) -> None:
-        self._gate = gate
-        self._stream = stream
-        self._resend = resend
-        self._max_in_flight_bytes = max_in_flight_bytes
+        self._gate, self._stream, self._resend, self._max_in_flight_bytes = gate, stream, resend, max_in_flight_bytes
         self._in_flight_bytes = 0
-        # Entries that are not sent yet, and messages that are, in the order of their acks.
-        self._queue: collections.deque[_Waiting] = collections.deque()
-        self._unacked: collections.deque[list[_Waiting]] = collections.deque()
-        self._has_work = asyncio.Event()
-        self._has_settled = asyncio.Event()
+        self._waiting: collections.deque[_Waiting] = collections.deque()
+        self._sent: collections.deque[list[_Waiting]] = collections.deque()  # messages, in the order of their acks
+        self._has_work, self._has_settled, self._turn = asyncio.Event(), asyncio.Event(), asyncio.Lock()
         self._task: Optional[asyncio.Task[None]] = None
         self._error: Optional[GatewayError] = None
 
     async def send(self, data: Data, *, stream: Optional[str] = None, time: Union[Moment, str, None] = None) -> str:
         """
-        Stores an entry. :returns: its id, once it is stored
+        Stores an entry. :returns: its id
 
-        :param time: the entry's own time, or its id as `ms-seq`; it must be after the stream's newest entry
-        :raises GatewayError: it was not stored; or perhaps it was, where the code is `unknown_outcome`
+        :param time: its own time, or with a text `ms-seq` its id; after the stream's newest entry
+        :raises GatewayError: it is not stored; with the code `unknown_outcome`, perhaps it is
         """
-        await self.ready()
-        return await self.submit(data, stream=stream, time=time)
+        return await (await self.put(data, stream=stream, time=time))
 
-    def submit(
+    async def put(
         self, data: Data, *, stream: Optional[str] = None, time: Union[Moment, str, None] = None
     ) -> asyncio.Future[str]:
-        """As `send`, without waiting: the future is the id. Wait for `ready` between them, or memory knows no bound."""
+        """As `send`, but waits for room only: what is put meanwhile goes out in one message. :returns: the id to come"""
+        async with self._turn:
+            while self._in_flight_bytes >= self._max_in_flight_bytes and self._error is None:
+                await self._next_settled()
         if self._error is not None:
             raise self._error
         if stream is not None:
-            stream.encode()  # what is no text must not come as far as the connection
-        settled = asyncio.get_running_loop().create_future()
-        waiting = _Waiting(stream, _ms(time) if not isinstance(time, str) else time, _to_bytes(data), settled)
-        self._queue.append(waiting)
-        self._in_flight_bytes += waiting.cost
+            stream.encode()  # what is no text fails here
+        moment = time if isinstance(time, str) else _ms(time)
+        waiting = _Waiting(stream, moment, _to_bytes(data), asyncio.get_running_loop().create_future())
+        self._in_flight_bytes += waiting.bytes
+        self._waiting.append(waiting)
         self._has_work.set()
         if self._task is None:
             self._task = asyncio.create_task(self._run())
-        return settled
-
-    async def ready(self) -> None:
-        """Waits until there is room for another entry."""
-        while self._in_flight_bytes >= self._max_in_flight_bytes and self._error is None:
-            await self._next_settled()
+        return waiting.settled
 
     async def flush(self) -> None:
-        """Waits until all that was given is settled, stored or not."""
-        while self._queue or self._unacked:
+        """Waits until all that was put is settled, stored or not."""
+        while self._waiting or self._sent:
             await self._next_settled()
 
     async def close(self) -> None:
@@ -432,7 +366,7 @@ class Producer:
         await self.abort()
 
     async def abort(self) -> None:
-        """Closes the connection at once; what is not settled fails."""
+        """Closes the connection; what is not settled fails."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -450,118 +384,109 @@ class Producer:
 
     async def _run(self) -> None:
         failures = 0
-        while True:
+        while self._error is None:
             await self._has_work.wait()
             try:
                 ws = await self._gate._open(f'data/{_path([self._stream])}/push', {'ack': True})
-                tasks = [asyncio.create_task(self._write(ws)), asyncio.create_task(self._read_acks(ws))]
+                parts = [asyncio.create_task(part) for part in (self._write(ws), self._read_acks(ws))]
                 try:
-                    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                    await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
                 finally:
-                    for task in tasks:
-                        task.cancel()
-                    ends = await asyncio.gather(*tasks, return_exceptions=True)
+                    for part in parts:
+                        part.cancel()
+                    faults = await asyncio.gather(*parts, return_exceptions=True)
                     await ws.close()
-                fault = next(end for end in ends if isinstance(end, Exception))
-                error = _error_from_close(fault) if isinstance(fault, ConnectionClosed) else _bad_answer(fault)
+                fault = next(fault for fault in faults if isinstance(fault, Exception))
+                error = _error_from_close(fault) if isinstance(fault, ConnectionClosed) else _bad_answer(repr(fault))
             except GatewayError as refusal:
                 error = refusal
             self._take_back(error)
-            if not error.may_pass and error.code != 'payload_too_large':
+            if error.may_pass or error.close_code == TOO_LARGE:
+                await _wait_before_retry(f'push to {self._stream}', error, failures)
+                failures += 1
+            else:
                 self._fail(error)
-                return
-            await _wait_before_retry(f'push to {self._stream}', error, failures)
-            failures += 1
 
     async def _write(self, ws: Any) -> None:
         while True:
             await self._has_work.wait()
-            batch = self._next_batch()
-            if not batch:
-                continue
-            # Where each entry starts: ends would be ambiguous, since an empty first entry ends at 0.
-            rows, start = [], 0
-            for waiting in batch:
-                rows.append([waiting.stream, waiting.time, start])
-                start += len(waiting.data)
-            try:
-                await ws.send(json.dumps(rows, ensure_ascii=False, separators=(',', ':')))
-            except BaseException:
-                # A header alone stores nothing.
-                self._queue.extendleft(reversed(batch))
-                raise
-            self._unacked.append(batch)
-            await ws.send(b''.join(waiting.data for waiting in batch))
+            message, rows, size = self._next_message(), [], 0
+            for waiting in message:
+                # Starts: as ends they would be ambiguous where the first entry is empty.
+                rows.append([waiting.stream, waiting.time, size])
+                size += len(waiting.data)
+            self._sent.append(message)
+            await ws.send(json.dumps(rows, ensure_ascii=False))
+            await ws.send(b''.join(waiting.data for waiting in message))
 
-    def _next_batch(self) -> list[_Waiting]:
-        batch: list[_Waiting] = []
-        size = 0
-        while self._queue and len(batch) < BATCH_ENTRIES and (not batch or size + self._queue[0].cost <= BATCH_BYTES):
-            waiting = self._queue.popleft()
-            if waiting.settled.cancelled():
-                self._settle(waiting, None)
-                continue
-            batch.append(waiting)
-            size += waiting.cost
-        if not self._queue:
+    def _next_message(self) -> list[_Waiting]:
+        message = [self._waiting.popleft()]
+        size = message[0].bytes
+        while self._waiting and len(message) < BATCH_ENTRIES and size + self._waiting[0].bytes <= BATCH_BYTES:
+            message.append(self._waiting.popleft())
+            size += message[-1].bytes
+        if not self._waiting:
             self._has_work.clear()
-        return batch
+        return message
 
     async def _read_acks(self, ws: Any) -> None:
         while True:
             acks = json.loads(await ws.recv())
-            for waiting, ack in zip(self._unacked.popleft(), acks):
+            for waiting, ack in zip(self._sent.popleft(), acks):
                 if isinstance(ack, str):
                     self._settle(waiting, ack)
-                elif waiting.is_resent and ack['code'] == 'id_not_increasing':
-                    self._settle(waiting, _unknown('it was sent twice, and may have been stored the first time'))
+                elif ack['code'] == 'id_not_increasing' and waiting.may_be_stored:
+                    self._settle(waiting, GatewayError('unknown_outcome', f'sent again: {ack["error"]}'))
                 else:
                     self._settle(waiting, GatewayError(ack['code'], ack['error']))
 
-    def _settle(self, waiting: _Waiting, outcome: Union[str, GatewayError, None]) -> None:
-        self._in_flight_bytes -= waiting.cost
-        self._has_settled.set()
-        if waiting.settled.done():
-            return  # who sent it has stopped waiting
-        if isinstance(outcome, str):
-            waiting.settled.set_result(outcome)
-        elif outcome is not None:
-            waiting.settled.set_exception(outcome)
-
     def _take_back(self, error: GatewayError) -> None:
-        """What the connection ended on without an ack."""
-        messages = list(self._unacked)
-        self._unacked.clear()
-        if messages and error.code == 'payload_too_large':
-            # Only an entry alone makes a message that large.
-            too_large = max(messages, key=lambda message: message[0].cost)
-            messages.remove(too_large)
-            self._settle(too_large[0], error)
-        unacked = [waiting for message in messages for waiting in message]
-        if self._resend and (error.may_pass or error.code == 'payload_too_large'):
-            for waiting in unacked:
-                waiting.is_resent = True
-            self._queue.extendleft(reversed(unacked))
-        else:
-            for waiting in unacked:
-                self._settle(waiting, _unknown(f'its ack was lost with the connection: {error}'))
-        if self._queue:
+        """What becomes of messages whose acks were lost with the connection."""
+        sent = list(self._sent)
+        self._sent.clear()
+        if sent and error.close_code == TOO_LARGE:
+            # No message is larger than BATCH_BYTES, but with one entry alone.
+            largest = max(sent, key=lambda message: message[0].bytes)
+            sent.remove(largest)
+            self._settle(largest[0], error)
+        for message in reversed(sent):
+            for waiting in reversed(message):
+                # A gateway that goes down answers all that it took.
+                if self._resend or error.close_code == GOING_DOWN:
+                    waiting.may_be_stored |= error.close_code != GOING_DOWN
+                    self._waiting.appendleft(waiting)
+                else:
+                    self._settle(waiting, GatewayError('unknown_outcome', f'its ack was lost: {error}'))
+        if self._waiting:
             self._has_work.set()
 
     def _fail(self, error: GatewayError) -> None:
         self._error = self._error or error
+        self._resend = False
         self._take_back(error)
-        while self._queue:
-            self._settle(self._queue.popleft(), error)
+        while self._waiting:
+            self._settle(self._waiting.popleft(), error)
+
+    def _settle(self, waiting: _Waiting, outcome: Union[str, GatewayError]) -> None:
+        self._in_flight_bytes -= waiting.bytes
         self._has_settled.set()
-
-
-def _unknown(message: str) -> GatewayError:
-    return GatewayError('unknown_outcome', message)
+        if waiting.settled.done():
+            return  # nobody waits for it any more
+        if isinstance(outcome, str):
+            waiting.settled.set_result(outcome)
+        else:
+            waiting.settled.set_exception(outcome)
 
 
 def _path(sids: Sequence[str]) -> str:
     return '+'.join(quote(sid, safe='*:') for sid in sids)
+
+
+def _spread(ids: str, streams: int) -> list[str]:
+    given = ids.split('+')
+    if len(given) not in (1, streams):
+        raise ValueError(f'{len(given)} ids for {streams} streams: it must be one for all, or one for each')
+    return given * (streams // len(given))
 
 
 def _ms(moment: Optional[Moment]) -> Optional[int]:
@@ -569,9 +494,8 @@ def _ms(moment: Optional[Moment]) -> Optional[int]:
 
 
 def _id_before(moment: Moment) -> str:
-    """The last id that an entry before `moment` can have."""
-    ms = _ms(moment)
-    return f'{ms - 1}-{2**64 - 1}' if ms else '0'
+    ms = _ms(moment) or 0
+    return f'{ms - 1}-{2**64 - 1}' if ms > 0 else '0'
 
 
 def _to_bytes(data: Data) -> bytes:
@@ -579,37 +503,42 @@ def _to_bytes(data: Data) -> bytes:
 
 
 def _split(header: Sequence[Any], payload: bytes) -> list[Entry]:
-    """A header is `[[stream, id, start], …]`; an entry's bytes end where the next one's start."""
-    ends = [row[2] for row in header[1:]] + [len(payload)]
+    """A header is `[[stream, id, start], …]`; an entry ends where the next one starts."""
+    ends = [start for _, _, start in header[1:]] + [len(payload)]
     return [Entry(stream, id, payload[start:end]) for (stream, id, start), end in zip(header, ends)]
 
 
 async def _receive(ws: Any) -> tuple[Any, bytes]:
-    """The next message of a pull: a list and the payload, or an object alone that tells of a gap."""
+    """The next message of a pull: a header and its payload, or an object alone, which tells of a gap."""
     header = json.loads(await ws.recv())
     return header, b'' if isinstance(header, dict) else await ws.recv()
 
 
 async def _wait_before_retry(what: str, error: GatewayError, failures: int) -> None:
     longest = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2 ** min(failures, 10))
-    seconds = max(error.retry_after, longest * random.uniform(0.5, 1))
+    seconds = max(error.retry_after, longest * random.uniform(0.5, 1))  # not all clients at once
     log.warning('%s: %s; again in %.1f s', what, error, seconds)
     await asyncio.sleep(seconds)
 
 
-def _error_from_answer(status: int, content: bytes, headers: http.client.HTTPMessage) -> GatewayError:
+def _bad_answer(message: str, status: Optional[int] = None) -> GatewayError:
+    return GatewayError('bad_answer', message, status)
+
+
+def _error_from_answer(answer: http.client.HTTPResponse, content: bytes) -> GatewayError:
     try:
-        body = json.loads(content)
-        code, message = body['code'], body['error']
+        body, retry_after = json.loads(content), answer.headers.get('Retry-After', '')
+        return GatewayError(
+            body['code'], body['error'], answer.status, retry_after=float(retry_after) if retry_after.isdigit() else 0
+        )
     except (ValueError, TypeError, LookupError):
-        code, message = 'bad_answer', f'the server answered HTTP {status}, without a reason'
-    retry_after = headers.get('Retry-After', '')
-    return GatewayError(code, message, status, float(retry_after) if retry_after.isdigit() else 0)
+        return _bad_answer(f'the server answered HTTP {answer.status}, without a reason', answer.status)
 
 
 def _error_from_close(closed: ConnectionClosed) -> GatewayError:
-    close = closed.rcvd
-    if close is None:
-        return GatewayError('closed', 'the connection broke off')
-    code = CLOSE_CODES.get(close.code, 'closed')
-    return GatewayError(code, close.reason or f'the gateway closed the connection with {close.code}')
+    if closed.rcvd is None:
+        return GatewayError('closed', 'the connection broke off', close_code=BROKEN)
+    code, reason = closed.rcvd.code, closed.rcvd.reason
+    return GatewayError(
+        'payload_too_large' if code == TOO_LARGE else 'closed', f'the gateway closed with {code}: {reason}', close_code=code
+    )

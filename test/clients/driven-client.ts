@@ -7,7 +7,7 @@
  *     → {"client": 1, "call": 7, "do": "append", "stream": "cam", "data": {"text": "hello"}}
  *     ← {"call": 7, "value": "1795336103800-0"}      or      {"call": 7, "error": {"code", "message"}}
  *     ← {"pull": "p", "entry": {"stream", "id", "time", "size", "data" | "sha256"}}
- *     ← {"pull": "p", "gap": {…}}      {"pull": "p", "ended": null | {"code", "message"}}
+ *     ← {"pull": "p", "gap": {…}}      {"pull": "p", "ended": null | {"code", "message", "closeCode"}}
  *
  * A client is there from its first request, `open`, to its last, `drop`. Requests are answered in any order, as they
  * are done. What a verb takes and gives stands in `Verbs`. The driver ends with its standard input.
@@ -17,7 +17,7 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 
-/** A payload: text (UTF-8), bytes, or a stamped frame with a body of so many bytes. */
+/** A payload: text (UTF-8), bytes, or a stamped frame of so many bytes. */
 export type Payload =
   | { readonly text: string }
   | { readonly base64: string }
@@ -38,6 +38,8 @@ export interface ToldEntry {
 export interface ToldError {
   readonly code: string;
   readonly message: string;
+  /** Where a WebSocket's end brought it; 1006: without a close frame. */
+  readonly closeCode?: number | null;
 }
 
 export type Outcome = string | ToldError;
@@ -64,7 +66,7 @@ export interface NewEntry {
 }
 
 /** What a driver does: parameters and value of each verb. */
-interface Verbs {
+export interface Verbs {
   open: [{ url: string; token?: string; device?: string; prefix?: string }, null];
   append: [{ stream: string; data: Payload }, string];
   latest: [{ stream: string }, ToldEntry | null];
@@ -90,7 +92,7 @@ interface Verbs {
   push: [{ name: string; stream: string; resend?: boolean; maxInFlightBytes?: number }, null];
   /** All are given to the producer at once; answered when all are settled. */
   send: [{ name: string; entries: readonly NewEntry[] }, Outcome[]];
-  /** Gives a producer `writer#0`, `writer#1`, … with bodies of `bytes` bytes, up to `window` under way at once. */
+  /** Gives a producer `writer#0`, `writer#1`, … of `bytes` bytes each, up to `window` under way at once. */
   load: [{ name: string; writer: string; bytes: number; window: number }, null];
   /** Ends that: what became of each, in order, and how many were under way at most. */
   unload: [{ name: string }, { outcomes: Outcome[]; mostUnsettled: number }];

@@ -22,7 +22,8 @@ def tell(**event):
 
 
 def told_error(error):
-    return {'code': getattr(error, 'code', type(error).__name__), 'message': str(error)}
+    code = getattr(error, 'code', type(error).__name__)
+    return {'code': code, 'message': str(error), 'closeCode': getattr(error, 'close_code', None)}
 
 
 def told_entry(entry):
@@ -43,8 +44,9 @@ def make_payload(plan):
 
 
 def stamped_frame(writer, seq, size):
-    label = f'{writer}#{seq}'.encode()
-    body = (b'%d|' % seq * (size // 2 + 1))[:size]
+    label = b'%s#%d' % (writer.encode(), seq)
+    body_size = max(0, size - len(label) - len(b' %d 01234567\n' % size))
+    body = (b'%d|' % seq * (body_size // 2 + 1))[:body_size]
     return label + b' %d %08x\n' % (len(body), zlib.crc32(body, zlib.crc32(label))) + body
 
 
@@ -96,8 +98,7 @@ class Load:
 
         while not self.is_over:
             await room.acquire()
-            await self.producer.ready()
-            future = self.producer.submit(stamped_frame(self.writer, len(self.sent), self.size))
+            future = await self.producer.put(stamped_frame(self.writer, len(self.sent), self.size))
             self.unsettled += 1
             self.most_unsettled = max(self.most_unsettled, self.unsettled)
             future.add_done_callback(settle)
@@ -138,8 +139,8 @@ class Client:
         return entry and told_entry(entry)
 
     async def read(self, streams, lastEntryId, count, block):
-        batch = await self.gate.read(streams, last_entry_id=lastEntryId, count=count, block=block)
-        return {'entries': [told_entry(entry) for entry in batch.entries], 'cursor': batch.cursor}
+        entries, cursor = await self.gate.read(streams, last_entry_id=lastEntryId, count=count, block=block)
+        return {'entries': [told_entry(entry) for entry in entries], 'cursor': cursor}
 
     async def graphql(self, query, variables):
         return await self.gate.graphql(query, variables)
@@ -165,7 +166,7 @@ class Client:
     async def pull(self, name, streams, credit=None, lastEntryId=None, maxFps=0, **options):
         if 'from' in options:
             options['from_'] = options.pop('from')
-        if options.get('gaps'):
+        if options.pop('gaps', False):
             options['on_gap'] = lambda gap: tell(pull=name, gap=gap)
         entries = self.gate.pull(streams, last_entry_id=lastEntryId, max_fps=maxFps, **options)
         self.pulls[name] = Pull(name, entries, credit)

@@ -143,10 +143,13 @@ export const OUTAGE_CASES: readonly Case[] = [
         const pull = await client.pull(world.sid, { lastEntryId: '0', reconnect: false });
         await pull.until(() => pull.ids.includes(id));
         await world.servers.killGateway(signal);
-        ended.push((await pull.end())?.code);
+        ended.push(await pull.end());
         await world.servers.startGateway();
       }
-      expect(ended).toEqual(['shutting_down', 'closed']);
+      expect(ended).toMatchObject([
+        { code: 'closed', closeCode: 1001 },
+        { code: 'closed', closeCode: 1006 },
+      ]);
     },
   },
 ];

@@ -167,7 +167,7 @@ export const READ_CASES: readonly Case[] = [
       const pull = await client.pull(world.sid, { lastEntryId: '0' });
       await pull.until(() => pull.entries.length === 1);
       await world.redis.set(key, 'text');
-      expect((await pull.end())?.code).toBe('wrong_type');
+      expect(await pull.end()).toMatchObject({ code: 'closed', closeCode: 4409 });
     },
   },
   {
