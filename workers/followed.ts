@@ -10,6 +10,8 @@ export interface Followed {
   readonly firstRead: number;
   /** Entries that the stream held right before the read under way; undefined where it was not asked. */
   length: number | undefined;
+  /** Entries that were ever added to the stream up to `after`, if none was missed; undefined while not known. */
+  added: number | undefined;
   /** Entries came since the stream's end was last looked at. */
   wasRead: boolean;
   /** Entries that the stream held when its end was last looked at. */

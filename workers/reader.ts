@@ -156,6 +156,7 @@ class Reader {
       generation,
       firstRead: this.#reads + 1,
       length: undefined,
+      added: undefined,
       wasRead: false,
       seenLength: undefined,
       isLost: false,
@@ -322,6 +323,7 @@ class Reader {
     reads.forEach((read, index) => {
       const followed = sources[index]!;
       followed.after = read.ids.at(-1)!;
+      if (followed.added !== undefined) followed.added += read.ids.length;
       followed.wasRead = true;
       followed.seenLength = undefined;
       followed.seenOn = this.#connections;
@@ -337,9 +339,11 @@ class Reader {
     this.#held = held;
     if (suspects.length === 0) this.#release(held);
     for (const index of suspects) {
-      const { key, after } = reads[index]!;
-      this.#ask(encodeCommand(['EVAL', OVERTAKEN_SCRIPT, 1, key, after]), (reply) => {
-        if (!reply.isError && reply.number() === 1) batches[index] = { ...batches[index]!, trimmed: true };
+      const { key, after, ids } = reads[index]!;
+      this.#ask(encodeCommand(['EVAL', OVERTAKEN_SCRIPT, 1, key, after, ids.at(-1)!]), (reply) => {
+        if (isOvertaken(reply, sources[index]!, ids.length)) {
+          batches[index] = { ...batches[index]!, trimmed: true };
+        }
         held.open--;
         if (held.open === 0) this.#release(held);
       });
@@ -411,6 +415,24 @@ class Reader {
     this.#interrupter.close();
     parentPort?.close();
   }
+}
+
+/**
+ * Whether entries were lost before those that were read. Of a stream that holds one entry at a time, it looks
+ * so at every read: only the number of entries that were ever added tells, and that is not known at the first.
+ */
+function isOvertaken(reply: ReplyCursor, followed: Followed, entries: number): boolean {
+  if (reply.isError) {
+    reply.skip();
+    return false;
+  }
+  reply.array();
+  const mayBe = reply.number() === 1;
+  const added = reply.number();
+  const expected = followed.added;
+  if (added < 0) return mayBe;
+  followed.added = added;
+  return mayBe && (expected === undefined ? entries > 1 : added > expected);
 }
 
 new Reader().start();

@@ -1,10 +1,10 @@
 /** Range reads of streams, packed as they come. */
 import { failureFromRedis } from '../errors.js';
 import { joinBatches, type PackedBatch } from '../wire/batch.js';
-import { AFTER_LAST, compareEntryIds } from '../wire/entry-id.js';
+import { AFTER_LAST } from '../wire/entry-id.js';
 import type { CommandConnection } from './command-connection.js';
 import { encodeCommand, type ReplyCursor } from './resp.js';
-import { TAIL_SCRIPT } from './scripts.js';
+import { OVERTAKEN_SCRIPT } from './scripts.js';
 import { packBatches, readEntries, xnewestAfter, xrangeAfter } from './stream-reads.js';
 
 const STREAMS_AT_ONCE = 16;
@@ -17,9 +17,12 @@ export interface RangeRequest {
   readonly count: number;
   /** The newest entry only. */
   readonly latest: boolean;
+  /** No entry after this id. */
+  readonly until?: string | undefined;
   /** Reading ends at about so many bytes over all streams, though never before an entry. */
   readonly maxBytes: number;
   readonly expectedBytes: number;
+  /** Whether to look for entries after a stream's cursor that are gone. */
   readonly detectTrimming: boolean;
   /** A buffer to put a batch into, if it is large enough. */
   readonly spare?: ArrayBuffer | undefined;
@@ -58,10 +61,7 @@ export class RangeReader {
   async #readStream(key: string, after: string, request: RangeRequest): Promise<PackedBatch> {
     // Nothing can be stored after it, and Redis refuses it as the start of a range.
     if (after === AFTER_LAST) return emptyBatch(key, after);
-    // Asked first, so that what is trimmed between the two is not taken for read.
-    const trimmed = request.detectTrimming
-      ? this.#isTrimmed(key, after).catch(() => false)
-      : Promise.resolve(false);
+    const trimmed = this.#isTrimmed(key, after, request);
     let { spare } = request;
     const allocate = (size: number) => {
       const isUsable = spare !== undefined && spare.byteLength >= size;
@@ -77,10 +77,15 @@ export class RangeReader {
       const entryBytes = entries === 0 ? request.expectedBytes : bytes / entries;
       const room = Math.ceil((request.maxBytes - bytes) / Math.max(entryBytes, 1));
       const count = Math.min(request.count - entries, Math.max(room, 1));
-      const command = request.latest ? xnewestAfter(key, cursor) : xrangeAfter(key, cursor, count);
+      const command = request.latest
+        ? xnewestAfter(key, cursor, request.until)
+        : xrangeAfter(key, cursor, count, request.until);
+      const isTornOff = parts.length === 0 ? false : this.#isTrimmed(key, cursor, request);
       const part = await this.#connection.send(command, (reply) =>
         packEntriesOf(reply, key, cursor, allocate),
       );
+      // The next read, which begins there, tells of it.
+      if (await isTornOff) break;
       parts.push(part);
       entries += part.ends.length;
       bytes += part.ends.at(-1) ?? 0;
@@ -90,19 +95,28 @@ export class RangeReader {
     return { ...joinBatches(parts), trimmed: await trimmed };
   }
 
-  /** Whether the stream now begins after `cursor`, so that entries in between may be gone. */
-  #isTrimmed(key: string, cursor: string): Promise<boolean> {
-    return this.#connection.send(encodeCommand(['EVAL', TAIL_SCRIPT, 1, key]), (reply) => {
-      // Where scripts are not allowed, a loss is not noticed; reading is not stopped for that.
-      if (reply.isError) {
+  /**
+   * Whether the stream begins after `cursor`, so that entries in between may be gone. Asked before they are
+   * read, so that what is trimmed between the two is not taken for read.
+   */
+  async #isTrimmed(key: string, cursor: string, { detectTrimming }: RangeRequest): Promise<boolean> {
+    if (!detectTrimming) return false;
+    const question = encodeCommand(['EVAL', OVERTAKEN_SCRIPT, 1, key, cursor]);
+    try {
+      return await this.#connection.send(question, (reply) => {
+        // Where scripts are not allowed, a loss is not noticed; reading is not stopped for that.
+        if (reply.isError) {
+          reply.skip();
+          return false;
+        }
+        reply.array();
+        const isOvertaken = reply.number() === 1;
         reply.skip();
-        return false;
-      }
-      reply.array();
-      reply.skip();
-      const first = reply.text();
-      return first !== '' && compareEntryIds(first, cursor) > 0;
-    });
+        return isOvertaken;
+      });
+    } catch {
+      return false;
+    }
   }
 }
 

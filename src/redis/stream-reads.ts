@@ -54,9 +54,9 @@ export function xreadNothing(keys: readonly string[]): Buffer {
   return Buffer.from(head + names + bulk(AFTER_LAST).repeat(keys.length));
 }
 
-/** At most `count` entries after `cursor`, oldest first. */
-export function xrangeAfter(key: string, cursor: string, count: number): Buffer {
-  return encodeCommand(['XRANGE', key, `(${cursor}`, '+', 'COUNT', count]);
+/** At most `count` entries after `cursor` and up to `until`, oldest first. */
+export function xrangeAfter(key: string, cursor: string, count: number, until = '+'): Buffer {
+  return encodeCommand(['XRANGE', key, `(${cursor}`, until, 'COUNT', count]);
 }
 
 /** The newest entry. */
@@ -64,9 +64,9 @@ export function xnewest(key: string): Buffer {
   return encodeCommand(['XREVRANGE', key, '+', '-', 'COUNT', 1]);
 }
 
-/** The newest entry after `cursor`. */
-export function xnewestAfter(key: string, cursor: string): Buffer {
-  return encodeCommand(['XREVRANGE', key, '+', `(${cursor}`, 'COUNT', 1]);
+/** The newest entry after `cursor` and up to `until`. */
+export function xnewestAfter(key: string, cursor: string, until = '+'): Buffer {
+  return encodeCommand(['XREVRANGE', key, until, `(${cursor}`, 'COUNT', 1]);
 }
 
 /** An entry of other writers' making: its fields as JSON, values that are not text as base64. */

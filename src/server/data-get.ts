@@ -4,9 +4,9 @@ import type { Failure } from '../errors.js';
 import type { HubListener, Reset } from '../streams/hub-stream.js';
 import { readTails, resolveCursors } from '../streams/tails.js';
 import type { EntryBatch } from '../wire/batch.js';
-import { compareEntryIds } from '../wire/entry-id.js';
+import { compareEntryIds, entryTime } from '../wire/entry-id.js';
 import { NEWEST, type PullParameters, parsePullParameters, Query } from '../wire/parameters.js';
-import { entryOffsets, packEntries } from '../wire/pull-message.js';
+import { describeGap, entryOffsets, type Gap, packEntries } from '../wire/pull-message.js';
 import type { GatewayContext } from './context.js';
 import type { HttpExchange } from './http-exchange.js';
 import { readSelection, selectedKeys, shownSids } from './selected-keys.js';
@@ -19,6 +19,8 @@ interface Wanted {
   readonly keys: readonly string[];
   /** What is read after; a stream that is reset meanwhile is read from where it then begins. */
   readonly cursors: string[];
+  /** Of each stream the cursor that it had when it was reset. */
+  readonly resetAt: (string | undefined)[];
   readonly parameters: PullParameters;
 }
 
@@ -38,10 +40,10 @@ export async function getData(
   const asksNewest = parameters.cursors.includes(NEWEST);
   const tails = asksNewest ? await readTails(context.control, context.hub, keys) : undefined;
   const cursors = tails ? resolveCursors(parameters.cursors, tails) : [...parameters.cursors];
-  const wanted = { keys, cursors, parameters };
+  const wanted = { keys, cursors, resetAt: keys.map(() => undefined), parameters };
   const isAtEnd = parameters.cursors.every((cursor) => cursor === NEWEST);
   let batches = isAtEnd ? [] : await readAfter(context, wanted);
-  if (isEmpty(batches) && parameters.block !== -1)
+  if (isEmpty(batches) && parameters.block !== -1 && timeUntilEnd(wanted) > 0)
     batches = await waitForEntries(context, exchange, grant, wanted, tails);
   answerEntries(exchange, sids, wanted, batches);
   for (const { length, bytes } of batches) {
@@ -59,8 +61,15 @@ function readAfter(context: GatewayContext, { keys, cursors, parameters }: Wante
     streams: keys.map((key, index) => ({ key, after: cursors[index]! })),
     count: parameters.count,
     latest: parameters.latest,
+    until: parameters.until,
+    detectTrimming: parameters.gaps && !parameters.latest && parameters.resumes.includes(true),
     maxBytes: MAX_RESPONSE_BYTES,
   });
+}
+
+/** Ms until no more entries can come that are wanted. */
+function timeUntilEnd({ parameters: { until } }: Wanted): number {
+  return until === undefined ? Number.POSITIVE_INFINITY : entryTime(until) + 1 - Date.now();
 }
 
 /** Waits on the hub, whose readers follow the streams for everyone, and reads again when entries came. */
@@ -73,7 +82,8 @@ async function waitForEntries(
 ): Promise<EntryBatch[]> {
   const { block } = wanted.parameters;
   const limit = context.config.MAX_BLOCK_MS;
-  const deadline = performance.now() + (block === 0 ? limit : Math.min(block, limit));
+  const wait = Math.min(block === 0 ? limit : block, limit, timeUntilEnd(wanted));
+  const deadline = performance.now() + wait;
   context.hub.checkRoom(wanted.keys);
   const tails = knownTails ?? (await readTails(context.control, context.hub, wanted.keys));
   context.waitingReads.begin();
@@ -125,12 +135,13 @@ class Arrival implements HubListener {
     this.give();
   }
 
-  onReset({ key, base, lastId }: Reset): void {
-    const { keys, cursors } = this.#wanted;
+  onReset({ key, reason, base, lastId }: Reset): void {
+    const { keys, cursors, resetAt } = this.#wanted;
     const index = keys.indexOf(key);
     const cursor = cursors[index]!;
     // One that was ahead of all that there was is taken at its word.
     if (compareEntryIds(cursor, lastId) > 0 || compareEntryIds(cursor, base) <= 0) return;
+    if (reason !== 'shortened') resetAt[index] ??= cursor;
     cursors[index] = base;
     this.give();
   }
@@ -185,9 +196,30 @@ function answerEntries(
     headers: [
       ['x-last-entry-id', wanted.cursors.map((cursor, index) => lastId(batches[index], cursor)).join('+')],
       ['x-offsets', asciiJson(rows)],
+      ...(wanted.parameters.gaps ? [['x-gap', asciiJson(gapsBefore(sids, wanted, batches))] as const] : []),
       ['cache-control', 'no-store'],
     ],
     body: parts.length === 1 ? parts[0]! : Buffer.concat(parts),
+  });
+}
+
+/** What each stream lost before the entries that it goes on with. */
+function gapsBefore(
+  sids: readonly string[],
+  { resetAt, parameters }: Wanted,
+  batches: readonly EntryBatch[],
+): object[] {
+  return batches.flatMap((batch, index) => {
+    const resumedAt = batch.ids[0];
+    if (resumedAt === undefined) return [];
+    const lostAfter = resetAt[index];
+    const isTrimmed = batch.trimmed && parameters.resumes[index];
+    if (lostAfter === undefined && !isTrimmed) return [];
+    const gap: Gap =
+      lostAfter === undefined
+        ? { after: batch.after, resumedAt, reason: 'trimmed' }
+        : { after: lostAfter, resumedAt, reason: 'deleted' };
+    return [describeGap(sids[index]!, gap)];
   });
 }
 

@@ -48,6 +48,7 @@ export function pullBehavior(context: GatewayContext): WebSocketBehavior<PullSoc
           key,
           cursor: cursors[index]!,
           tail: tails[index]!,
+          isResumed: parameters.gaps && parameters.resumes[index]!,
         }));
         return { grant, selection, streams, sids, parameters };
       }),

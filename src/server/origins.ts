@@ -5,7 +5,7 @@ const ORIGIN = /^(https?):\/\/([a-z\d._-]+|\[[\da-f:.]+\])(?::(\d{1,5}))?$/;
 const DEFAULT_PORTS: Record<string, string> = { http: '80', https: '443' };
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 const ALLOWED_HEADERS = 'authorization, content-type, accept, if-none-match, last-event-id';
-const EXPOSED_HEADERS = 'x-last-entry-id, x-offsets, etag, retry-after';
+const EXPOSED_HEADERS = 'x-last-entry-id, x-offsets, x-gap, etag, retry-after';
 const PREFLIGHT_SECONDS = '86400';
 
 interface Origin {

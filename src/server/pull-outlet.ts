@@ -3,8 +3,11 @@ import type { Failure } from '../errors.js';
 import type { Run } from '../streams/followed-stream.js';
 import type { FollowerOutlet } from '../streams/follower.js';
 import type { PullParameters } from '../wire/parameters.js';
-import { heartbeat, type PullMessage, pullMessage } from '../wire/pull-message.js';
+import { describeGap, heartbeat, type PullMessage, pullMessage } from '../wire/pull-message.js';
 import type { ClientSocket } from './client-socket.js';
+
+/** A WebSocket's normal end (RFC 6455, 7.4.1). */
+const NORMAL_CLOSURE = 1000;
 
 export class PullOutlet implements FollowerOutlet {
   readonly #socket: ClientSocket;
@@ -33,8 +36,11 @@ export class PullOutlet implements FollowerOutlet {
   }
 
   send(run: Run): number {
-    const { batch, from, to } = run;
+    const { batch, from, to, gap } = run;
     const { header, offsets } = this.#parameters;
+    if (gap !== undefined && this.#parameters.gaps) {
+      this.#socket.sendText(JSON.stringify({ gap: describeGap(this.#sids[run.index]!, gap) }));
+    }
     if (header === 'raw') {
       const payload = batch.payload(from);
       this.#socket.sendBinary(payload);
@@ -55,5 +61,9 @@ export class PullOutlet implements FollowerOutlet {
 
   end(failure: Failure): void {
     this.#socket.end(failure);
+  }
+
+  complete(): void {
+    this.#socket.close(NORMAL_CLOSURE, 'end of replay');
   }
 }

@@ -1,26 +1,21 @@
 /**
  * One stream of a follower, and how far it was sent.
  *
- * Its next entries come from the hub where that still holds what follows the cursor, and else from the
- * pool, which reads from the cursor on. The hand-over compares ids: no gap, no doubles. It holds two batches
- * at most of its own, the one that is sent and the one after it, of a size that the client has shown to
- * take, and only while its follower lets it.
+ * Its next entries come from the hub where that still holds what follows the cursor, and else from its
+ * backlog, which the pool reads from the cursor on. The hand-over compares ids: no gap, no doubles.
+ *
+ * Where entries are sent up to an id only, since a replay has not come further or no more are wanted, `next`
+ * is given that limit. Where `until` has passed the stream is read from Redis to the end, since the hub may
+ * not have been told of all yet.
  */
 import type { Failure } from '../errors.js';
 import type { EntryBatch } from '../wire/batch.js';
 import { BEFORE_FIRST, compareEntryIds } from '../wire/entry-id.js';
+import type { Gap } from '../wire/pull-message.js';
+import { type Answer, Backlog, type BacklogOwner, MOST_APPETITE_BYTES } from './backlog.js';
 import type { Hub } from './hub.js';
 import type { HubListener, HubStream, Reset } from './hub-stream.js';
 import type { Threads } from './threads.js';
-
-/** Entries that a client was not sent, since Redis held them no more. */
-export interface Gap {
-  /** The last entry before them, as far as it is known. */
-  readonly after: string;
-  /** The entry that the stream goes on with. */
-  readonly resumedAt: string;
-  readonly reason: 'trimmed' | 'deleted';
-}
 
 /** Entries `from` to `to` (excluded) of a batch of one of a follower's streams: one message. */
 export interface Run {
@@ -61,6 +56,18 @@ export interface FollowerStream {
   readonly cursor: string;
   /** The stream's last generated id at the request. */
   readonly tail: string;
+  /** The client says that it had the entry at the cursor, and wants to know what it missed since. */
+  readonly isResumed?: boolean;
+}
+
+/** What is wanted of a stream. */
+export interface Wants {
+  /** Only the newest entry. */
+  readonly latest: boolean;
+  /** No entry after this id. */
+  readonly until: string | undefined;
+  /** In a replay: what may be held of the stream while nothing of it is due, in bytes. */
+  readonly share: number | undefined;
 }
 
 /** Who follows the stream. */
@@ -76,77 +83,62 @@ export interface StreamFollower {
   endFetch(): void;
 }
 
-/** What the pool has read, and up to which id the hub held what followed when the read began. */
-interface Fetched {
-  readonly batch: EntryBatch;
-  readonly known: string;
-}
-
-const FIRST_APPETITE_BYTES = 256 * 1024;
-const LEAST_APPETITE_BYTES = 64 * 1024;
-const MOST_APPETITE_BYTES = 4 * 1024 * 1024;
-const MAX_RANGE_COUNT = 10_000;
-/** What an entry is taken for before any was seen. */
-const GUESS_ENTRY_BYTES = 64 * 1024;
 /** The place in the hub is not known: it must be looked up by the cursor. */
 const UNLOCATED = -1;
 
-export class FollowedStream implements HubListener {
+export class FollowedStream implements HubListener, BacklogOwner {
   readonly #context: FollowerContext;
   readonly #follower: StreamFollower;
   readonly #index: number;
   /** Where the stream ended when following began. */
   #tail: string;
   readonly #latest: boolean;
+  readonly #until: string | undefined;
   readonly #hub: HubStream;
+  readonly #backlog: Backlog;
   /** The last entry sent. */
   #cursor: string;
-  /** The cursor is one that we read, so that entries trimmed after it are a loss. */
+  /** The cursor is one that we read. */
   #isOwnCursor: boolean;
+  /** The client has had the entry at the cursor, so that entries trimmed after it are a loss. */
+  #hadCursor: boolean;
   /** With `latest`: how many entries the hub had read when the last one was sent. */
   #seen: number;
   /** The batch in the hub that comes next, or `UNLOCATED`, and the entry in it. */
   #number = UNLOCATED;
   #entry = 0;
-  /** What the pool has read, and the entry in it that comes next. */
-  #backlog: EntryBatch | undefined;
-  #backlogEntry = 0;
-  /** What the pool has read to follow the backlog. */
-  #ahead: Fetched | undefined;
-  /** Average payload size of what the pool read last, in bytes; 0 while it read nothing. */
-  #backlogEntryBytes = 0;
-  /** How much the pool reads at once: as much as the client was seen to take. */
-  #appetite = FIRST_APPETITE_BYTES;
   /** Redis has not been asked yet what it holds after the cursor: the hub may hold more, but not less. */
   #mustFetch: boolean;
-  #isFetching = false;
-  #mayFetch = false;
-  /** The pool is not asked again before `retry`. */
-  #hasFailed = false;
-  /** How often the stream was reset: what the pool was asked for before is of one that is gone. */
-  #resets = 0;
   /** Entries after that id were lost, and the client has not been sent any since. */
   #loss: Omit<Gap, 'resumedAt'> | undefined;
-  #isClosed = false;
+  /** In a replay: the entry that comes next, once it was looked up. */
+  #upcoming: string | undefined;
+  /** No entry up to `until` can be stored any more. */
+  #isPastUntil = false;
+  /** Every entry up to `until` was sent. */
+  #isFinished = false;
   /** Kept by the follower: whether it will ask for what comes next. */
   hasTurn = false;
 
-  /** @param index the stream's place among the follower's @param latest only the newest entry is wanted */
+  /** @param index the stream's place among the follower's */
   constructor(
     context: FollowerContext,
     follower: StreamFollower,
     index: number,
-    { key, cursor, tail }: FollowerStream,
-    latest: boolean,
+    { key, cursor, tail, isResumed = false }: FollowerStream,
+    { latest, until, share }: Wants,
   ) {
     this.#context = context;
     this.#follower = follower;
     this.#index = index;
     this.#tail = tail;
     this.#latest = latest;
+    this.#until = until;
     this.#hub = context.hub.follow(key, tail, this);
+    this.#backlog = new Backlog(context.threads, key, this, share);
     this.#cursor = cursor;
     this.#isOwnCursor = cursor === tail && tail !== BEFORE_FIRST;
+    this.#hadCursor = this.#isOwnCursor || isResumed;
     this.#mustFetch = compareEntryIds(cursor, tail) < 0;
     this.#seen = this.#hub.entries;
     if (compareEntryIds(cursor, tail) > 0) context.hub.resets.ahead++;
@@ -167,35 +159,92 @@ export class FollowedStream implements HubListener {
       if (reason !== 'shortened') this.#loss ??= { after: this.#cursor, reason: 'deleted' };
       if (compareEntryIds(this.#cursor, base) > 0) this.#cursor = base;
       this.#isOwnCursor = this.#cursor !== BEFORE_FIRST;
+      this.#hadCursor = this.#isOwnCursor;
     }
-    this.#resets++;
     this.#tail = base;
-    this.#backlog = undefined;
-    this.#ahead = undefined;
+    this.#backlog.reset();
+    this.#upcoming = undefined;
     this.#number = UNLOCATED;
     this.#mustFetch = false;
     this.#seen = this.#hub.entries;
     this.#follower.onReady(this);
   }
 
+  askToRead(): boolean {
+    return this.#follower.askToFetch(this);
+  }
+
+  endRead(): void {
+    this.#follower.endFetch();
+  }
+
+  onReady(): void {
+    this.#follower.onReady(this);
+  }
+
+  onRead({ batch, question }: Answer): void {
+    this.#mustFetch = false;
+    // With `latest` a newer entry may have been sent meanwhile.
+    if (this.#cursor !== question.after) return;
+    if (batch.length > 0) {
+      this.#backlog.hold(batch, question.latest);
+      return;
+    }
+    if (question.isLast) this.#isFinished = true;
+    if (compareEntryIds(question.after, question.known) >= 0) return;
+    // Nothing is left up to there.
+    if (batch.trimmed) this.#loss ??= { after: question.after, reason: 'trimmed' };
+    this.#cursor = question.known;
+  }
+
+  onReadFailed(failure: Failure): void {
+    this.#follower.onFetchFailed(failure);
+  }
+
   /** Whether entries that there were at the request are still to come. */
   get isBehind(): boolean {
-    return this.#isFetching || this.#hasFailed || compareEntryIds(this.#hub.lastId, this.#tail) < 0;
+    return this.#backlog.isReading || compareEntryIds(this.#hub.lastId, this.#tail) < 0;
   }
 
   /** Whether it is read for by the pool, rather than fed from the hub. */
   get isCatchingUp(): boolean {
-    return this.#isFetching || this.#hasFailed || this.#backlog !== undefined;
+    return this.#backlog.isReading || this.#backlog.batch !== undefined;
   }
 
-  /** What to send next, of at most `count` entries; undefined where there is nothing, or not yet. */
-  next(count: number): Run | undefined {
-    const run = this.#latest ? this.#newestRun() : (this.#backlogRun(count) ?? this.#hubRun(count));
-    if (this.#mayFetch && this.#backlog === undefined && !this.#isFetching) {
-      this.#mayFetch = false;
-      this.#follower.endFetch();
-    }
+  /** Whether something of it is being read, or waits for leave to be. */
+  get isPending(): boolean {
+    return this.#backlog.isPending;
+  }
+
+  /** Whether every entry up to `until` was sent. */
+  get isFinished(): boolean {
+    return this.#isFinished;
+  }
+
+  /** What is held of the stream's own, in bytes. */
+  get heldBytes(): number {
+    return this.#backlog.batch?.bytes.length ?? 0;
+  }
+
+  /**
+   * What to send next, of at most `count` entries; undefined where there is nothing, or not yet.
+   * @param limit entries after this id are not sent now
+   */
+  next(count: number, limit?: string): Run | undefined {
+    const run = this.#latest ? this.#newestRun(limit) : this.#orderedRun(count, limit);
+    // It may have gone meanwhile.
+    if (run === undefined) this.#upcoming = undefined;
+    this.#backlog.release();
     return run;
+  }
+
+  /** The id of the entry that comes next, be it due or not; undefined where there is none, or it is read first. */
+  peek(): string | undefined {
+    if (this.#upcoming !== undefined) return this.#upcoming;
+    const run = this.#orderedRun(1);
+    this.#backlog.release();
+    this.#upcoming = run?.batch.ids[run.from];
+    return this.#upcoming;
   }
 
   /** Moves on past a run that was sent. */
@@ -204,18 +253,19 @@ export class FollowedStream implements HubListener {
     counters.entries += to - from;
     this.#cursor = batch.ids[to - 1]!;
     this.#isOwnCursor = true;
+    this.#hadCursor = true;
+    this.#upcoming = undefined;
     if (gap !== undefined) {
       this.#loss = undefined;
       if (gap.reason === 'trimmed') counters.trimmed++;
     }
-    if (batch === this.#backlog) {
-      this.#backlogEntry = to;
-      // The next read is made while this one is sent, by a client that takes some of it. Entries that are
-      // larger than all that is read at once are not held twice.
-      const isWhole = batch.bytes.length <= MOST_APPETITE_BYTES;
-      const isHubPast = compareEntryIds(batch.lastId, this.#hub.startAfter) < 0;
-      if (from === 0 && !this.#latest && isWhole && isHubPast) void this.#fetch(batch.lastId);
+    if (batch === this.#backlog.batch) {
+      this.#backlog.entry = to;
+      if (this.#latest) this.#number = UNLOCATED;
+      else if (from === 0) this.#readAhead(batch);
     } else if (this.#latest) {
+      this.#number = UNLOCATED;
+      if (batch !== this.#hub.newest) return;
       counters.skipped += this.#hub.entries - this.#seen - 1;
       this.#seen = this.#hub.entries;
     } else {
@@ -223,53 +273,54 @@ export class FollowedStream implements HubListener {
     }
   }
 
-  /** Lets go of what the pool has read: the client does not take it. The cursor finds it again. @returns whether there was any */
-  giveUpBacklog(): boolean {
-    if (this.#backlog === undefined) return false;
-    this.#backlog = undefined;
-    this.#ahead = undefined;
+  /** Lets go of what the pool has read: it is not sent for a while. The cursor finds it again. */
+  letGo(): void {
+    this.#backlog.letGo();
     this.#number = UNLOCATED;
-    this.#appetite = Math.max(this.#appetite / 2, LEAST_APPETITE_BYTES);
+  }
+
+  /** As `letGo`, since the client does not take it. @returns whether there was any */
+  giveUpBacklog(): boolean {
+    if (!this.#backlog.giveUp()) return false;
+    this.#number = UNLOCATED;
     return true;
   }
 
   /** The pool may read for the stream now. */
   mayFetch(): void {
-    this.#mayFetch = true;
+    this.#backlog.mayRead();
   }
 
   /** Lets the pool be asked again after it failed. */
   retry(): void {
-    this.#hasFailed = false;
+    this.#backlog.retry();
+  }
+
+  /** What is stored comes at once from now on. */
+  endReplay(): void {
+    this.#backlog.share = undefined;
+    // It is what comes next, and not the newest.
+    if (this.#latest) this.letGo();
+  }
+
+  /** The time of `until` is over: what Redis holds up to there is all that there will be. */
+  passUntil(): void {
+    this.#isPastUntil = true;
+    this.#number = UNLOCATED;
   }
 
   close(): void {
-    this.#isClosed = true;
-    this.#backlog = undefined;
-    this.#ahead = undefined;
+    this.#backlog.close();
     this.#context.hub.unfollow(this.#hub, this);
   }
 
-  #backlogRun(count: number): Run | undefined {
-    const batch = this.#backlog;
-    if (batch === undefined) return undefined;
-    const from = this.#backlogEntry;
-    if (from < batch.length) {
-      const to = Math.min(from + count, batch.length);
-      return { index: this.#index, batch, from, to, isShared: false, gap: this.#gapBefore(batch, from) };
-    }
-    // Asked for more, the client has room: all of the batch has left for its socket.
-    this.#backlog = undefined;
-    this.#context.threads.recycle(batch);
-    this.#appetite = Math.min(this.#appetite * 2, MOST_APPETITE_BYTES);
-    const ahead = this.#ahead;
-    if (ahead === undefined) return undefined;
-    this.#ahead = undefined;
-    this.#take(ahead.batch, this.#cursor, ahead.known);
-    return this.#backlogRun(count);
+  #orderedRun(count: number, limit?: string): Run | undefined {
+    const batch = this.#backlog.current();
+    if (batch === undefined) return this.#hubRun(count, limit);
+    return this.#runOf(batch, this.#backlog.entry, count, limit, false);
   }
 
-  #hubRun(count: number): Run | undefined {
+  #hubRun(count: number, limit: string | undefined): Run | undefined {
     for (;;) {
       if (this.#number === UNLOCATED && !this.#locate()) return undefined;
       if (this.#number === this.#hub.nextNumber) return undefined;
@@ -277,10 +328,7 @@ export class FollowedStream implements HubListener {
       if (batch === undefined) {
         this.#number = UNLOCATED;
       } else if (this.#entry < batch.length) {
-        const from = this.#entry;
-        const to = Math.min(from + count, batch.length);
-        const isShared = this.#isShared(batch);
-        return { index: this.#index, batch, from, to, isShared, gap: this.#gapBefore(batch, from) };
+        return this.#runOf(batch, this.#entry, count, limit, this.#isShared(batch));
       } else {
         this.#number++;
         this.#entry = 0;
@@ -288,10 +336,29 @@ export class FollowedStream implements HubListener {
     }
   }
 
+  #runOf(
+    batch: EntryBatch,
+    from: number,
+    count: number,
+    limit: string | undefined,
+    isShared: boolean,
+  ): Run | undefined {
+    const most = Math.min(from + count, batch.length);
+    if (this.#until !== undefined && compareEntryIds(batch.ids[from]!, this.#until) > 0) {
+      this.#isFinished = true;
+      return undefined;
+    }
+    const to = limit === undefined ? most : Math.min(most, batch.firstAfter(limit, from));
+    if (to === from) return undefined;
+    const gap = this.#gapBefore(batch, from);
+    // One that ends sooner is not the others' message.
+    return { index: this.#index, batch, from, to, isShared: isShared && to === most, gap };
+  }
+
   /** Finds the cursor's place in the hub. Where the hub does not go back that far, the pool is asked. */
   #locate(): boolean {
-    if (this.#mustFetch) {
-      void this.#fetch();
+    if (this.#mustFetch || this.#isPastUntil) {
+      this.#fetch();
       return false;
     }
     const position = this.#hub.locate(this.#cursor);
@@ -300,28 +367,62 @@ export class FollowedStream implements HubListener {
       this.#entry = position.index;
       return true;
     }
-    if (compareEntryIds(this.#cursor, this.#hub.startAfter) < 0) void this.#fetch();
+    if (compareEntryIds(this.#cursor, this.#hub.startAfter) < 0) this.#fetch();
     return false;
   }
 
-  #newestRun(): Run | undefined {
+  #newestRun(limit: string | undefined): Run | undefined {
+    if (limit !== undefined) return this.#newestUpTo(limit);
     const { newest, lastId } = this.#hub;
     const isNew = compareEntryIds(lastId, this.#cursor) > 0;
     if (newest !== undefined && isNew) {
-      this.#backlog = undefined;
-      return this.#lastOf(newest, this.#isShared(newest));
+      this.#backlog.letGo();
+      return this.#oneOf(newest, newest.length - 1, this.#isShared(newest));
     }
-    const backlog = this.#backlog;
-    if (backlog !== undefined && this.#backlogEntry < backlog.length) return this.#lastOf(backlog, false);
-    this.#backlog = undefined;
-    if (isNew) void this.#fetch();
+    const backlog = this.#backlog.batch;
+    if (backlog !== undefined && this.#backlog.entry < backlog.length) {
+      return this.#oneOf(backlog, backlog.length - 1, false);
+    }
+    this.#backlog.letGo();
+    if (isNew) this.#fetchNewest(undefined);
     return undefined;
   }
 
-  #lastOf(batch: EntryBatch, isShared: boolean): Run {
-    const from = batch.length - 1;
+  /** The newest entry after the cursor that is not after `limit`. */
+  #newestUpTo(limit: string): Run | undefined {
+    const hub = this.#hub;
+    if (this.#until !== undefined && compareEntryIds(hub.lastId, this.#until) > 0) this.passUntil();
+    const backlog = this.#backlog.current();
+    if (!this.#isPastUntil && compareEntryIds(hub.lastId, limit) <= 0) {
+      const isNew = compareEntryIds(hub.lastId, this.#cursor) > 0;
+      if (!isNew && backlog === undefined && !this.#mustFetch) return undefined;
+      if (isNew && hub.newest !== undefined) {
+        this.#backlog.letGo();
+        return this.#oneOf(hub.newest, hub.newest.length - 1, this.#isShared(hub.newest));
+      }
+    }
+    if (backlog !== undefined) {
+      if (this.#backlog.isNewest) return this.#oneOf(backlog, backlog.length - 1, false);
+      const due = backlog.firstAfter(limit, this.#backlog.entry);
+      if (due === this.#backlog.entry) return undefined;
+      if (due < backlog.length) return this.#oneOf(backlog, due - 1, false);
+      // All of it, and there may be more.
+      this.#backlog.letGo();
+    } else if (!this.#mustFetch && !this.#isPastUntil && hub.locate(this.#cursor) !== undefined) {
+      const place = hub.newestUpTo(limit);
+      if (place === undefined) return undefined;
+      const batch = hub.batch(place.number)!;
+      if (compareEntryIds(batch.ids[place.index]!, this.#cursor) <= 0) return undefined;
+      return this.#oneOf(batch, place.index, false);
+    }
+    this.#fetchNewest(limit);
+    return undefined;
+  }
+
+  /** The one entry `from` of a batch; what is skipped is no loss. */
+  #oneOf(batch: EntryBatch, from: number, isShared: boolean): Run {
     const gap = this.#loss && { ...this.#loss, resumedAt: batch.ids[from]! };
-    return { index: this.#index, batch, from, to: batch.length, isShared, gap };
+    return { index: this.#index, batch, from, to: from + 1, isShared, gap };
   }
 
   /** What was lost before entry `from` of a batch that comes next. */
@@ -336,50 +437,41 @@ export class FollowedStream implements HubListener {
     return batch === this.#hub.newest && this.#hub.listeners.size > 1;
   }
 
-  /** Asks the pool for what comes after `cursor`: the last entry sent, or the last of the backlog. */
-  async #fetch(cursor = this.#cursor): Promise<void> {
-    if (this.#isFetching || this.#hasFailed) return;
-    this.#mayFetch ||= this.#follower.askToFetch(this);
-    if (!this.#mayFetch) return;
-    this.#isFetching = true;
-    const resets = this.#resets;
-    // What the hub held from here on when the read began need not be read again.
-    const known = this.#latest ? this.#hub.lastId : this.#hub.startAfter;
-    try {
-      const [batch] = await this.#context.threads.range({
-        streams: [{ key: this.#hub.key, after: cursor }],
-        count: this.#latest ? 1 : MAX_RANGE_COUNT,
-        latest: this.#latest,
-        maxBytes: this.#appetite,
-        expectedBytes: this.#backlogEntryBytes || this.#hub.entryBytes || GUESS_ENTRY_BYTES,
-        detectTrimming: this.#isOwnCursor,
-      });
-      this.#isFetching = false;
-      if (this.#isClosed || batch === undefined) return;
-      if (batch.length > 0) this.#backlogEntryBytes = batch.bytes.length / batch.length;
-      if (resets === this.#resets) {
-        if (this.#backlog?.lastId === cursor) this.#ahead = { batch, known };
-        else this.#take(batch, cursor, known);
-      }
-      this.#follower.onReady(this);
-    } catch (error) {
-      this.#isFetching = false;
-      this.#hasFailed = true;
-      if (!this.#isClosed) this.#follower.onFetchFailed(error as Failure);
-    }
+  /** Asks the pool for what comes after `after`: the last entry sent, or the last of the backlog. */
+  #fetch(after = this.#cursor): void {
+    if (this.#isFinished) return;
+    void this.#backlog.read({
+      after,
+      until: this.#until,
+      latest: false,
+      detectTrimming: this.#hadCursor && !this.#latest,
+      entryBytes: this.#hub.entryBytes,
+      // What the hub holds from here on need not be read again.
+      known: this.#hub.startAfter,
+      isLast: this.#isPastUntil,
+    });
   }
 
-  #take(batch: EntryBatch, cursor: string, known: string): void {
-    this.#mustFetch = false;
-    // With `latest` a newer entry may have been sent meanwhile.
-    if (this.#cursor !== cursor) return;
-    if (batch.length > 0) {
-      this.#backlog = batch;
-      this.#backlogEntry = 0;
-    } else if (compareEntryIds(cursor, known) < 0) {
-      // Nothing is left up to there.
-      if (batch.trimmed) this.#loss ??= { after: cursor, reason: 'trimmed' };
-      this.#cursor = known;
-    }
+  #fetchNewest(limit: string | undefined): void {
+    if (this.#isFinished) return;
+    void this.#backlog.read({
+      after: this.#cursor,
+      until: limit,
+      latest: true,
+      detectTrimming: false,
+      entryBytes: this.#hub.entryBytes,
+      known: limit === undefined || limit === this.#until ? this.#hub.lastId : this.#cursor,
+      isLast: this.#isPastUntil && limit === this.#until,
+    });
+  }
+
+  /**
+   * The next read is made while this batch is sent, by a client that takes some of it. Entries that are larger
+   * than all that is read at once are not held twice, and in a replay there is time.
+   */
+  #readAhead(batch: EntryBatch): void {
+    if (batch.bytes.length > MOST_APPETITE_BYTES || this.#backlog.share !== undefined) return;
+    const isHubPast = compareEntryIds(batch.lastId, this.#hub.startAfter) < 0;
+    if (isHubPast || this.#isPastUntil) this.#fetch(batch.lastId);
   }
 }

@@ -6,11 +6,12 @@
  * from the hub, or catches up where the hub has let its place go).
  *
  * Promises: every entry after the cursor that Redis still holds, in order, each once; with `latest` the
- * newest only, never one older than one sent. It holds few batches of its own, however many streams it
+ * newest only, never one older than one sent. With `speed` each entry once it is due. It holds few batches of its own, however many streams it
  * follows, each of a size that it has shown to take, and none once its client has stopped reading. What it
  * does for a message does not depend on how many streams it follows.
  */
 import type { Failure } from '../errors.js';
+import { entryTime } from '../wire/entry-id.js';
 import {
   FollowedStream,
   type FollowerContext,
@@ -19,6 +20,8 @@ import {
   type Run,
   type StreamFollower,
 } from './followed-stream.js';
+import { ReplayClock } from './replay-clock.js';
+import { ReplayTurns, replayShare } from './replay-turns.js';
 import { Turns } from './turns.js';
 
 /** Where a follower's messages go: its client's connection, in its client's framing. */
@@ -33,6 +36,8 @@ export interface FollowerOutlet {
   sendHeartbeat(): boolean;
   /** The follower cannot go on. */
   end(failure: Failure): void;
+  /** All that was asked for was sent, and taken. Of those without `until` there is no end. */
+  complete?(): void;
 }
 
 /** Of the contract's pull parameters those that decide what is sent when. */
@@ -46,6 +51,10 @@ export interface FollowerParameters {
   readonly ack: boolean;
   /** Messages a second; 0: no limit. */
   readonly maxFps: number;
+  /** How many times as fast as they were written entries are sent; 0: as fast as possible. */
+  readonly speed?: number;
+  /** No entry after this id is sent; once its time has passed and all is sent, the follower is complete. */
+  readonly until?: string | undefined;
 }
 
 /** Messages from this size on are sent uncorked, since corking would copy them. */
@@ -56,6 +65,8 @@ const TURN_MESSAGES = 2000;
 const RETRY_MS = 100;
 /** Streams that the pool may read for at once: what a client of many makes it hold is bounded. */
 const MAX_FETCHING = 4;
+/** The longest time that a timer takes. */
+const MAX_TIMER_MS = 0x7fff_ffff;
 /** A client whose connection takes nothing for so long is not read for in advance. */
 const STALL_MS = 250;
 
@@ -64,7 +75,8 @@ export class Follower implements StreamFollower {
   readonly #parameters: FollowerParameters;
   readonly #outlet: FollowerOutlet;
   readonly #streams: readonly FollowedStream[];
-  readonly #turns = new Turns();
+  readonly #replay: ReplayTurns | undefined;
+  readonly #turns: Turns | ReplayTurns;
   #fetching = 0;
   /** Streams that the pool may not read for yet, in the order in which they asked. */
   readonly #waitToFetch = new Set<FollowedStream>();
@@ -80,6 +92,7 @@ export class Follower implements StreamFollower {
   #retryTimer: NodeJS.Timeout | undefined;
   #stallTimer: NodeJS.Timeout | undefined;
   #turnTimer: NodeJS.Immediate | undefined;
+  #untilTimer: NodeJS.Timeout | undefined;
   /** Found too large to be corked with those before it: sent next. */
   #largeRun: Run | undefined;
 
@@ -92,11 +105,17 @@ export class Follower implements StreamFollower {
     this.#context = context;
     this.#parameters = parameters;
     this.#outlet = outlet;
-    this.#streams = streams.map(
-      (stream, index) => new FollowedStream(context, this, index, stream, parameters.latest),
-    );
+    const { latest, speed = 0, until } = parameters;
+    const share = speed > 0 ? replayShare(streams.length) : undefined;
+    if (share !== undefined) {
+      this.#replay = new ReplayTurns(new ReplayClock(speed), share, () => this.pump());
+    }
+    this.#turns = this.#replay ?? new Turns();
+    const wants = { latest, until, share };
+    this.#streams = streams.map((stream, index) => new FollowedStream(context, this, index, stream, wants));
     for (const stream of this.#streams) this.#turns.add(stream);
     this.#armHeartbeat();
+    this.#watchUntil();
     context.counters.followers.add(this);
   }
 
@@ -178,18 +197,21 @@ export class Follower implements StreamFollower {
     clearTimeout(this.#retryTimer);
     clearTimeout(this.#stallTimer);
     clearImmediate(this.#turnTimer);
+    clearTimeout(this.#untilTimer);
+    this.#replay?.close();
     for (const stream of this.#streams) stream.close();
   }
 
   #sendTurn(): void {
     let bytes = 0;
     let messages = 0;
+    const { count, until } = this.#parameters;
     // Once a turn is exact enough for heartbeats, and asking for the time costs as much as a small send.
     const sentAt = performance.now();
     const mayGoOn = () => bytes < TURN_BYTES && messages < TURN_MESSAGES;
     const sendSmall = () => {
       while (mayGoOn() && this.#maySend()) {
-        const run = this.#turns.next(this.#parameters.count);
+        const run = this.#turns.next(count, until);
         if (run === undefined) return;
         if (runBytes(run) >= LARGE_BYTES) {
           this.#largeRun = run;
@@ -212,7 +234,7 @@ export class Follower implements StreamFollower {
         this.#watchForStall();
         return;
       }
-      const run = this.#turns.next(this.#parameters.count);
+      const run = this.#turns.next(count, until);
       if (run === undefined) {
         this.#caughtUp();
         return;
@@ -266,7 +288,7 @@ export class Follower implements StreamFollower {
    */
   #watchForStall(): void {
     if (this.#isEnded || this.#stallTimer !== undefined) return;
-    if (this.#awaitsAck || this.#fetching === 0) return;
+    if (this.#awaitsAck || (this.#fetching === 0 && this.#replay === undefined)) return;
     this.#stallTimer = setTimeout(() => {
       this.#stallTimer = undefined;
       if (this.#outlet.isWritable()) return;
@@ -275,6 +297,10 @@ export class Follower implements StreamFollower {
   }
 
   #caughtUp(): void {
+    if (this.#parameters.until !== undefined && this.#streams.every((stream) => stream.isFinished)) {
+      this.#outlet.complete?.();
+      return;
+    }
     if (this.#parameters.block >= 0 || !this.#owesHeartbeat) return;
     if (this.#streams.some((stream) => stream.isBehind)) return;
     this.#sendHeartbeat();
@@ -297,6 +323,27 @@ export class Follower implements StreamFollower {
       this.#heartbeatTimer = setTimeout(fire, due > 0 ? due : block);
     };
     this.#heartbeatTimer = setTimeout(fire, block);
+  }
+
+  /** Has the streams read to their end once the time of `until` has passed. */
+  #watchUntil(): void {
+    const { until } = this.#parameters;
+    if (until === undefined) return;
+    const ms = entryTime(until) + 1 - Date.now();
+    if (ms > 0) {
+      this.#untilTimer = setTimeout(
+        () => {
+          this.#watchUntil();
+          this.pump();
+        },
+        Math.min(ms, MAX_TIMER_MS),
+      );
+      return;
+    }
+    for (const stream of this.#streams) {
+      stream.passUntil();
+      this.#turns.add(stream);
+    }
   }
 }
 

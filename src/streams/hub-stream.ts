@@ -142,6 +142,17 @@ export class HubStream {
     return false;
   }
 
+  /** The last entry that is not after `limit`; undefined where none is held here. */
+  newestUpTo(limit: string): HubPosition | undefined {
+    const isPast = compareEntryIds(limit, this.#lastId) >= 0;
+    const after = isPast ? { number: this.nextNumber, index: 0 } : this.locate(limit);
+    if (after === undefined) return undefined;
+    if (after.index > 0) return { number: after.number, index: after.index - 1 };
+    const number = after.number - 1;
+    const before = this.batch(number);
+    return before && { number, index: before.length - 1 };
+  }
+
   /** The first entry after `cursor`; undefined where it is no longer, or not yet, held here. */
   locate(cursor: string): HubPosition | undefined {
     const ahead = compareEntryIds(cursor, this.#lastId);
@@ -150,14 +161,6 @@ export class HubStream {
     // From the newest back, since followers are mostly near it.
     let at = this.#batches.length - 1;
     while (at > 0 && compareEntryIds(cursor, this.#batches[at]!.after) < 0) at--;
-    const { ids } = this.#batches[at]!;
-    let low = 0;
-    let high = ids.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (compareEntryIds(ids[middle]!, cursor) <= 0) low = middle + 1;
-      else high = middle;
-    }
-    return { number: this.#firstNumber + at, index: low };
+    return { number: this.#firstNumber + at, index: this.#batches[at]!.firstAfter(cursor) };
   }
 }

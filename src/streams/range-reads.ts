@@ -19,6 +19,9 @@ const GUESS_ENTRY_BYTES = 2 * 1024 * 1024;
 /** Streams whose entries' size is remembered; a further one makes all be learned anew. */
 const MAX_KNOWN_STREAMS = 10_000;
 
+type RangesRequest = Omit<RangeRequest, 'expectedBytes' | 'detectTrimming'> &
+  Partial<Pick<RangeRequest, 'detectTrimming'>>;
+
 export class RangeReads {
   readonly #threads: Threads;
   readonly #connection: CommandConnection;
@@ -35,9 +38,9 @@ export class RangeReads {
    * A batch for each stream, in order, empty where there is nothing.
    * @throws Failure
    */
-  async read(request: Omit<RangeRequest, 'expectedBytes' | 'detectTrimming'>): Promise<EntryBatch[]> {
+  async read(request: RangesRequest): Promise<EntryBatch[]> {
     const sizes = request.streams.map(({ key }) => this.#entryBytes.get(key) ?? GUESS_ENTRY_BYTES);
-    const whole = { ...request, expectedBytes: Math.max(...sizes), detectTrimming: false };
+    const whole = { detectTrimming: false, ...request, expectedBytes: Math.max(...sizes) };
     const count = request.latest ? 1 : request.count;
     const bytes = sizes.reduce((sum, size) => sum + size * count, 0);
     const isSmall = bytes <= SMALL_BYTES && count * sizes.length <= SMALL_ENTRIES;

@@ -17,12 +17,12 @@ export class Turns {
     this.#queue.push(stream);
   }
 
-  /** The next message, of at most `count` entries; undefined where no stream has any. */
-  next(count: number): Run | undefined {
+  /** The next message, of at most `count` entries up to `limit`; undefined where no stream has any. */
+  next(count: number, limit?: string): Run | undefined {
     while (this.#taken < this.#queue.length) {
       const stream = this.#queue[this.#taken]!;
       stream.hasTurn = false;
-      const run = stream.next(count);
+      const run = stream.next(count, limit);
       // The only one stays where it is.
       if (run !== undefined && !stream.hasTurn && this.#taken + 1 === this.#queue.length) {
         stream.hasTurn = true;

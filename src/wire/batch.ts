@@ -7,6 +7,7 @@
  * The payloads lie one after the other, so that any run of entries is one view and no copy. A batch is
  * shared by all followers of its stream and must never be changed.
  */
+import { compareEntryIds } from './entry-id.js';
 
 /** A batch as it crosses a thread boundary; `buffer` is transferred. */
 export interface PackedBatch {
@@ -57,6 +58,18 @@ export class EntryBatch {
   get lastId(): string {
     const last = this.#joinedIds.slice(this.#joinedIds.lastIndexOf(' ') + 1);
     return last === '' ? this.after : last;
+  }
+
+  /** The first entry, from entry `low` on, whose id is after `id`; `length` where there is none. */
+  firstAfter(id: string, low = 0): number {
+    const { ids } = this;
+    let high = ids.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (compareEntryIds(ids[middle]!, id) <= 0) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   /** Where entry `index` begins in `bytes`. */

@@ -15,6 +15,9 @@ const LARGEST = '18446744073709551615';
 /** After every entry that can be stored; Redis refuses it as the excluded start of a range. */
 export const AFTER_LAST = `${LARGEST}-${LARGEST}`;
 
+/** The last id that entries of the millisecond `ms` can have. */
+export const lastIdOf = (ms: number | string) => `${ms}-${LARGEST}`;
+
 function canonicalNumber(digits: string): string | undefined {
   const number = digits.replace(/^0+(?=\d)/, '');
   const fits = number.length < LARGEST.length || (number.length === LARGEST.length && number <= LARGEST);
@@ -43,6 +46,14 @@ export function compareEntryIds(a: string, b: string): number {
   const msA = a.slice(0, dash);
   const msB = b.slice(0, dash);
   return msA === msB ? a.length - b.length : msA < msB ? -1 : 1;
+}
+
+/** The id right before a canonical one; `0-0` has none before it and stays. */
+export function precedingId(id: string): string {
+  const dash = id.indexOf('-');
+  const [ms, seq] = [id.slice(0, dash), id.slice(dash + 1)];
+  if (seq !== '0') return `${ms}-${BigInt(seq) - 1n}`;
+  return ms === '0' ? id : lastIdOf(String(BigInt(ms) - 1n));
 }
 
 /** Milliseconds since 1970 of a canonical id. */

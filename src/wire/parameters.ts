@@ -4,7 +4,8 @@
  */
 import { BOOLEAN_FORM, parseBoolean } from '../booleans.js';
 import { Failure } from '../errors.js';
-import { BEFORE_FIRST, parseEntryId } from './entry-id.js';
+import { BEFORE_FIRST, compareEntryIds, parseEntryId, precedingId } from './entry-id.js';
+import { type Moment, parseMoment } from './moment.js';
 import { checkDeviceId, checkPrefix, checkStreamId, ID_SEPARATOR } from './names.js';
 
 /** The cursor that stands for the newest entry at the moment the request arrived. */
@@ -17,6 +18,7 @@ const DEFAULT_BLOCK_MS = { rest: 500, websocket: 5000 } as const;
 const MAX_COUNT = 1_000_000;
 const MAX_STREAMS = 1024;
 const MAX_FPS = 1_000_000;
+const MAX_SPEED = 1_000_000;
 /** Each number that is asked for takes a connection to Redis. */
 const MAX_REPLICAS = 9;
 
@@ -39,6 +41,14 @@ export interface PushParameters {
 export interface PullParameters {
   /** A canonical entry id or `$` for each stream, in the order of the ids. */
   readonly cursors: readonly string[];
+  /** Whether each cursor is an entry's whole id, as of one who goes on from the last entry that came. */
+  readonly resumes: readonly boolean[];
+  /** No entry after this id is wanted. */
+  readonly until: string | undefined;
+  /** How many times as fast as they were written entries are sent; 0: as fast as possible. */
+  readonly speed: number;
+  /** Whether to tell of entries that are lost. */
+  readonly gaps: boolean;
   readonly latest: boolean;
   readonly count: number;
   /** Milliseconds; 0: no limit; -1: do not wait. */
@@ -172,16 +182,43 @@ export function parseCursor(name: string, text: string): string {
   return id;
 }
 
-function parseCursors(query: Query, streams: number): string[] {
+/** A time as people write it. @throws Failure `bad_parameter` naming `name` */
+export function parseTime(name: string, text: string): Moment {
+  const moment = parseMoment(text);
+  if (moment === undefined) throw refuse(name, 'ms since 1970, an ISO 8601 time or an entry id', text);
+  return moment;
+}
+
+/** Where each stream is read from, and up to where. */
+function parseRange(query: Query, streams: number): Pick<PullParameters, 'cursors' | 'resumes' | 'until'> {
+  const ids = query.text('last_entry_id');
+  const from = query.text('from');
+  const end = query.text('until');
+  if (ids !== undefined && from !== undefined) {
+    throw new Failure('bad_parameter', 'from and last_entry_id both say where to begin: give one of them');
+  }
+  const start = from === undefined ? undefined : parseTime('from', from);
+  const until = end === undefined ? undefined : parseTime('until', end).last;
+  if (start !== undefined && until !== undefined && compareEntryIds(until, start.first) < 0) {
+    throw new Failure('bad_parameter', 'until must not be before from');
+  }
   // A literal '+' has become a space; neither can stand in a cursor.
-  const given = (query.text('last_entry_id') ?? NEWEST)
-    .split(/[+ ]/)
-    .map((text) => parseCursor('last_entry_id', text));
-  if (given.length === 1) return Array.from({ length: streams }, () => given[0]!);
-  if (given.length !== streams) {
+  const given = start === undefined ? (ids ?? NEWEST).split(/[+ ]/) : [precedingId(start.first)];
+  if (given.length !== 1 && given.length !== streams) {
     throw new Failure('bad_parameter', `last_entry_id has ${given.length} ids for ${streams} streams`);
   }
-  return given;
+  const parsed = given.map((text) => parseCursor('last_entry_id', text));
+  const resumes = given.map(
+    (text, index) => start === undefined && text.includes('-') && isAfterFirst(parsed[index]!),
+  );
+  return { cursors: forEach(parsed, streams), resumes: forEach(resumes, streams), until };
+}
+
+const isAfterFirst = (cursor: string) => cursor !== NEWEST && cursor !== BEFORE_FIRST;
+
+/** One for all, or one each. */
+function forEach<T>(given: readonly T[], streams: number): readonly T[] {
+  return given.length === 1 ? Array.from({ length: streams }, () => given[0]!) : given;
 }
 
 /** @throws Failure `bad_parameter` */
@@ -214,7 +251,9 @@ export function parsePullParameters(
   transport: 'rest' | 'websocket',
 ): PullParameters {
   const parameters: PullParameters = {
-    cursors: parseCursors(query, selection.sids.length),
+    ...parseRange(query, selection.sids.length),
+    speed: query.number('speed', MAX_SPEED, 0),
+    gaps: query.boolean('gaps', false),
     latest: query.boolean('latest', false),
     count: query.wholeNumber('count', 1, MAX_COUNT, 1),
     block: query.wholeNumber('block', -1, 999_999_999, DEFAULT_BLOCK_MS[transport]),

@@ -4,6 +4,10 @@
  *     json     text  [[sid, id, offset], …]      then binary  | payload 0 | payload 1 | … |
  *     raw      binary | payload |
  *     msgpack  binary  array(n) ( array(3) str(sid) str(id) bin(payload) )…
+ *
+ * With `gaps=1`, in any framing, a text frame of its own before the message that follows a loss:
+ *
+ *     text  {"gap": {"stream": sid, "after": id, "resumed_at": id, "reason": "trimmed" | "deleted"}}
  */
 import type { EntryBatch } from './batch.js';
 import type { Framing, Offsets } from './parameters.js';
@@ -14,6 +18,16 @@ export interface PullMessage {
   /** The binary frame's bytes in order; more than one part is sent as fragments of one frame. */
   readonly binary: readonly Uint8Array[];
   readonly bytes: number;
+}
+
+/** Entries of a stream that a client was not sent, since Redis held them no more. */
+export interface Gap {
+  /** The last entry before them, as far as it is known. */
+  readonly after: string;
+  /** The entry that the stream goes on with. */
+  readonly resumedAt: string;
+  /** The stream begins later now; or it was itself deleted, renamed, flushed or made anew. */
+  readonly reason: 'trimmed' | 'deleted';
 }
 
 const EMPTY = new Uint8Array(0);
@@ -128,6 +142,11 @@ export function pullMessage(
       ? `[[${JSON.stringify(sid)},"${batch.ids[from]!}",${offsets === 'start' ? 0 : payload.length}]]`
       : JSON.stringify(entryOffsets(sid, batch, from, to, offsets));
   return { text, binary: [payload], bytes: text.length + payload.length };
+}
+
+/** A gap as clients are told of it. */
+export function describeGap(sid: string, { after, resumedAt, reason }: Gap): object {
+  return { stream: sid, after, resumed_at: resumedAt, reason };
 }
 
 /** What a follower without data is sent every `block` ms; nothing in raw framing. */

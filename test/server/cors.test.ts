@@ -4,7 +4,7 @@ import { type GatewayProcess, startGatewayProcess } from '../support/gateway-pro
 import { sendRaw } from '../support/http.js';
 import { TestSocket } from '../support/socket.js';
 
-const EXPOSED = 'x-last-entry-id, x-offsets, etag, retry-after';
+const EXPOSED = 'x-last-entry-id, x-offsets, x-gap, etag, retry-after';
 const LISTED = ['https://app.example.org', 'http://lan.example:8080'];
 
 /** By CORS_ORIGINS; `` is unset. */

@@ -13,6 +13,15 @@ export interface Followed {
   readonly stamp: string;
 }
 
+/** A loss as it was told, and after how many entries. */
+export interface ToldGap {
+  readonly at: number;
+  readonly stream: string;
+  readonly after: string;
+  readonly resumed_at: string;
+  readonly reason: string;
+}
+
 const unpackr = new Unpackr({ useRecords: false });
 
 /** The entries of a message in header mode 1 (`offsets=start`). */
@@ -29,6 +38,9 @@ export class StreamFollower {
   readonly ws: WebSocket;
   readonly closed: Promise<{ code: number; reason: string }>;
   readonly entries: Followed[] = [];
+  /** When each came, by `performance.now()`. */
+  readonly arrivals: number[] = [];
+  readonly gaps: ToldGap[] = [];
   /** Messages with entries, heartbeats not counted. */
   messages = 0;
   heartbeats = 0;
@@ -113,7 +125,11 @@ export class StreamFollower {
   }
 
   #take(data: Buffer, isBinary: boolean): void {
-    if (this.#framing === '0') {
+    const text = isBinary ? '' : data.toString();
+    if (text.startsWith('{"gap":')) {
+      if (this.#header !== undefined) throw new Error('a gap between a header and its payload');
+      this.gaps.push({ at: this.entries.length, ...JSON.parse(text).gap });
+    } else if (this.#framing === '0') {
       if (!isBinary) throw new Error('a text frame with header=0');
       this.#add([[undefined, undefined, data]]);
     } else if (this.#framing === 'msgpack') {
@@ -135,7 +151,10 @@ export class StreamFollower {
     if (entries.length === 0) this.heartbeats++;
     else this.messages++;
     this.largestMessage = Math.max(this.largestMessage, entries.length);
-    for (const [sid, id, bytes] of entries) this.entries.push({ sid, id, stamp: stampOf(bytes) });
+    for (const [sid, id, bytes] of entries) {
+      this.entries.push({ sid, id, stamp: stampOf(bytes) });
+      this.arrivals.push(performance.now());
+    }
   }
 
   #tell(): void {

@@ -31,6 +31,10 @@ const refusal = (...words: string[]) =>
 describe('defaults', () => {
   const common = {
     cursors: ['$'],
+    resumes: [false],
+    until: undefined,
+    speed: 0,
+    gaps: false,
     latest: false,
     count: 1,
     header: 'json',
