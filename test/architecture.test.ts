@@ -40,7 +40,7 @@ interface Source {
   readonly packages: readonly string[];
 }
 
-const IMPORT = /(?:\bfrom\s*|\bimport\s*\(?\s*)'([^']+)'/g;
+const IMPORT = /(?:\bfrom\s*|\bimport\s*\(?\s*)'([^'\s]+)'/g;
 const COMMENT = /\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/.*$/gm;
 
 function readSource(path: string): Source {

@@ -19,6 +19,16 @@ return {last, first}
 `;
 
 /**
+ * The id of the newest entry up to an id, '' where there is none: the entry itself stays in Redis.
+ *
+ * KEYS[1] the stream. ARGV[1] the id, or `+`.
+ */
+const NEWEST_ID_SCRIPT = `
+local newest = redis.call('XREVRANGE', KEYS[1], ARGV[1], '-', 'COUNT', 1)[1]
+return newest and newest[1] or ''
+`;
+
+/**
  * Whether entries after a cursor were, or may have been, removed before a read that begins there: nothing at
  * or before the cursor is left, though something was removed. Asked after the read, it says so too of a stream
  * that was trimmed past the cursor in between. What was removed is known by the entries that were ever added.
@@ -200,6 +210,7 @@ declare module 'ioredis' {
     disconnectDevice(...args: (string | number)[]): Promise<[removed: number]>;
     setDeviceMeta(...args: (string | number)[]): Promise<[seen: number, meta: number]>;
     streamTail(key: string): Promise<[lastGeneratedId: string, firstEntryId: string]>;
+    newestEntryId(key: string, until: string): Promise<string>;
   }
   interface ChainableCommander {
     streamTail(key: string): ChainableCommander;
@@ -209,6 +220,7 @@ declare module 'ioredis' {
 /** Gives an ioredis client a command for each script; it sends their hashes, and their text when new. */
 export function defineScripts(redis: Redis): void {
   redis.defineCommand('streamTail', { numberOfKeys: 1, lua: TAIL_SCRIPT, readOnly: true });
+  redis.defineCommand('newestEntryId', { numberOfKeys: 1, lua: NEWEST_ID_SCRIPT, readOnly: true });
   redis.defineCommand('replaceValue', { numberOfKeys: 1, lua: REPLACE_SCRIPT });
   redis.defineCommand('connectDevice', { numberOfKeys: 5, lua: CONNECT_SCRIPT });
   redis.defineCommand('disconnectDevice', { numberOfKeys: 3, lua: DISCONNECT_SCRIPT });

@@ -23,8 +23,11 @@ export interface Framing {
   /** Written first. */
   readonly opening: string;
   message(run: Run): AnswerMessage;
-  /** What a client is told of a failure that ends it; '' where there is no word for it. */
-  lastWords(failure: Failure): string;
+  /**
+   * What a client is told at the end, '' where there is no word for it.
+   * @param failure undefined: all that was asked for was sent
+   */
+  lastWords(failure: Failure | undefined): string;
 }
 
 /** What is followed. */
@@ -33,6 +36,8 @@ export interface FollowRequest {
   readonly keys: readonly string[];
   /** A canonical entry id or `$` for each key. */
   readonly cursors: readonly string[];
+  /** Whether the client had the entry at the cursor, and wants to know what it missed since. */
+  readonly isResumed?: readonly boolean[];
   readonly parameters: FollowerParameters;
 }
 
@@ -45,7 +50,7 @@ export async function answerFollower(
   context: GatewayContext,
   exchange: HttpExchange,
   grant: Grant,
-  { selection, keys, cursors, parameters }: FollowRequest,
+  { selection, keys, cursors, isResumed, parameters }: FollowRequest,
   frame: (cursors: readonly string[]) => Framing,
 ): Promise<void> {
   context.hub.checkRoom(keys);
@@ -55,19 +60,24 @@ export async function answerFollower(
     key,
     cursor: resolved[index]!,
     tail: tails[index]!,
+    isResumed: isResumed?.[index] ?? false,
   }));
   const framing = frame(resolved);
   const { endpoint } = framing;
   let follower: Follower | undefined;
   const end = (failure?: Failure) => {
     follower?.close();
-    if (failure !== undefined) answer?.stream.write(framing.lastWords(failure));
     answer?.end(failure);
+  };
+  const endWithWords = (failure?: Failure) => {
+    answer?.stream.write(framing.lastWords(failure));
+    end(failure);
   };
   const answer = openAnswer(context, exchange, grant, {
     ...framing,
     selection,
     onRoom: () => follower?.pump(),
+    // Who comes again after the end of the gateway, or of a token, is told then what is the matter.
     onStop: end,
   });
   if (answer === undefined) return;
@@ -75,7 +85,7 @@ export async function answerFollower(
     { hub: context.hub, threads: context.threads, counters: context.counters.out[endpoint] },
     streams,
     parameters,
-    new AnswerOutlet(answer.stream, framing, end),
+    new AnswerOutlet(answer.stream, framing, endWithWords),
   );
   follower.pump();
 }
@@ -83,12 +93,12 @@ export async function answerFollower(
 class AnswerOutlet implements FollowerOutlet {
   readonly #stream: AnswerStream;
   readonly #framing: Framing;
-  readonly #onFailure: (failure: Failure) => void;
+  readonly #onEnd: (failure?: Failure) => void;
 
-  constructor(stream: AnswerStream, framing: Framing, onFailure: (failure: Failure) => void) {
+  constructor(stream: AnswerStream, framing: Framing, onEnd: (failure?: Failure) => void) {
     this.#stream = stream;
     this.#framing = framing;
-    this.#onFailure = onFailure;
+    this.#onEnd = onEnd;
   }
 
   isWritable(): boolean {
@@ -111,6 +121,10 @@ class AnswerOutlet implements FollowerOutlet {
   }
 
   end(failure: Failure): void {
-    this.#onFailure(failure);
+    this.#onEnd(failure);
+  }
+
+  complete(): void {
+    this.#onEnd();
   }
 }

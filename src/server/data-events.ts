@@ -1,6 +1,7 @@
 /** `GET /data/{sid}/events`: entries as server-sent events, for a browser's EventSource. */
 import type { Grant } from '../access/grant.js';
 import { parsePullParameters, Query } from '../wire/parameters.js';
+import { describeGap } from '../wire/pull-message.js';
 import { COMMENT, EVENT_STREAM, entryEvent, jsonEvent, retryAfter } from '../wire/server-sent-events.js';
 import { type AnswerMessage, answerFollower, type Framing } from './answer-follower.js';
 import type { GatewayContext } from './context.js';
@@ -20,12 +21,13 @@ export async function getEvents(
   const query = readQuery(exchange);
   const selection = readSelection(rights, encodedSid, query);
   const given = parsePullParameters(query, selection, 'rest');
-  const gaps = query.boolean('gaps', false);
   const keys = selectedKeys(context.config, rights, 'read', selection);
   const sids = shownSids(rights, selection, keys, given.keepDevicePrefix);
   const parameters = { ...given, count: 1, block: 0, ack: false };
-  const request = { selection, keys, cursors: given.cursors, parameters };
-  await answerFollower(context, exchange, grant, request, (cursors) => framing(sids, cursors, gaps));
+  const { cursors, gaps } = given;
+  const isResumed = given.resumes.map((resumes) => gaps && resumes);
+  const request = { selection, keys, cursors, isResumed, parameters };
+  await answerFollower(context, exchange, grant, request, (resolved) => framing(sids, resolved, gaps));
 }
 
 /** A client that comes back, as EventSource does by itself, goes on after the last event that it was sent. */
@@ -50,9 +52,9 @@ function framing(sids: readonly string[], cursors: readonly string[], gaps: bool
       // Of several streams the id depends on what this client was sent before.
       const message = isShared && isAlone ? batch.message('events', from, make) : make();
       if (!gaps || gap === undefined) return message;
-      const { after, resumedAt, reason } = gap;
-      return [jsonEvent('gap', { stream: sids[index]!, after, resumed_at: resumedAt, reason }), ...message];
+      return [jsonEvent('gap', describeGap(sids[index]!, gap)), ...message];
     },
-    lastWords: (failure) => jsonEvent('error', failure.body),
+    // An EventSource that is not closed now comes back.
+    lastWords: (failure) => (failure ? jsonEvent('error', failure.body) : jsonEvent('complete', {})),
   };
 }

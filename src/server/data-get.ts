@@ -37,6 +37,25 @@ export async function getData(
   const keys = selectedKeys(context.config, rights, 'read', selection);
   const sids = shownSids(rights, selection, keys, parameters.keepDevicePrefix);
 
+  const { wanted, batches } = await readOrWait(context, exchange, grant, keys, parameters);
+  answerEntries(exchange, sids, wanted, batches);
+  for (const { length, bytes } of batches) {
+    context.counters.out.get.entries += length;
+    context.counters.out.get.bytes += bytes.length;
+  }
+}
+
+/**
+ * Reads entries after the cursors, and waits for some where there are none yet.
+ * @returns a batch for each key, or none at all @throws Failure
+ */
+export async function readOrWait(
+  context: GatewayContext,
+  exchange: HttpExchange,
+  grant: Grant,
+  keys: readonly string[],
+  parameters: PullParameters,
+): Promise<{ readonly wanted: Wanted; readonly batches: readonly EntryBatch[] }> {
   const asksNewest = parameters.cursors.includes(NEWEST);
   const tails = asksNewest ? await readTails(context.control, context.hub, keys) : undefined;
   const cursors = tails ? resolveCursors(parameters.cursors, tails) : [...parameters.cursors];
@@ -45,11 +64,7 @@ export async function getData(
   let batches = isAtEnd ? [] : await readAfter(context, wanted);
   if (isEmpty(batches) && parameters.block !== -1 && timeUntilEnd(wanted) > 0)
     batches = await waitForEntries(context, exchange, grant, wanted, tails);
-  answerEntries(exchange, sids, wanted, batches);
-  for (const { length, bytes } of batches) {
-    context.counters.out.get.entries += length;
-    context.counters.out.get.bytes += bytes.length;
-  }
+  return { wanted, batches };
 }
 
 function isEmpty(batches: readonly EntryBatch[]): boolean {

@@ -9,6 +9,7 @@ import type { ClientSocket } from './client-socket.js';
 import type { GatewayContext } from './context.js';
 import { getEvents } from './data-events.js';
 import { getData } from './data-get.js';
+import { getLatest } from './data-latest.js';
 import { getMjpeg } from './data-mjpeg.js';
 import { postData } from './data-post.js';
 import { pullBehavior } from './data-pull.js';
@@ -25,6 +26,7 @@ import { refuseWithoutUpgrade } from './socket-upgrade.js';
 const DATA = '/data/:sid';
 const PUSH = '/data/:sid/push';
 const PULL = '/data/:sid/pull';
+const LATEST = '/data/:sid/latest';
 const MJPEG = '/data/:sid/mjpeg';
 const EVENTS = '/data/:sid/events';
 const GRAPHQL = '/graphql';
@@ -37,6 +39,7 @@ const GREETING = `streamgate: Redis Streams behind REST, binary WebSockets and G
 POST /data/{sid}           store entries: a form's parts named 'entries', or the raw body
 GET  /data/{sid}           read entries after last_entry_id
 WS   /data/{sid}/push      send entries
+GET  /data/{sid}/latest    the newest entry under its own media type
 GET  /data/{sid}/mjpeg     a stream's pictures as they come, for <img>
 GET  /data/{sid}/events    entries as server-sent events
 WS   /data/{sid}/pull      follow a stream
@@ -141,7 +144,11 @@ function addRoutes(app: TemplatedApp, context: GatewayContext, { pages, registry
     get: withGrant(context, (exchange, grant, sid) => getData(context, exchange, grant, sid)),
     post: withBody(context, postData(context)),
   });
-  const views: Readonly<Record<string, View>> = { [MJPEG]: getMjpeg, [EVENTS]: getEvents };
+  const views: Readonly<Record<string, View>> = {
+    [LATEST]: getLatest,
+    [MJPEG]: getMjpeg,
+    [EVENTS]: getEvents,
+  };
   for (const [pattern, view] of Object.entries(views)) {
     respond(pattern, {
       get: withGrant(context, (exchange, grant, sid) => view(context, exchange, grant, sid)),

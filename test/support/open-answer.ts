@@ -6,7 +6,8 @@ import type { GatewayProcess } from './gateway-process.js';
 export class OpenAnswer {
   readonly response: IncomingMessage;
   readonly #chunks: AsyncIterator<Buffer>;
-  #received = Buffer.alloc(0);
+  /** What came and was not taken. */
+  #held: Buffer[] = [];
 
   private constructor(response: IncomingMessage) {
     this.response = response;
@@ -28,17 +29,18 @@ export class OpenAnswer {
 
   /** What comes before `end`, which is taken too. Nothing is read from the socket before it is asked for. */
   async until(end: string): Promise<Buffer> {
-    let from = 0;
     for (;;) {
-      const at = this.#received.indexOf(end, from);
+      const held = this.#join();
+      const at = held.indexOf(end);
       if (at >= 0) return this.#take(at, at + end.length);
-      from = Math.max(this.#received.length - end.length, 0);
       await this.#read();
     }
   }
 
   async bytes(count: number): Promise<Buffer> {
-    while (this.#received.length < count) await this.#read();
+    // Joined once: large frames come in many pieces.
+    let held = this.#join().length;
+    while (held < count) held += await this.#read();
     return this.#take(count, count);
   }
 
@@ -46,8 +48,8 @@ export class OpenAnswer {
   async rest(): Promise<Buffer> {
     for (;;) {
       const { value, done } = await this.#chunks.next();
-      if (done) return this.#received;
-      this.#received = Buffer.concat([this.#received, value]);
+      if (done) return this.#join();
+      this.#held.push(value);
     }
   }
 
@@ -55,16 +57,24 @@ export class OpenAnswer {
     this.response.destroy();
   }
 
-  #take(length: number, behind: number): Buffer {
-    const taken = this.#received.subarray(0, length);
-    this.#received = this.#received.subarray(behind);
-    return taken;
+  #join(): Buffer {
+    const joined = this.#held.length === 1 ? this.#held[0]! : Buffer.concat(this.#held);
+    this.#held = [joined];
+    return joined;
   }
 
-  async #read(): Promise<void> {
+  #take(length: number, behind: number): Buffer {
+    const held = this.#join();
+    this.#held = [held.subarray(behind)];
+    return held.subarray(0, length);
+  }
+
+  /** @returns how many bytes came */
+  async #read(): Promise<number> {
     const { value, done } = await this.#chunks.next();
-    if (done) throw new Error(`it has ended with ${JSON.stringify(this.#received.toString().slice(0, 200))}`);
-    this.#received = Buffer.concat([this.#received, value]);
+    if (done) throw new Error(`it has ended with ${JSON.stringify(this.#join().toString().slice(0, 200))}`);
+    this.#held.push(value);
+    return value.length;
   }
 }
 
