@@ -7,7 +7,8 @@
  * socket is paused after about a megabyte; where sockets cannot be paused, which is in browsers, each message is
  * asked for when the one before is done with.
  */
-import { buildDataAddress, buildSocketAddress, type Place } from './address.js';
+import { buildSocketAddress, type Place } from './address.js';
+import { askWhyNot } from './ask-why-not.js';
 import { BackOff, pause } from './back-off.js';
 import { Connection, isPausable, type WebSocketConstructor } from './connection.js';
 import type { Reconnect, StateListener } from './connection-state.js';
@@ -15,7 +16,6 @@ import { Cursors } from './cursors.js';
 import { decodeEntries, type Entry, type Moment, nameMoment } from './entry.js';
 import { type Gap, parseGapFrame } from './gap.js';
 import { GatewayError, NORMAL_CLOSE } from './gateway-error.js';
-import { fetchAnswer, tokenHeaders } from './http.js';
 import { readEntries } from './rest.js';
 
 export interface PullOptions {
@@ -126,13 +126,12 @@ class Pull {
       };
       this.#cursors.pin((await readEntries(this.#source, this.#sids, options)).cursor);
     }
-    const parameters = this.#parameters();
-    const address = buildSocketAddress(this.#source, this.#sids, 'pull', parameters);
+    const address = buildSocketAddress(this.#source, this.#sids, 'pull', this.#parameters());
     try {
       return await Connection.open(this.#source.WebSocket, address, this.#source.token, signal);
     } catch (error) {
       signal?.throwIfAborted();
-      await this.#askWhyNot(parameters);
+      await askWhyNot(address, this.#source.token, signal);
       throw error;
     }
   }
@@ -151,18 +150,6 @@ class Pull {
       ack: this.#ack || undefined,
       gaps: (gaps ?? onGap !== undefined) || undefined,
     };
-  }
-
-  /** A refused upgrade says nothing to a browser; the same asked by HTTP is refused with the reason. */
-  async #askWhyNot(
-    parameters: Readonly<Record<string, string | number | boolean | undefined>>,
-  ): Promise<void> {
-    const asked = { ...parameters, block: DO_NOT_WAIT, count: 1 };
-    const answer = await fetchAnswer(buildDataAddress(this.#source, this.#sids, asked), {
-      headers: tokenHeaders(this.#source.token),
-      signal: this.#options.signal ?? null,
-    });
-    await answer.body?.cancel();
   }
 
   async *#receive(connection: Connection): AsyncGenerator<Entry, void, void> {

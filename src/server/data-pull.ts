@@ -8,6 +8,7 @@ import { type PullParameters, parsePullParameters, Query, type StreamSelection }
 import { authenticate } from './authorize.js';
 import type { ClientSocket } from './client-socket.js';
 import type { GatewayContext } from './context.js';
+import type { HttpExchange } from './http-exchange.js';
 import { closeWithGrant, openSocket } from './open-socket.js';
 import { PullOutlet } from './pull-outlet.js';
 import { readSelection, selectedKeys, shownSids } from './selected-keys.js';
@@ -29,29 +30,34 @@ interface PullSocket {
   follower?: Follower;
 }
 
+/** What is checked before a pull is opened, and known then. */
+export const preparePull =
+  (context: GatewayContext) =>
+  async (exchange: HttpExchange, encodedSid: string): Promise<PullSocket> => {
+    const grant = await authenticate(context, exchange);
+    const query = new Query(exchange.query);
+    const selection = readSelection(grant.rights, encodedSid, query);
+    const parameters = parsePullParameters(query, selection, 'websocket');
+    const keys = selectedKeys(context.config, grant.rights, 'read', selection);
+    const sids = shownSids(grant.rights, selection, keys, parameters.keepDevicePrefix);
+    context.hub.checkRoom(keys);
+    // Before the client is told that it is connected: what is stored from then on is after `$`.
+    const tails = await readTails(context.control, context.hub, keys);
+    const cursors = resolveCursors(parameters.cursors, tails);
+    const streams = keys.map((key, index) => ({
+      key,
+      cursor: cursors[index]!,
+      tail: tails[index]!,
+      isResumed: parameters.gaps && parameters.resumes[index]!,
+    }));
+    return { grant, selection, streams, sids, parameters };
+  };
+
 export function pullBehavior(context: GatewayContext): WebSocketBehavior<PullSocket> {
   return {
     ...socketLimits(MAX_ACK_BYTES),
     upgrade: (res, req, socketContext) =>
-      upgradeSocket<PullSocket>(context, res, req, socketContext, async (exchange, encodedSid) => {
-        const grant = await authenticate(context, exchange);
-        const query = new Query(exchange.query);
-        const selection = readSelection(grant.rights, encodedSid, query);
-        const parameters = parsePullParameters(query, selection, 'websocket');
-        const keys = selectedKeys(context.config, grant.rights, 'read', selection);
-        const sids = shownSids(grant.rights, selection, keys, parameters.keepDevicePrefix);
-        context.hub.checkRoom(keys);
-        // Before the client is told that it is connected: what is stored from then on is after `$`.
-        const tails = await readTails(context.control, context.hub, keys);
-        const cursors = resolveCursors(parameters.cursors, tails);
-        const streams = keys.map((key, index) => ({
-          key,
-          cursor: cursors[index]!,
-          tail: tails[index]!,
-          isResumed: parameters.gaps && parameters.resumes[index]!,
-        }));
-        return { grant, selection, streams, sids, parameters };
-      }),
+      upgradeSocket<PullSocket>(context, res, req, socketContext, preparePull(context)),
     open: (ws) => {
       const data = ws.getUserData();
       data.socket = openSocket(context, ws, 'pull', data.selection, () => data.follower?.pump());

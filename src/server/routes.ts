@@ -12,7 +12,7 @@ import { getData } from './data-get.js';
 import { getLatest } from './data-latest.js';
 import { getMjpeg } from './data-mjpeg.js';
 import { postData } from './data-post.js';
-import { pullBehavior } from './data-pull.js';
+import { preparePull, pullBehavior } from './data-pull.js';
 import { preparePush, pushBehavior } from './data-push.js';
 import { GraphqlEndpoint } from './graphql-endpoint.js';
 import { createGraphqlHandlers } from './graphql-http.js';
@@ -119,7 +119,7 @@ function addRoutes(app: TemplatedApp, context: GatewayContext, { pages, registry
   connect(PUSH, pushBehavior(context));
   connect(PULL, pullBehavior(context));
   respond(PUSH, { get: refuseWithoutUpgrade(preparePush(context)) });
-  respond(PULL, { get: refuseWithoutUpgrade(() => {}) });
+  respond(PULL, { get: refuseWithoutUpgrade(preparePull(context)) });
   connect(GRAPHQL, graphqlBehavior(context, graphql));
   const graphqlHandlers = createGraphqlHandlers(context, graphql);
   const getGraphql = withGrant(context, graphqlHandlers.get);
