@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { createInterface } from 'node:readline';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type Entry, GatewayError, type Producer, Streamgate } from '../../src/client/node.js';
+import { type Entry, type Gap, GatewayError, type Producer, Streamgate } from '../../src/client/node.js';
 import { stampedFrame } from '../support/stamped-frames.js';
 import type { NewEntry, Outcome, Payload, ToldEntry, ToldError, Verbs } from './driven-client.js';
 
@@ -24,6 +24,10 @@ function toldEntry({ stream, id, time, data }: Entry): ToldEntry {
       ? { data: Buffer.from(data).toString('base64') }
       : { sha256: createHash('sha256').update(data).digest('hex') };
   return { stream, id, time, size: data.length, ...content };
+}
+
+function toldGap({ resumedAt, ...gap }: Gap): object {
+  return { ...gap, resumed_at: resumedAt };
 }
 
 function makePayload(plan: Payload): string | Uint8Array<ArrayBuffer> {
@@ -133,7 +137,7 @@ class Client {
     const abort = new AbortController();
     const entries = this.#gate.pull(streams, {
       ...options,
-      ...(gaps ? { onGap: (gap: object) => tell({ pull: name, gap }) } : {}),
+      ...(gaps ? { onGap: (gap: Gap) => tell({ pull: name, gap: toldGap(gap) }) } : {}),
       signal: AbortSignal.any([abort.signal, this.#over.signal]),
     });
     const running = { credit: new Credit(credit), abort, isLeaving: false, ended: Promise.resolve() };
