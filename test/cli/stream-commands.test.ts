@@ -13,10 +13,10 @@ afterAll(() => fixture?.stop());
 describe.concurrent('about streams', () => {
   test('ls lists them, or those that fit', async () => {
     await fixture.add('list-one', '1-0', 'x');
-    await fixture.redis.client.xadd('cam9:list-two', '*', 'd', 'x');
+    await fixture.redis.client.xadd('cam9:list-two', '*', 'd', 'xxx');
     const { out, code } = await fixture.run(['ls', 'list-']);
-    expect(out).toMatch(/^1 +[\d.]+ h {2}default:list-one\n$/m);
-    expect(out).toMatch(/^1 +[\d.]+ (ms|s) {2}cam9:list-two$/m);
+    expect(out).toMatch(/^1 +[\d.]+ h +1 B {2}default:list-one\n$/m);
+    expect(out).toMatch(/^1 +[\d.]+ (ms|s) +3 B {2}cam9:list-two$/m);
     expect(out.split('\n')).toHaveLength(3);
     expect(code).toBe(0);
     expect((await fixture.run(['ls', 'cam9:*'])).out).toMatch(/list-two\n$/);
