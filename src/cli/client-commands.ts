@@ -76,7 +76,7 @@ export function addClientCommands(program: Command): void {
   addPushCommand(program);
   addPullCommand(program);
   addUrlOption(program.command('ls'))
-    .description('list streams: their entries, the age of the newest, and their keys')
+    .description('list streams: entries, age and size of the newest, and the key')
     .argument('[filter]', 'what their keys contain; with * or ? a glob that they fit')
     .action(listStreams);
   addTargetOptions(program.command('info'))

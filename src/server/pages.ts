@@ -8,8 +8,7 @@ export type Pages = Readonly<Record<'live' | 'graphiql' | 'docs', Site>>;
 /** Those that are built. */
 export async function loadPages(): Promise<Pages> {
   const [live, graphiql, docs] = await Promise.all([
-    // Frames that cannot be drawn on a canvas are shown from the page's own memory.
-    Site.load('live', { 'img-src': "'self' blob:" }),
+    Site.load('live'),
     // Its fonts are data within its style sheet.
     Site.load('graphiql', { 'font-src': 'data:' }),
     Site.load('docs'),

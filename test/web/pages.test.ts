@@ -53,7 +53,7 @@ describe.each([
 
   test('names its assets by what is in them, so that they are kept', async () => {
     const assets = [
-      ...(await (await get(path, html)).text()).matchAll(/<(?:script|link)\b[^>]*(?:src|href)="([^"]+)"/g),
+      ...(await (await get(path, html)).text()).matchAll(/<(?:script|link) [^>]*(?:src|href)="([^"]+)"/g),
     ];
     expect(assets.length).toBeGreaterThanOrEqual(2);
     for (const [, address] of assets) {
@@ -84,6 +84,18 @@ describe.each([
       expect((await getPacked(path, refused)).encoding).toBe('');
     }
   });
+});
+
+test('the live page stays small: all of it together, packed', async () => {
+  const page = await getPacked('/', 'gzip');
+  const html = gunzipSync(page.body).toString();
+  const assets = [...html.matchAll(/<(?:script|link) [^>]*(?:src|href)="([^"]+)"/g)].map(([, address]) =>
+    getPacked(address!, 'gzip'),
+  );
+  const sizes = (await Promise.all(assets)).map(({ body }) => body.length);
+  expect(sizes.reduce((sum, size) => sum + size, page.body.length)).toBeLessThan(150_000);
+  // Nothing that the page does not name is loaded later.
+  expect(sizes.length).toBe(3);
 });
 
 test('at / programs are told in a few lines what there is', async () => {

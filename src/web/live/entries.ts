@@ -1,8 +1,8 @@
 /** Single entries of one stream, and where its newest ones begin. */
 import type { Entry } from '../../client/entry.js';
 import { entryTime } from '../../wire/entry-id.js';
-import type { Session } from './session.js';
-import { refusalOf } from './session.js';
+import { idBefore } from './entry-steps.js';
+import { refusalOf, type Session } from './session.js';
 
 /** Which stream, as the overview tells of it. */
 export interface StreamName {
@@ -12,8 +12,6 @@ export interface StreamName {
   readonly sid: string;
 }
 
-/** A stream's second number goes so far. */
-const LAST_SEQUENCE = '18446744073709551615';
 /** The device that is meant where an address names none. */
 const DEFAULT_DEVICE = 'default';
 
@@ -93,11 +91,4 @@ export class Entries {
     if (device !== null && device !== DEFAULT_DEVICE) query.set('device_id', device);
     return `/data/${encodeURIComponent(sid)}/latest?${query}`;
   }
-}
-
-/** The greatest id before this one; undefined before the first. */
-export function idBefore(id: string): string | undefined {
-  const [ms, sequence] = id.split('-').map(BigInt) as [bigint, bigint];
-  if (sequence > 0n) return `${ms}-${sequence - 1n}`;
-  return ms > 0n ? `${ms - 1n}-${LAST_SEQUENCE}` : undefined;
 }

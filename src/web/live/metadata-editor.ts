@@ -9,7 +9,7 @@ export class MetadataEditor {
   readonly #stream: StreamName;
   readonly #text = make('textarea', {
     attributes: {
-      rows: '6',
+      rows: '5',
       spellcheck: 'false',
       'aria-label': 'Metadata, a JSON object',
       autocomplete: 'off',

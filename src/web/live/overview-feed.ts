@@ -1,7 +1,7 @@
 /** The gateway's `GET /overview`, once a second for as long as the page is open. */
 import { readEvents } from './event-stream.js';
 import type { Overview } from './overview.js';
-import { reasonOf, refusalOf, type Session } from './session.js';
+import { reasonOf, refusalOf, type Session, sentence } from './session.js';
 
 export type FeedState =
   | { readonly is: 'connecting' | 'live' }
@@ -24,7 +24,7 @@ export class OverviewFeed {
   readonly #listener: Listener;
   #filter = '';
   #connection = new AbortController();
-  /** The filter has changed: the connection is made anew, and nothing is wrong. */
+  /** The connection is made anew, and nothing is wrong. */
   #isRenewed = false;
 
   constructor(session: Session, listener: Listener) {
@@ -36,8 +36,7 @@ export class OverviewFeed {
   set filter(filter: string) {
     if (filter === this.#filter) return;
     this.#filter = filter;
-    this.#isRenewed = true;
-    this.#connection.abort();
+    this.#renew();
   }
 
   get filter(): string {
@@ -48,7 +47,12 @@ export class OverviewFeed {
   async run(): Promise<never> {
     let failures = 0;
     this.#listener.onState({ is: 'connecting' });
+    // Of connections by HTTP/1.1 browsers have six a host, for all of their tabs: none is for one that is hidden.
+    document.addEventListener('visibilitychange', () => {
+      if (document.hidden) this.#renew();
+    });
     for (;;) {
+      await whileHidden();
       this.#connection = new AbortController();
       this.#isRenewed = false;
       try {
@@ -66,6 +70,11 @@ export class OverviewFeed {
     }
   }
 
+  #renew(): void {
+    this.#isRenewed = true;
+    this.#connection.abort();
+  }
+
   async #read(onSuccess: () => void): Promise<void> {
     const { signal } = this.#connection;
     const connection = this.#connection;
@@ -81,9 +90,10 @@ export class OverviewFeed {
       for await (const { event, data } of readEvents(response.body!)) {
         clearTimeout(silence);
         silence = setTimeout(giveUp, SILENCE_MS);
-        if (event === 'error') throw new Error((JSON.parse(data) as { error: string }).error);
-        if (event !== 'overview') continue;
         onSuccess();
+        // The gateway itself lacks something, such as its Redis, and goes on telling.
+        if (event === 'error') this.#listener.onState({ is: 'away', reason: failureIn(data) });
+        if (event !== 'overview') continue;
         this.#listener.onState({ is: 'live' });
         this.#listener.onOverview(JSON.parse(data) as Overview);
       }
@@ -92,6 +102,22 @@ export class OverviewFeed {
       clearTimeout(silence);
     }
   }
+}
+
+function whileHidden(): Promise<void> {
+  return new Promise((resolve) => {
+    const look = () => {
+      if (document.hidden) return;
+      document.removeEventListener('visibilitychange', look);
+      resolve();
+    };
+    document.addEventListener('visibilitychange', look);
+    look();
+  });
+}
+
+function failureIn(data: string): string {
+  return sentence((JSON.parse(data) as { error: string }).error);
 }
 
 /** Longer with each failure, and never the same for all who wait. */

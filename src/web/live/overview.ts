@@ -13,7 +13,8 @@ export interface StreamOverview {
   readonly length: number;
   readonly entriesAdded: number;
   readonly lastEntryId: string;
-  readonly lastEntryBytes: number;
+  /** null: not known. */
+  readonly lastEntryBytes: number | null;
   readonly followers: number;
 }
 

@@ -4,8 +4,8 @@ import type { Overview } from './overview.js';
 export interface StreamRate {
   /** Entries per second. */
   readonly entries: number;
-  /** Bytes per second, as if all were as large as the newest were. */
-  readonly bytes: number;
+  /** Bytes per second, as if all were as large as the newest were; undefined: that is not known. */
+  readonly bytes: number | undefined;
 }
 
 /** A rate is taken over about this time if it held enough entries: over less it flickers, over more it lies. */
@@ -20,7 +20,7 @@ const STILL: StreamRate = { entries: 0, bytes: 0 };
 interface Sample {
   readonly at: number;
   readonly added: number;
-  readonly size: number;
+  readonly size: number | null;
 }
 
 export class Rates {
@@ -53,7 +53,11 @@ export class Rates {
     const quietMs = last.at - samples.find(({ added }) => added === last.added)!.at;
     const missed = (quietMs * entries) / 1000;
     if (entries === 0 || (quietMs >= SHORT_MS && missed >= MISSED_ENTRIES)) return STILL;
-    const sizes = samples.slice(samples.indexOf(base) + 1).map(({ size }) => size);
-    return { entries, bytes: entries * (sizes.reduce((sum, size) => sum + size) / sizes.length) };
+    const sizes = samples
+      .slice(samples.indexOf(base) + 1)
+      .map(({ size }) => size)
+      .filter((size) => size !== null);
+    const bytes = sizes.reduce((sum, size) => sum + size, 0);
+    return { entries, bytes: sizes.length === 0 ? undefined : (entries * bytes) / sizes.length };
   }
 }

@@ -89,7 +89,8 @@ export function reasonOf(error: unknown): string {
   return error instanceof Error ? sentence(error.message) : 'Something went wrong.';
 }
 
-function sentence(text: string): string {
+/** What a gateway says, as a sentence of a text. */
+export function sentence(text: string): string {
   const trimmed = text.trim().replace(/\.?$/, '.');
   return trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
 }

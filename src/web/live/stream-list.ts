@@ -112,6 +112,7 @@ export class StreamList {
       group.connected = connected;
       group.element.dataset.connected = String(connected);
       setText(group.toggle, connected ? 'Disconnect' : 'Connect');
+      group.toggle.setAttribute('aria-label', `${group.toggle.textContent} ${group.element.dataset.device}`);
       setText(group.state, connected ? 'connected' : 'not connected');
     }
     setText(group.count, countOf(streams.length, 'stream'));
@@ -136,13 +137,13 @@ export class StreamList {
     const toggle = make('button', {
       class: 'quiet',
       text: 'Connect',
-      attributes: { type: 'button', 'aria-describedby': '' },
+      attributes: { type: 'button' },
       on: { click: () => this.#actions.setConnected(device, !group.connected) },
     });
     const name = make('h2', { text: device === '' ? NO_DEVICE : device });
     const head = make('header', { class: 'device-head' }, name, state, count);
     if (device !== '') {
-      toggle.setAttribute('aria-label', `Connect or disconnect ${device}`);
+      toggle.setAttribute('aria-label', `Connect ${device}`);
       head.append(toggle);
     } else state.hidden = true;
     const element = make('section', { class: 'device' }, head, rows);

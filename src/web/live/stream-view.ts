@@ -24,6 +24,8 @@ import type { Viewer, ViewerKind } from './viewers/viewer.js';
 /** As often in a row another viewer must suit better before it takes over: streams may hold of all kinds. */
 const PATIENCE = 3;
 const PROBLEM_MS = 4000;
+/** What is said of the keys of other programs that have no device's part. */
+const UNNAMED = 'The key names no device, so that only GraphQL reads this stream.';
 
 export class StreamView {
   readonly element: HTMLElement;
@@ -61,7 +63,7 @@ export class StreamView {
     });
     const title = make(
       'h1',
-      { attributes: { tabindex: '-1' } },
+      {},
       ...(stream.device === null ? [] : [make('span', { class: 'of-device', text: stream.device })]),
       make('span', { text: stream.sid }),
     );
@@ -86,7 +88,9 @@ export class StreamView {
       make('div', { class: 'about' }, this.#entryFacts, this.#facts, this.#problem),
       new MetadataEditor(session, stream).element,
     );
-    void this.#begin();
+    // Only GraphQL takes whole keys.
+    if (stream.device === null && !stream.key.startsWith(':')) setText(this.#waiting, UNNAMED);
+    else void this.#begin();
   }
 
   toggle(): void {

@@ -3,13 +3,14 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type AccessFixture, allows, bearer, startAccessFixture } from '../../support/access.js';
 import { BROWSER_PATIENCE, openPage, type TestPage } from '../../support/browser.js';
 
-let fixture: AccessFixture<'all' | 'cams'>;
+let fixture: AccessFixture<'all' | 'cams' | 'robot'>;
 let browser: TestPage;
 
 beforeAll(async () => {
   fixture = await startAccessFixture({
     all: { rights: allows('read', 'write', 'meta') },
     cams: { rights: [{ actions: ['read'], device: 'default', stream: 'cam*' }] },
+    robot: { device: 'robot', rights: allows('read', 'write', 'meta') },
   });
   for (const sid of ['cam-1', 'secret']) {
     await fetch(`${fixture.gateway.http}/data/${sid}`, {
@@ -58,7 +59,10 @@ test('asks for a token, again where it is wrong, and shows what it allows', asyn
 test('asks for another once it is revoked, and goes on', async () => {
   const { page } = browser;
   const dialog = page.getByRole('dialog');
-  await fixture.rewrite({ all: { rights: allows('read', 'write', 'meta') } });
+  await fixture.rewrite({
+    all: { rights: allows('read', 'write', 'meta') },
+    robot: { device: 'robot', rights: allows('read', 'write', 'meta') },
+  });
   await dialog.waitFor();
   await dialog.getByLabel('Token', { exact: true }).fill(fixture.tokens.all);
   await dialog.getByLabel('Keep it until this tab is closed').check();
@@ -68,4 +72,26 @@ test('asks for another once it is revoked, and goes on', async () => {
   await page.reload();
   await expect.poll(names, BROWSER_PATIENCE).toEqual(['cam-1', 'secret']);
   expect(await dialog.isVisible()).toBe(false);
+});
+
+test('shows a device its own streams, by their names there', async () => {
+  const { gateway, tokens } = fixture;
+  const headers = bearer(tokens.robot);
+  await fetch(`${gateway.http}/data/arm`, { method: 'POST', body: 'at rest', headers });
+  const robot = await openPage();
+  try {
+    const { page } = robot;
+    await page.goto(gateway.http);
+    await page.getByLabel('Token', { exact: true }).fill(tokens.robot);
+    await page.getByRole('button', { name: 'Continue' }).click();
+    await page.locator('.row').filter({ hasText: 'arm' }).click();
+    await page.locator('.tail').getByText('at rest').waitFor();
+    await page.getByText('Metadata', { exact: true }).click();
+    await page.getByRole('textbox', { name: 'Metadata' }).fill('{"joints": 6}');
+    await page.getByRole('button', { name: 'Save' }).click();
+    await page.getByText('Saved.').waitFor();
+    expect(await fixture.redis.client.get(':stream:meta:robot:arm')).toBe('{"joints":6}');
+  } finally {
+    await robot.close();
+  }
 });

@@ -1,16 +1,20 @@
 /** The live page over a restart of the gateway: it goes on by itself. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { BROWSER_PATIENCE, openPage, type TestPage } from '../../support/browser.js';
+import { freePort } from '../../support/free-port.js';
 import { type GatewayProcess, startGatewayProcess } from '../../support/gateway-process.js';
 import { startRedis, type TestRedis } from '../../support/redis-server.js';
 
 let redis: TestRedis;
+/** Of the gateway, each time that it is started. */
+let settings: Record<string, string>;
 let gateway: GatewayProcess;
 let browser: TestPage;
 
 beforeAll(async () => {
   redis = await startRedis();
-  gateway = await startGatewayProcess({ REDIS_URL: redis.url });
+  settings = { REDIS_URL: redis.url, PORT: String(await freePort()) };
+  gateway = await startGatewayProcess(settings);
   browser = await openPage();
 });
 
@@ -32,14 +36,37 @@ test('says that the gateway is away, and goes on once it is back, without a gap 
   await page.evaluate(() => {
     (window as { isSamePage?: boolean }).isSamePage = true;
   });
-  const { port } = gateway;
   await gateway.stop();
   const banner = page.getByRole('alert').filter({ hasText: 'No connection.' });
   await banner.waitFor();
   await add('meanwhile');
-  gateway = await startGatewayProcess({ REDIS_URL: redis.url, PORT: String(port) });
+  gateway = await startGatewayProcess(settings);
   await banner.waitFor({ state: 'hidden' });
   await add('after');
   await expectPoll(lines).toEqual(['before', 'meanwhile', 'after']);
   expect(await page.evaluate(() => (window as { isSamePage?: boolean }).isSamePage)).toBe(true);
+});
+
+test('tells of entries that were trimmed away meanwhile', async () => {
+  const { page } = browser;
+  const lines = () => page.locator('.tail code').allInnerTexts();
+  const notice = page.locator('.notice');
+  expect(await notice.isVisible()).toBe(false);
+  await gateway.stop();
+  for (const text of ['lost', 'lost, too', 'kept']) await redis.client.xadd('default:log', '*', 'd', text);
+  await redis.client.xtrim('default:log', 'MAXLEN', 1);
+  gateway = await startGatewayProcess(settings);
+  await expectPoll(lines).toEqual(['before', 'meanwhile', 'after', 'kept']);
+  await notice.getByText(/^Entries between .* and .* were trimmed away\.$/).waitFor();
+  await notice.getByRole('button', { name: 'Dismiss' }).click();
+  await notice.waitFor({ state: 'hidden' });
+});
+
+test('says so while Redis is away, and goes on', async () => {
+  const { page } = browser;
+  redis.process.kill('SIGKILL');
+  const banner = page.getByRole('alert').filter({ hasText: 'Redis' });
+  await banner.waitFor();
+  await redis.restart();
+  await banner.waitFor({ state: 'hidden' });
 });

@@ -1,0 +1,35 @@
+/** Holds a client library against the list of cases. */
+import { afterAll, beforeAll, describe, test } from 'vitest';
+import { ALONE, TOGETHER } from './cases.js';
+import { Driver } from './driven-client.js';
+import { type Case, Servers, World } from './world.js';
+
+/** @param command runs the library's driver */
+export function testLibrary(...command: readonly string[]): void {
+  let servers: Servers;
+  let driver: Driver;
+
+  beforeAll(async () => {
+    driver = new Driver(command);
+    servers = await Servers.start();
+  });
+
+  afterAll(() => Promise.all([driver.stop(), servers?.stop()]));
+
+  const run = async ({ name, run }: Case) => {
+    const world = new World(driver, servers, name.replaceAll('+', ' '));
+    try {
+      await run(world);
+    } finally {
+      await world.end();
+    }
+  };
+
+  describe('together', () => {
+    for (const one of TOGETHER) test.concurrent(one.name, () => run(one));
+  });
+
+  describe('alone', () => {
+    for (const one of ALONE) test(one.name, () => run(one));
+  });
+}
