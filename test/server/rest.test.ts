@@ -130,7 +130,7 @@ describe('addresses', () => {
     await push.close();
   });
 
-  test.each(['push', 'pull', 'push/', 'pull/?count=abc'])(
+  test.each(['push', 'pull', 'push/', 'pull/?count=2'])(
     '/data/small/%s is for WebSockets',
     async (path) => {
       const response = await fetch(url(`/data/small/${path}`));
