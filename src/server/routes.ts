@@ -43,10 +43,10 @@ const GREETING = `streamgate: Redis Streams behind REST, binary WebSockets and G
 POST /data/{sid}           store entries: a form's parts named 'entries', or the raw body
 GET  /data/{sid}           read entries after last_entry_id
 WS   /data/{sid}/push      send entries
+WS   /data/{sid}/pull      follow a stream
 GET  /data/{sid}/latest    the newest entry under its own media type
 GET  /data/{sid}/mjpeg     a stream's pictures as they come, for <img>
 GET  /data/{sid}/events    entries as server-sent events
-WS   /data/{sid}/pull      follow a stream
 GET  /graphql              GraphQL; in a browser its explorer
 GET  /                     this; in a browser the live page
 GET  /overview             devices and streams once a second, as server-sent events

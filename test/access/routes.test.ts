@@ -293,8 +293,6 @@ describe('what is for everybody', () => {
     ['OPTIONS', '/data/x/mjpeg', 204],
     ['OPTIONS', '/data/x/events', 204],
     ['OPTIONS', '/overview', 204],
-    ['GET', '/data/x/push', 426],
-    ['GET', '/data/x/pull', 426],
     ['PUT', '/data/x', 405],
     ['GET', '/nothing', 404],
   ])('%s %s: %i, with a token or without, right or wrong', async (method, path, status) => {
