@@ -101,9 +101,12 @@ async function run(
   rate: number,
   session: Session,
 ): Promise<Run> {
+  const producer = gate.push(sid, { reconnect: false, maxInFlightBytes: IN_FLIGHT_BYTES });
+  // Connecting is not what is measured.
+  await producer.send(makeEntry(values.size));
+  const sender = new EntrySender(producer);
   const receiver = new Receiver(gate, sid, session);
   await receiver.opened;
-  const sender = new EntrySender(gate.push(sid, { reconnect: false, maxInFlightBytes: IN_FLIGHT_BYTES }));
   const pace = new Pace(rate);
   const began = performance.now();
   const end = began + (values.duration / 2) * 1000;
