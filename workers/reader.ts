@@ -9,8 +9,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { Failure, failureFromRedis } from '../src/errors.js';
-import { encodeCommand, type ReplyCursor } from '../src/redis/resp.js';
-import { OVERTAKEN_SCRIPT } from '../src/redis/scripts.js';
+import type { ReplyCursor } from '../src/redis/resp.js';
 import { BlockingRead, packBatches, type ReadEntries, readEntries } from '../src/redis/stream-reads.js';
 import type { PackedBatch } from '../src/wire/batch.js';
 import { parseEntryId } from '../src/wire/entry-id.js';
@@ -21,6 +20,7 @@ import type { ReaderCommand, ReaderEvent, ThreadData } from './messages.js';
 import { ReadSize } from './read-size.js';
 import { ReaderLink, type TakeReply } from './reader-link.js';
 import { StreamEnds } from './stream-ends.js';
+import { TrimCheck } from './trim-check.js';
 
 const MAX_UNDERWAY_BYTES = 32 * 1024 * 1024;
 /**
@@ -33,10 +33,6 @@ const MOST_BLOCK_MS = 500;
 /** A connection that is half-open is known by its silence: a blocked read ends in time. */
 const SILENCE_MS = MOST_BLOCK_MS + 2500;
 const RETRY_MS = 100;
-/** So many entries at once of a stream whose length was not asked may be what trimming left of more. */
-const MANY_ENTRIES = 64;
-/** Streams whose length is asked before a read, of those that the last one brought entries of. */
-const MAX_LENGTHS = 256;
 /** Every XREAD costs Redis time for each stream, so large sets are read after a pause: 1 ms for each … */
 const STREAMS_PER_PAUSE_MS = 500;
 const MAX_PAUSE_MS = 8;
@@ -65,6 +61,7 @@ class Reader {
   readonly #beatMs = (workerData as ThreadData).beatMs;
   readonly #followed = new Map<string, Followed>();
   readonly #command = new BlockingRead();
+  readonly #trim = new TrimCheck(this.#followed);
   readonly #link = new ReaderLink(this.#target, SILENCE_MS, {
     ready: () => this.#ready(),
     lost: (cause, wasReady) => this.#lost(cause, wasReady),
@@ -199,7 +196,7 @@ class Reader {
       Math.max(this.#followed.size * BLOCK_MS_A_STREAM, LEAST_BLOCK_MS),
       MOST_BLOCK_MS,
     );
-    const lengths = this.#askLengths();
+    const lengths = this.#trim.lengths(this.#active, (take) => this.#link.expect(take));
     this.#link.expect(this.#takeRead);
     this.#isReading = true;
     this.#reads++;
@@ -211,24 +208,6 @@ class Reader {
     const streams = Math.min(share * this.#looksDue, this.#followed.size, MOST_LOOKED_AT);
     this.#looksDue = 0;
     this.#ends.look(streams, this.#size.entryBytes);
-  }
-
-  /**
-   * XLEN costs Redis next to nothing, and clears nearly every read of the suspicion that trimming had
-   * overtaken it: what the stream held besides the entries read was older.
-   */
-  #askLengths(): Buffer[] {
-    const commands: Buffer[] = [];
-    for (const key of this.#active) {
-      if (commands.length === MAX_LENGTHS) break;
-      const followed = this.#followed.get(key);
-      if (followed === undefined) continue;
-      this.#link.expect((reply) => {
-        if (!reply.isError) followed.length = reply.number();
-      });
-      commands.push(encodeCommand(['XLEN', key]));
-    }
-    return commands;
   }
 
   #endRead(): void {
@@ -258,12 +237,9 @@ class Reader {
       sources.push(followed);
     }
     const suspects = reads.flatMap((read, index) =>
-      this.#mayBeOvertaken(read.ids.length, sources[index]!.length) ? [index] : [],
+      this.#trim.isSuspect(sources[index]!, read.ids.length, this.#size.count) ? [index] : [],
     );
-    for (const key of this.#active) {
-      const followed = this.#followed.get(key);
-      if (followed !== undefined) followed.length = undefined;
-    }
+    this.#trim.forget();
     if (reads.length > 0) this.#deliver(reads, sources, suspects);
     const pause = Math.min(Math.floor(this.#followed.size / STREAMS_PER_PAUSE_MS), MAX_PAUSE_MS);
     if (pause > 0) this.#pause(pause);
@@ -293,18 +269,12 @@ class Reader {
     if (suspects.length === 0) this.#release(held);
     for (const index of suspects) {
       const { key, after } = reads[index]!;
-      this.#ask(encodeCommand(['EVAL', OVERTAKEN_SCRIPT, 1, key, after]), (reply) => {
+      this.#ask(this.#trim.question(key, after), (reply) => {
         if (!reply.isError && reply.number() === 1) batches[index] = { ...batches[index]!, trimmed: true };
         held.open--;
         if (held.open === 0) this.#release(held);
       });
     }
-  }
-
-  /** @param length entries that the stream held before the read, if it was asked */
-  #mayBeOvertaken(entries: number, length: number | undefined): boolean {
-    if (length === undefined) return entries >= Math.min(MANY_ENTRIES, this.#size.count);
-    return length > 0 && (entries === this.#size.count || entries >= length);
   }
 
   #release({ batches, generations, buffers, bytes }: Held): void {
