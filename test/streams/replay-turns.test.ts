@@ -14,6 +14,7 @@ type RangeTask = Parameters<Threads['range']>[0];
 
 const HOUR_MS = 3_600_000;
 const MIB = 1024 * 1024;
+const SLOW_MS = 50;
 
 interface Stored {
   readonly id: string;
@@ -26,6 +27,8 @@ let asked: RangeTask[];
 let readBytes = 0;
 /** Reads fail while it is set. */
 let failure: Failure | undefined;
+/** Reads of it take a while. */
+let slowKey: string | undefined;
 let hub: Hub;
 let counters: FollowerCounters;
 let followers: Follower[];
@@ -60,7 +63,8 @@ const threads = {
   recycle: () => {},
   range: async (task: RangeTask) => {
     asked.push(task);
-    await Promise.resolve();
+    if (task.streams[0]!.key === slowKey) await new Promise((resolve) => setTimeout(resolve, SLOW_MS));
+    else await Promise.resolve();
     if (failure !== undefined) throw failure;
     return [readRange(task)];
   },
@@ -102,6 +106,7 @@ beforeEach(() => {
   asked = [];
   readBytes = 0;
   failure = undefined;
+  slowKey = undefined;
   hub = new Hub();
   hub.attach([
     { streams: 0, follow: () => {}, unfollow: () => {}, check: () => {} } as unknown as ReaderThread,
@@ -226,13 +231,11 @@ test('a client that is slow is sent what became due meanwhile, in the order of t
 test('latest: of what became due meanwhile the newest, however much that is', async () => {
   const times = Array.from({ length: 1000 }, (_, index) => 1000 + 10 * index);
   // Far more than is read at once.
-  const { outlet, follower } = await replay({ a: times }, { latest: true }, 10_000);
+  const { outlet, follower } = await replay({ a: times }, { latest: true, ack: true }, 10_000);
   expect(outlet.sent).toEqual(['a 1000-0']);
   for (const passed of [35, 7000, 20]) {
-    outlet.isOpen = false;
     await vi.advanceTimersByTimeAsync(passed);
-    outlet.isOpen = true;
-    follower.pump();
+    follower.acknowledge();
     await vi.advanceTimersByTimeAsync(0);
   }
   expect(outlet.sent).toEqual(['a 1000-0', 'a 1030-0', 'a 8030-0', 'a 8050-0']);
@@ -305,4 +308,55 @@ test('until in a far future is waited for, and what Redis holds then is sent fir
   held.get('a')!.push({ id: `${until}-7`, bytes: 1 });
   await vi.advanceTimersByTimeAsync(1);
   expect([outlet.sent, outlet.isComplete]).toEqual([['a 1000-0', `a ${until}-7`], true]);
+});
+
+test('until in the future: a stream of which nothing is left is waited for, too', async () => {
+  const until = Date.now() + 1000;
+  const begun = replay({ a: [1000] }, { until: `${until}-0`, speed: 0 });
+  held.set('a', []);
+  const { outlet } = await begun;
+  hub.onEntries(batchOf('a', '1000-0', [{ id: '2000-0', bytes: 1 }]));
+  await vi.advanceTimersByTimeAsync(1000);
+  expect([outlet.sent, outlet.isComplete]).toEqual([['a 2000-0'], false]);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(outlet.isComplete).toBe(true);
+});
+
+test('a message that ends sooner than those of others is not shared with them', async () => {
+  const [all, some] = [
+    await replay({ a: [1000] }, { speed: 0, count: 9 }),
+    await replay(
+      { a: [1000] },
+      {
+        speed: 0,
+        count: 9,
+        until: `${Date.now()}-2`,
+      },
+    ),
+  ];
+  const now = Date.now();
+  const entries = [1, 2, 3].map((seq) => ({ id: `${now}-${seq}`, bytes: 1 }));
+  hub.onEntries(batchOf('a', '1000-0', entries));
+  const [whole, part] = [all, some].map(({ outlet }) => outlet.runs.at(-1)!);
+  expect([whole!.isShared, whole!.to - whole!.from]).toEqual([true, 3]);
+  expect([part!.isShared, part!.to - part!.from]).toEqual([false, 2]);
+});
+
+test('an entry that was read before the readers came to it, and let go, comes once they have', async () => {
+  const begun = replay({ a: [1000], b: [2000] });
+  held.get('a')!.push({ id: '11000-0', bytes: 1 });
+  const { outlet } = await begun;
+  await vi.advanceTimersByTimeAsync(10_500);
+  expect(outlet.sent).toEqual(['a 1000-0', 'b 2000-0']);
+  hub.onEntries(batchOf('a', '1000-0', [{ id: '11000-0', bytes: 1 }]));
+  expect(outlet.sent.at(-1)).toBe('a 11000-0');
+});
+
+test('nothing is sent while it is not known whether another stream has something older', async () => {
+  slowKey = 'b';
+  const { outlet } = await replay({ a: [1000], b: [999] });
+  await vi.advanceTimersByTimeAsync(SLOW_MS - 1);
+  expect(outlet.sent).toEqual([]);
+  await vi.advanceTimersByTimeAsync(2);
+  expect(outlet.sent).toEqual(['b 999-0', 'a 1000-0']);
 });
