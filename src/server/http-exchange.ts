@@ -66,7 +66,7 @@ export interface Answer {
 export interface StreamHead extends StreamListener {
   readonly type: string;
   readonly headers: readonly Header[];
-  /** A text without a meaning between two messages. */
+  /** A text without a meaning between two messages; '' where there can be none. */
   readonly filler: string;
 }
 

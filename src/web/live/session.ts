@@ -1,5 +1,6 @@
 /** Who asks: the token, if the gateway wants one, and everything that is asked with it. */
 import { Streamgate } from '../../client/streamgate.js';
+import { PatientSocket } from './patient-socket.js';
 
 /** Asks the person for a token. @param refused what the gateway said of the last one, '' where there was none */
 export type AskToken = (refused: string) => Promise<{ token: string; keep: boolean }>;
@@ -22,6 +23,7 @@ export class Session {
   /** The gateway, for the streams of one device. */
   gate(device: string | null): Streamgate {
     return new Streamgate(location.origin, {
+      WebSocket: PatientSocket,
       ...(this.#token === undefined ? {} : { token: this.#token }),
       ...(device === null ? {} : { device }),
     });

@@ -64,6 +64,10 @@ export class Transport {
       this.#copy,
       this.#open,
     );
+    // A click takes no focus, so that Space goes on meaning pause; with Tab every button is reached.
+    this.element.addEventListener('mousedown', (event) => {
+      if ((event.target as Element).closest('button') !== null) event.preventDefault();
+    });
     this.show(true);
   }
 
