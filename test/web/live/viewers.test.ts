@@ -67,6 +67,16 @@ const button = (name: string) => page.getByRole('button', { name, exact: true })
 const shownId = async () => /\d{13}-\d+/.exec(await page.locator('.entry-facts').innerText())?.[0];
 const facts = () => page.locator('.facts').last().innerText();
 
+/** Goes to a time. @param time milliseconds since 1970 */
+async function goTo(time: number): Promise<void> {
+  const local = await page.evaluate(
+    (time) => new Date(time - new Date(time).getTimezoneOffset() * 60_000).toISOString().slice(0, -1),
+    time,
+  );
+  await page.getByLabel('Go to a time').fill(local);
+  await button('Go').click();
+}
+
 /** An image whose one colour is a number. */
 function numberedImage(number: number, { width = 64, height = 48 } = {}): Promise<Buffer> {
   const background = { r: number >> 16, g: (number >> 8) & 255, b: number & 255 };
@@ -168,12 +178,7 @@ describe('images', () => {
     }
     await open('past');
     await expectPoll(paintedNumber).toBe(5);
-    const local = await page.evaluate(
-      (time) => new Date(time - new Date(time).getTimezoneOffset() * 60_000).toISOString().slice(0, -1),
-      1_750_000_002_500,
-    );
-    await page.getByLabel('Go to a time').fill(local);
-    await button('Go').click();
+    await goTo(1_750_000_002_500);
     await expectPoll(paintedNumber).toBe(3);
     await button('Play live').waitFor();
   });
@@ -224,6 +229,32 @@ describe('numbers', () => {
     await page.getByLabel('Time shown').selectOption('3600000');
     await expectPoll(facts).toContain('5 points');
   });
+});
+
+test('a time gone by is shown with what there was about it', async () => {
+  const begun = 1_750_000_000_000;
+  const words = ['zero', 'one', 'two', 'three', 'four'];
+  for (const [minute, word] of words.entries()) {
+    const id = `${begun + minute * 60_000}-0`;
+    await redis.client.xadd('default:old-numbers', id, 'd', String(minute));
+    await redis.client.xadd('default:old-words', id, 'd', word);
+  }
+  await open('old-numbers');
+  await page.getByLabel('Time shown').selectOption('600000');
+  await goTo(begun + 2.5 * 60_000);
+  await expectPoll(facts).toContain('5 points');
+  expect(await shownId()).toBe(`${begun + 2 * 60_000}-0`);
+  await open('old-words');
+  const lines = (among: string) => page.locator(`.tail ${among} code`).allInnerTexts();
+  await expectPoll(() => lines('li')).toEqual(words);
+  await goTo(begun + 2.5 * 60_000);
+  await expectPoll(() => lines('li')).toEqual(['two', 'three', 'four']);
+  await expectPoll(() => lines('.chosen')).toEqual(['two']);
+  await page.keyboard.press('[');
+  await expectPoll(() => lines('.chosen')).toEqual(['one']);
+  expect(await lines('li')).toEqual(['one', 'two', 'three', 'four']);
+  await goTo(begun - 1000);
+  await page.getByText('The stream holds nothing that is as old.').waitFor();
 });
 
 describe('text', () => {
