@@ -78,6 +78,7 @@ function nameOf(key: string): StreamName {
 function openStream(): void {
   const key = keyIn(location.hash);
   if (key === opened?.key) return;
+  const left = opened?.key;
   opened?.view.close();
   opened = undefined;
   list.open(key);
@@ -85,6 +86,7 @@ function openStream(): void {
   document.title = key === undefined ? 'streamgate' : `${key} · streamgate`;
   place.hidden = key === undefined;
   place.replaceChildren();
+  if (key === undefined && left !== undefined) list.focus(left);
   // How a key is to be read the overview says, which comes within a moment.
   if (key === undefined || overview === undefined) return;
   opened = { key, view: new StreamView(session, nameOf(key), clock) };

@@ -53,6 +53,11 @@ export class StreamList {
     this.#row(key)?.mark(true);
   }
 
+  /** To where somebody comes back to from a stream. */
+  focus(key: string): void {
+    this.#row(key)?.element.focus();
+  }
+
   /** @returns how many streams there are to see */
   update({ devices, streams }: Overview): number {
     const known = new Map(devices.map((device) => [device.id, device]));

@@ -51,11 +51,14 @@ export class Transport {
     go.addEventListener('submit', (event) => {
       event.preventDefault();
       const time = new Date(this.#time.value).getTime();
-      if (!Number.isNaN(time)) actions.goTo(time);
+      if (Number.isNaN(time)) return;
+      // So that keys step on from there.
+      this.#time.blur();
+      actions.goTo(time);
     });
     this.element = make(
       'div',
-      { class: 'transport', attributes: { role: 'toolbar', 'aria-label': 'Playback' } },
+      { class: 'transport', attributes: { role: 'group', 'aria-label': 'Playback' } },
       step(-1, BACK, 'Previous entry', '['),
       this.#play,
       step(1, FORWARD, 'Next entry', ']'),
