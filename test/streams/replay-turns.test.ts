@@ -1,4 +1,5 @@
 /** A replay by itself, on a clock of the test's: what it holds while nothing is due, and what is read when. */
+import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Failure } from '../../src/errors.js';
 import { packBatches } from '../../src/redis/stream-reads.js';
@@ -72,6 +73,8 @@ const threads = {
 
 class Outlet implements FollowerOutlet {
   readonly runs: Run[] = [];
+  /** When each was sent. */
+  readonly times: number[] = [];
   failure: Failure | undefined;
   isOpen = true;
   isComplete = false;
@@ -81,6 +84,7 @@ class Outlet implements FollowerOutlet {
 
   send(run: Run): number {
     this.runs.push(run);
+    this.times.push(performance.now());
     return run.batch.start(run.to) - run.batch.start(run.from);
   }
 
@@ -359,4 +363,70 @@ test('nothing is sent while it is not known whether another stream has something
   expect(outlet.sent).toEqual([]);
   await vi.advanceTimersByTimeAsync(2);
   expect(outlet.sent).toEqual(['b 999-0', 'a 1000-0']);
+});
+
+/** Streams of some past, what is written while they are replayed, and a client of its own habits. */
+const scene = fc.record({
+  streams: fc.array(fc.array(fc.nat(3000), { minLength: 1, maxLength: 12 }), { minLength: 1, maxLength: 6 }),
+  written: fc.array(fc.tuple(fc.nat(5), fc.nat(4000)), { maxLength: 10 }),
+  bytes: fc.constantFrom(1, 1, 50_000, 3 * MIB),
+  speed: fc.constantFrom(0.5, 1, 4, 100),
+  count: fc.constantFrom(1, 1, 3),
+  ack: fc.boolean(),
+  latest: fc.boolean(),
+  steps: fc.array(fc.nat(900), { minLength: 5, maxLength: 30 }),
+});
+
+test('whatever the streams, the speed and the client: each entry in its time and order, once', async () => {
+  await fc.assert(
+    fc.asyncProperty(scene, async ({ streams, written, bytes, speed, count, ack, latest, steps }) => {
+      hub.close();
+      hub = new Hub();
+      hub.attach([
+        { streams: 0, follow: () => {}, unfollow: () => {}, check: () => {} } as unknown as ReaderThread,
+      ]);
+      const rising = (times: readonly number[]) =>
+        [...new Set(times)].sort((a, b) => a - b).map((ms) => 10_000 + ms);
+      const keys = streams.map((_, index) => `k${index}`);
+      const past = Object.fromEntries(streams.map((times, index) => [keys[index]!, rising(times)]));
+      const begun = performance.now();
+      const { outlet, follower } = await replay(past, { speed, count, ack, latest }, bytes);
+      const writes = [...written];
+      for (const step of [...steps, ...Array.from({ length: 20 }, () => 2000)]) {
+        await vi.advanceTimersByTimeAsync(step);
+        const write = writes.shift();
+        if (write !== undefined) {
+          const entries = held.get(keys[write[0] % keys.length]!)!;
+          const last = entries.at(-1)!.id;
+          const entry = { id: `${entryTime(last) + 1 + write[1]}-0`, bytes };
+          entries.push(entry);
+          hub.onEntries(batchOf(keys[write[0] % keys.length]!, last, [entry]));
+        }
+        for (let acks = 0; ack && acks < 3; acks++) {
+          follower.acknowledge();
+          await vi.advanceTimersByTimeAsync(0);
+        }
+      }
+      // All that has become due by now, and is waited for.
+      for (let acks = 0; acks < 200; acks++) {
+        follower.acknowledge();
+        await vi.advanceTimersByTimeAsync(speed < 1 ? 500 : 50);
+      }
+      const first = entryTime(outlet.runs[0]!.batch.ids[0]!);
+      outlet.runs.forEach(({ batch, from, to }, index) => {
+        expect(to - from).toBeLessThanOrEqual(latest ? 1 : count);
+        const due = (entryTime(batch.ids[to - 1]!) - first) / speed;
+        expect(outlet.times[index]! - begun).toBeGreaterThanOrEqual(due - 1);
+      });
+      for (const key of keys) {
+        const sent = outlet.sent.filter((entry) => entry.startsWith(`${key} `));
+        const all = held.get(key)!.map(({ id }) => `${key} ${id}`);
+        if (latest) expect(sent).toEqual(all.filter((entry) => sent.includes(entry)));
+        else expect(sent).toEqual(all);
+        expect(sent.at(-1)).toBe(all.at(-1));
+      }
+      follower.close();
+    }),
+    { numRuns: 15 },
+  );
 });
