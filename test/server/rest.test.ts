@@ -130,14 +130,11 @@ describe('addresses', () => {
     await push.close();
   });
 
-  test.each(['push', 'pull', 'push/', 'pull/?count=2'])(
-    '/data/small/%s is for WebSockets',
-    async (path) => {
-      const response = await fetch(url(`/data/small/${path}`));
-      expect(response.headers.get('upgrade')).toBe('websocket');
-      expect(await refused(response)).toMatchObject({ status: 426, code: 'upgrade_required' });
-    },
-  );
+  test.each(['push', 'pull', 'push/', 'pull/?count=2'])('/data/small/%s is for WebSockets', async (path) => {
+    const response = await fetch(url(`/data/small/${path}`));
+    expect(response.headers.get('upgrade')).toBe('websocket');
+    expect(await refused(response)).toMatchObject({ status: 426, code: 'upgrade_required' });
+  });
 
   test.each([
     '/push?header=maybe',
