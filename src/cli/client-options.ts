@@ -37,7 +37,7 @@ const DEFAULT_URL = 'http://127.0.0.1:8000';
 const DEFAULT_SHAPE = '[700,700,3]';
 
 /** Lets commander name the option in front of a parser's sentence. */
-function argument<T>(parse: (text: string) => T): (text: string) => T {
+export function argument<T>(parse: (text: string) => T): (text: string) => T {
   return (text) => {
     try {
       return parse(text);
@@ -47,12 +47,12 @@ function argument<T>(parse: (text: string) => T): (text: string) => T {
   };
 }
 
-function parseWholeNumber(text: string): number {
+export function parseWholeNumber(text: string): number {
   if (!/^\d{1,15}$/.test(text)) throw new Error('It must be a whole number from 0.');
   return Number(text);
 }
 
-function parseNumber(text: string): number {
+export function parseNumber(text: string): number {
   if (!/^(\d{1,9}(\.\d{0,9})?|\.\d{1,9})$/.test(text)) throw new Error('It must be a number from 0.');
   return Number(text);
 }
@@ -65,11 +65,15 @@ export function addUrlOption(command: Command): Command {
     );
 }
 
-/** @param rate the default of `--rate`, a second */
-export function addRunOptions(command: Command, rate: number): Command {
+export function addTargetOptions(command: Command): Command {
   return addUrlOption(command)
     .option('--device <id>', "the device whose streams are meant (the gateway's default: default)")
-    .option('--prefix <prefix>', 'goes between the device and the stream id')
+    .option('--prefix <prefix>', 'goes between the device and the stream id');
+}
+
+/** @param rate the default of `--rate`, a second */
+export function addRunOptions(command: Command, rate: number): Command {
+  return addTargetOptions(command)
     .option('--rate <n>', 'at most n a second; 0: as fast as possible', argument(parseNumber), rate)
     .option('--count <n>', 'stop after n entries; 0: go on', argument(parseWholeNumber), 0)
     .option('--duration <seconds>', 'stop after so long; 0: go on', argument(parseNumber), 0);

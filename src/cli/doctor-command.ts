@@ -1,7 +1,6 @@
 /** `streamgate doctor`: says what in Redis or in the machine will hurt, with the gateway's own settings. */
 import type { Command } from 'commander';
 import { ConfigError, loadConfig } from '../config.js';
-import { examine } from '../doctor/examine.js';
 import type { Finding, Level } from '../doctor/findings.js';
 import { EmbeddedRedisError } from '../redis/embedded-error.js';
 import { addSettingOptions } from './setting-options.js';
@@ -19,6 +18,8 @@ export function addDoctorCommand(program: Command): void {
 
 async function tellFindings(given: Record<string, string | undefined>, isJson: boolean): Promise<void> {
   try {
+    // What it looks with takes longer to load than the other commands to run.
+    const { examine } = await import('../doctor/examine.js');
     const findings = await examine(loadConfig(given));
     const count = (level: Level) => findings.filter((finding) => finding.level === level).length;
     const [problems, warnings] = [count('problem'), count('warning')];

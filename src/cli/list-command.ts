@@ -1,20 +1,29 @@
-/** `streamgate ls`: the keys of all streams, each after its number of entries. */
+/** `streamgate ls`: all streams, a line each. */
 import { GatewayError } from '../client/gateway-error.js';
 import type { StreamSummary } from '../client/graphql.js';
+import type { Streamgate } from '../client/streamgate.js';
+import { entryTime } from '../wire/entry-id.js';
 import { makeClient, type TargetValues } from './client-options.js';
-import { previewName } from './preview.js';
+import { formatBytes, formatLag, previewName } from './preview.js';
 import { runSession } from './session.js';
 
-type ListValues = Pick<TargetValues, 'url' | 'token'>;
+const GLOB = /[*?]/;
+/** What a Redis glob takes for more than itself. */
+const SPECIAL = /[\\[\]]/g;
+const UNKNOWN = '-';
+
+type Row = readonly [length: string, age: string, size: string, key: string];
 
 async function askForStreams(
-  { url, token }: ListValues,
+  gate: Streamgate,
+  filter: string | undefined,
+  { url }: TargetValues,
   signal: AbortSignal,
 ): Promise<readonly StreamSummary[]> {
+  const plain = filter?.replace(SPECIAL, '\\$&');
+  const match = plain === undefined || GLOB.test(plain) ? plain : `*${plain}*`;
   try {
-    return await makeClient({ url, ...(token === undefined ? {} : { token }) }).streams(undefined, {
-      signal,
-    });
+    return await gate.streams(match, { signal });
   } catch (error) {
     if (error instanceof GatewayError && error.status === 404) {
       throw new Error(
@@ -25,11 +34,38 @@ async function askForStreams(
   }
 }
 
-export async function listStreamKeys(values: ListValues): Promise<void> {
+/** Bytes of the newest entries, of the streams that were written to last: no entry is moved for that. */
+async function askForSizes(
+  gate: Streamgate,
+  filter: string | undefined,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, number | null>> {
+  const { streams } = await gate.overview(filter !== undefined && GLOB.test(filter) ? undefined : filter, {
+    signal,
+  });
+  return new Map(streams.map(({ key, lastEntryBytes }) => [key, lastEntryBytes]));
+}
+
+function formatRow(
+  { id, length, lastEntryId }: StreamSummary,
+  bytes: number | null | undefined,
+  now: number,
+): Row {
+  const age = lastEntryId === '' ? UNKNOWN : formatLag(Math.max(now - entryTime(lastEntryId), 0));
+  return [String(length), age, bytes == null ? UNKNOWN : formatBytes(bytes), previewName(id)];
+}
+
+export async function listStreams(filter: string | undefined, values: TargetValues): Promise<void> {
   await runSession(0, async ({ signal }) => {
-    const streams = await askForStreams(values, signal);
-    const digits = Math.max(0, ...streams.map(({ length }) => String(length).length));
-    const lines = streams.map(({ id, length }) => `${String(length).padStart(digits)}  ${previewName(id)}\n`);
+    const gate = makeClient(values);
+    const streams = await askForStreams(gate, filter, values, signal);
+    const sizes = await askForSizes(gate, filter, signal);
+    const now = Date.now();
+    const rows = streams.map((stream) => formatRow(stream, sizes.get(stream.id), now));
+    const widths = [0, 1, 2].map((column) => Math.max(0, ...rows.map((row) => row[column]!.length)));
+    const lines = rows.map(
+      (row) => `${row.map((cell, column) => cell.padStart(widths[column] ?? 0)).join('  ')}\n`,
+    );
     process.stdout.write(lines.join(''));
   });
 }

@@ -3,15 +3,8 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { ACTIONS, type Action, ENTITLEMENT, type Right } from '../access/rights.js';
 import { changeTokenFile, readTokenFile, TokenFileError, type TokenRecord } from '../access/token-file.js';
 import { isTokenId, makeToken } from '../access/tokens.js';
+import { parseSpan } from './spans.js';
 
-const SPAN = /^(\d{1,6})([smhdw])$/;
-const UNIT_MS: Record<string, number> = {
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-  w: 7 * 86_400_000,
-};
 const DAY = /^\d{4}-\d{2}-\d{2}(T.*)?$/;
 const ANY = '*';
 
@@ -47,9 +40,9 @@ function splitAt(text: string, mark: string): [before: string, after: string | u
 
 /** An ISO 8601 time in UTC. */
 function parseExpiry(text: string): string {
-  const [, count, unit] = SPAN.exec(text) ?? [];
-  const time = count === undefined ? Date.parse(text) : Date.now() + Number(count) * UNIT_MS[unit!]!;
-  if ((count === undefined && !DAY.test(text)) || !(time > Date.now()) || time > 8.64e15) {
+  const span = parseSpan(text);
+  const time = span === undefined ? Date.parse(text) : Date.now() + span;
+  if ((span === undefined && !DAY.test(text)) || !(time > Date.now()) || time > 8.64e15) {
     throw new InvalidArgumentError('It must be a span as 12h, 30d or 8w, or a day or time to come.');
   }
   return new Date(time).toISOString();

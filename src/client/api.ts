@@ -6,6 +6,7 @@ export type { Entry, Moment } from './entry.js';
 export type { Gap } from './gap.js';
 export { GatewayError } from './gateway-error.js';
 export type { DeviceSummary, Meta, StreamSummary } from './graphql.js';
+export type { Overview } from './overview.js';
 export type { PullOptions } from './pull.js';
 export type { Producer, PushOptions, SendOptions } from './push.js';
 export type { AppendOptions, Payload, ReadOptions, ReadResult } from './rest.js';

@@ -7,7 +7,7 @@
  * socket is paused after about a megabyte; where sockets cannot be paused, which is in browsers, each message is
  * asked for when the one before is done with.
  */
-import { buildSocketAddress, type Place } from './address.js';
+import { buildSocketAddress, type Parameters, type Place } from './address.js';
 import { askWhyNot } from './ask-why-not.js';
 import { BackOff, pause } from './back-off.js';
 import { Connection, isPausable, type WebSocketConstructor } from './connection.js';
@@ -136,7 +136,7 @@ class Pull {
     }
   }
 
-  #parameters() {
+  #parameters(): Parameters {
     const { until, speed, latest, count, maxFps, block, gaps, onGap } = this.#options;
     return {
       ...this.#cursors.parameters,

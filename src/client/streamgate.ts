@@ -17,6 +17,7 @@ import {
   type StreamSummary,
   type Variables,
 } from './graphql.js';
+import { type Overview, readOverview } from './overview.js';
 import { type PullOptions, pull } from './pull.js';
 import { Producer, type PushOptions } from './push.js';
 import {
@@ -113,6 +114,15 @@ export class Streamgate {
   /** All streams, or those whose key fits a Redis glob such as `cam1:*`, sorted by their keys. @throws GatewayError */
   async streams(match?: string, limited?: Limited): Promise<readonly StreamSummary[]> {
     return (await this.graphql<{ streams: StreamSummary[] }>(QUERIES.streams, { match }, limited)).streams;
+  }
+
+  /**
+   * Devices, and up to 1000 streams with the size of their newest entry and their followers, written to last first.
+   * @param filter what the keys of the streams hold
+   * @throws GatewayError
+   */
+  overview(filter?: string, { signal }: Limited = {}): Promise<Overview> {
+    return readOverview(this.#place, filter, signal);
   }
 
   /** Devices that are connected, or with `all` those ever seen. @throws GatewayError */

@@ -103,6 +103,48 @@ return all
 `;
 
 /**
+ * How streams stand that have changed since they were looked at. Only of those are entries copied, within Redis,
+ * and the script ends early where that has become much.
+ *
+ * KEYS the streams. ARGV[1] bytes that may be copied, then for each stream the length and the newest id that are
+ * known of it. Replies for each of the first ones: nothing where nothing has changed; {-1} for a key that is no
+ * stream; else {length, entries added, newest id or '', bytes of its field d, or of all its values}.
+ */
+const SURVEY_SCRIPT = `
+local function size(entry)
+  local fields, all = entry and entry[2] or {}, 0
+  for f = 1, #fields, 2 do
+    if fields[f] == 'd' then return #fields[f + 1] end
+    all = all + #fields[f + 1]
+  end
+  return all
+end
+local all, copied = {}, 0
+for k = 1, #KEYS do
+  local known, newest = ARGV[2 * k], ARGV[2 * k + 1]
+  local length = redis.pcall('XLEN', KEYS[k])
+  if type(length) ~= 'number' then
+    all[k] = {-1}
+  elseif tostring(length) == known and #redis.call('XREVRANGE', KEYS[k], '+', '(' .. newest, 'COUNT', 1) == 0 then
+    all[k] = {}
+  else
+    local info = redis.pcall('XINFO', 'STREAM', KEYS[k])
+    if info.err then
+      all[k] = {-1}
+    else
+      local of = {}
+      for i = 1, #info, 2 do of[info[i]] = info[i + 1] end
+      local last = of['last-entry']
+      copied = copied + size(of['first-entry']) + size(last)
+      all[k] = {length, of['entries-added'], last and last[1] or '', size(last)}
+      if copied > tonumber(ARGV[1]) then return all end
+    end
+  end
+end
+return all
+`;
+
+/**
  * Sets a string key to ARGV[2] if it still holds ARGV[1] ('' for no key): a change that was worked out
  * from what was read is made only on that.
  *
@@ -205,6 +247,7 @@ return {seen, changed}
 
 declare module 'ioredis' {
   interface Redis {
+    surveyStreams(...args: (string | number)[]): Promise<(string | number)[][]>;
     replaceValue(key: string, expected: string, value: string): Promise<number>;
     connectDevice(...args: (string | number)[]): Promise<[connected: number, seen: number, meta: number]>;
     disconnectDevice(...args: (string | number)[]): Promise<[removed: number]>;
@@ -221,6 +264,7 @@ declare module 'ioredis' {
 export function defineScripts(redis: Redis): void {
   redis.defineCommand('streamTail', { numberOfKeys: 1, lua: TAIL_SCRIPT, readOnly: true });
   redis.defineCommand('newestEntryId', { numberOfKeys: 1, lua: NEWEST_ID_SCRIPT, readOnly: true });
+  redis.defineCommand('surveyStreams', { lua: SURVEY_SCRIPT, readOnly: true });
   redis.defineCommand('replaceValue', { numberOfKeys: 1, lua: REPLACE_SCRIPT });
   redis.defineCommand('connectDevice', { numberOfKeys: 5, lua: CONNECT_SCRIPT });
   redis.defineCommand('disconnectDevice', { numberOfKeys: 3, lua: DISCONNECT_SCRIPT });

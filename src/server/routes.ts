@@ -4,6 +4,7 @@ import type { Registry } from 'prom-client';
 import type { Grant } from '../access/grant.js';
 import type { Rights } from '../access/rights.js';
 import { Failure } from '../errors.js';
+import { Overview } from '../streams/overview.js';
 import { type Handler, withBody, withGrant } from './authorize.js';
 import type { ClientSocket } from './client-socket.js';
 import type { GatewayContext } from './context.js';
@@ -20,6 +21,7 @@ import { graphqlBehavior } from './graphql-socket.js';
 import { healthz, readyz } from './health.js';
 import { type Duty, endpoint, type Header, type HttpExchange } from './http-exchange.js';
 import { createMetrics, metrics } from './metrics.js';
+import { getOverview } from './overview.js';
 import { type Pages, wantsPage } from './pages.js';
 import { refuseWithoutUpgrade } from './socket-upgrade.js';
 
@@ -45,6 +47,7 @@ GET  /data/{sid}/events    entries as server-sent events
 WS   /data/{sid}/pull      follow a stream
 GET  /graphql              GraphQL; in a browser its explorer
 GET  /                     this; in a browser the live page
+GET  /overview             devices and streams once a second, as server-sent events
 GET  /healthz /readyz /metrics
 `;
 
@@ -56,7 +59,9 @@ GET  /healthz /readyz /metrics
 export function createRoutes(context: GatewayContext, pages: Pages): (app: TemplatedApp) => void {
   const registry = createMetrics(context);
   const graphql = new GraphqlEndpoint(context);
-  return (app) => addRoutes(app, context, { pages, registry, graphql });
+  const devicePrefixing = !context.config.DISABLE_MULTI_DEVICE_PREFIXING;
+  const overview = new Overview({ ...context, devicePrefixing });
+  return (app) => addRoutes(app, context, { pages, registry, graphql, overview });
 }
 
 /** What every WebSocket has, once it is open. */
@@ -73,9 +78,11 @@ interface Shared {
   readonly pages: Pages;
   readonly registry: Registry;
   readonly graphql: GraphqlEndpoint;
+  readonly overview: Overview;
 }
 
-function addRoutes(app: TemplatedApp, context: GatewayContext, { pages, registry, graphql }: Shared): void {
+function addRoutes(app: TemplatedApp, context: GatewayContext, shared: Shared): void {
+  const { pages, registry, graphql, overview } = shared;
   context.connections.watch(app);
   const respond = (
     pattern: string,
@@ -154,6 +161,9 @@ function addRoutes(app: TemplatedApp, context: GatewayContext, { pages, registry
       get: withGrant(context, (exchange, grant, sid) => view(context, exchange, grant, sid)),
     });
   }
+  respond('/overview', {
+    get: withGrant(context, (exchange, grant) => getOverview(context, overview, exchange, grant)),
+  });
   respond('/healthz', { get: (exchange) => healthz(context, exchange) }, 'watch');
   respond('/readyz', { get: (exchange) => readyz(context, exchange) }, 'watch');
   const getMetrics = withGrant(context, (exchange, { rights }) => {

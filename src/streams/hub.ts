@@ -93,6 +93,11 @@ export class Hub implements ReaderListener {
     return this.#streams.get(key)?.stream.lastId;
   }
 
+  /** How many follow a stream. */
+  followers(key: string): number {
+    return this.#streams.get(key)?.stream.listeners.size ?? 0;
+  }
+
   /**
    * Has a stream looked at that seems to end before what was read of it. If it does, its listeners have been
    * told when this resolves.

@@ -21,14 +21,19 @@ function escapeGlob(text: string): string {
   return text.replace(/[*?[\]\\^]/g, '\\$&');
 }
 
-async function scan(control: Redis, pattern: string, type: 'stream' | 'string'): Promise<Set<string>> {
+async function scan(
+  control: Redis,
+  pattern: string,
+  type: 'stream' | 'string',
+  most = Number.POSITIVE_INFINITY,
+): Promise<Set<string>> {
   const found = new Set<string>();
   let cursor = '0';
   do {
     const [next, keys] = await control.scan(cursor, 'MATCH', pattern, 'COUNT', SCAN_STEP, 'TYPE', type);
     cursor = next;
-    for (const key of keys) found.add(key);
-  } while (cursor !== '0');
+    for (const key of keys) if (found.size < most) found.add(key);
+  } while (cursor !== '0' && found.size < most);
   return found;
 }
 
@@ -42,6 +47,15 @@ export async function listKeys(control: Redis, match?: string, prefix = ''): Pro
     ]);
     const described = [...metas].map((key) => key.slice(STREAM_META_PREFIX.length));
     return { streams: [...streams].sort(), described: described.sort() };
+  } catch (error) {
+    throw controlFailure(error);
+  }
+}
+
+/** Keys of streams, whichever come first where there are more than `most`. @throws Failure */
+export async function listStreamKeys(control: Redis, most: number): Promise<ReadonlySet<string>> {
+  try {
+    return await scan(control, '*', 'stream', most);
   } catch (error) {
     throw controlFailure(error);
   }

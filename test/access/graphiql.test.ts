@@ -1,21 +1,17 @@
 /** GraphiQL on a gateway with access control: the token goes into its tab for headers. */
-import { type Browser, chromium, type Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type AccessFixture, allows, bearer, startAccessFixture } from '../support/access.js';
-import { findChromium } from '../support/machine.js';
-
-/** A browser that starts beside other tests takes its time. */
-const PATIENCE = { timeout: 20_000 };
+import { openPage, BROWSER_PATIENCE as PATIENCE, type TestPage } from '../support/browser.js';
 
 let fixture: AccessFixture<'all'>;
-let browser: Browser;
+let browser: TestPage;
 let page: Page;
 
 beforeAll(async () => {
   fixture = await startAccessFixture({ all: { rights: allows('read', 'write') } });
-  browser = await chromium.launch({ executablePath: (await findChromium())!, args: ['--no-sandbox'] });
-  page = await browser.newPage({ viewport: { width: 1280, height: 1600 } });
-  page.setDefaultTimeout(PATIENCE.timeout);
+  browser = await openPage({ viewport: { width: 1280, height: 1600 } });
+  page = browser.page;
 });
 
 afterAll(async () => {

@@ -4,10 +4,14 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import type { WebSocketConstructor } from '../../src/client/connection.js';
 import type { Entry } from '../../src/client/entry.js';
+import type { Gap } from '../../src/client/gap.js';
 import { Streamgate } from '../../src/client/node.js';
 import type { StreamgateOptions } from '../../src/client/streamgate.js';
 import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
 import { startRedis, type TestRedis } from '../support/redis-server.js';
+
+/** Others use the machine at the same time. */
+const soon = (check: () => void) => vi.waitFor(check, { timeout: 15_000 });
 
 let redis: TestRedis;
 let gateway: GatewayProcess;
@@ -72,7 +76,7 @@ describe.each(PLATFORMS)('in %s', (platform, options) => {
     const states: string[] = [];
     const entries = gate().pull([sid('a'), sid('b')], { onState: ({ state }) => states.push(state) });
     const taken = take(entries, 2);
-    await vi.waitFor(() => expect(states).toEqual(['connecting', 'open']));
+    await soon(() => expect(states).toEqual(['connecting', 'open']));
     await redis.client.xadd(`default:${sid('b')}`, '6-0', 'd', 'new b');
     await redis.client.xadd(`default:${sid('a')}`, '4-0', 'd', 'new a');
     expect((await taken).map((entry) => `${entry.stream} ${entry.id} ${text(entry)}`).sort()).toEqual([
@@ -114,12 +118,42 @@ describe.each(PLATFORMS)('in %s', (platform, options) => {
     expect([...ids].sort((a, b) => a - b)).toEqual(ids);
   });
 
+  test('from one moment until another, at the pace of the entries', async () => {
+    const start = Date.now() - 60_000;
+    for (let index = 0; index < 6; index++) {
+      await redis.client.xadd(`default:${sid('replayed')}`, `${start + index * 100}-0`, 'd', `${index}`);
+    }
+    const times: number[] = [];
+    const values: string[] = [];
+    const range = { from: new Date(start + 100), until: start + 400, speed: 2 };
+    for await (const entry of gate().pull(sid('replayed'), range)) {
+      values.push(text(entry));
+      times.push(performance.now());
+    }
+    expect(values).toEqual(['1', '2', '3', '4']);
+    expect(times.at(-1)! - times[0]!).toBeGreaterThan(120);
+  });
+
+  test('entries that were trimmed are told before those that follow', async () => {
+    await fill(sid('trimmed'), 20);
+    const told: unknown[] = [];
+    const options = { lastEntryId: '5-0', onGap: (gap: Gap) => told.push(gap) };
+    await redis.client.xtrim(`default:${sid('trimmed')}`, 'MAXLEN', 10);
+    for await (const entry of gate().pull(sid('trimmed'), options)) if (told.push(entry.id) === 3) break;
+    expect(told).toEqual([
+      { stream: sid('trimmed'), after: '5-0', resumedAt: '11-0', reason: 'trimmed' },
+      '11-0',
+      '12-0',
+    ]);
+    expect((await gate().read(sid('trimmed'), { lastEntryId: '5-0' })).gaps).toEqual(told.slice(0, 1));
+  });
+
   test('a signal ends the iteration, without an error', async () => {
     const stop = new AbortController();
     const states: string[] = [];
     const onState = ({ state }: { state: string }) => states.push(state);
     const ended = take(gate().pull(sid('quiet'), { signal: stop.signal, onState }), 1);
-    await vi.waitFor(() => expect(states).toContain('open'));
+    await soon(() => expect(states).toContain('open'));
     stop.abort();
     expect(await ended).toEqual([]);
     expect(await take(gate().pull(sid('quiet'), { signal: stop.signal }), 1)).toEqual([]);
@@ -130,9 +164,11 @@ describe.each(PLATFORMS)('in %s', (platform, options) => {
       gate().pull('a+b', { lastEntryId: '0' }),
       gate().pull('cam', { lastEntryId: 'soon' }),
       gate().pull('cam', { lastEntryId: '0', maxFps: -1 }),
+      gate().pull('cam', { from: 'once' }),
+      gate().pull('cam', { lastEntryId: '0', speed: -1 }),
     ];
     const codes = await Promise.all(pulls.map((entries) => take(entries, 1).catch((error) => error.code)));
-    expect(codes).toEqual(['bad_name', 'bad_parameter', 'bad_parameter']);
+    expect(codes).toEqual(['bad_name', ...Array(4).fill('bad_parameter')]);
   });
 });
 

@@ -164,6 +164,10 @@ const PARAMETERS = [
   'device_id',
   'prefix',
   'last_entry_id',
+  'from',
+  'until',
+  'speed',
+  'gaps',
   'latest',
   'count',
   'block',
@@ -191,6 +195,8 @@ const parameterValue = fc.oneof(
     'msgpack',
     'end',
     '1e3',
+    '2024-05-06',
+    '2024-05-06T07:08:09.5+02:00',
     '%31',
     '%',
     '%zz',
@@ -226,6 +232,9 @@ fuzz('parameters', 0.15, fc.tuple(fc.oneof(query, anyText), path), ([given, sidP
     expect(new Set(selection.sids).size).toBe(selection.sids.length);
     const pull = parsePullParameters(parsed, selection, 'rest');
     expect(pull.cursors).toHaveLength(selection.sids.length);
+    expect(pull.resumes).toHaveLength(selection.sids.length);
+    if (pull.until !== undefined) expect(pull.until).toMatch(/^\d{1,20}-\d{1,20}$/);
+    expect(pull.speed).toSatisfy((speed: number) => speed >= 0 && speed <= 1_000_000);
     for (const cursor of pull.cursors) expect(cursor).toMatch(/^(\$|\d{1,20}-\d{1,20})$/);
     expect(pull.count).toSatisfy(
       (count: number) => Number.isInteger(count) && count >= 1 && count <= 1_000_000,

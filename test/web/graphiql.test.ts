@@ -1,49 +1,22 @@
 /** GraphiQL in a browser: the example tabs against the gateway that serves them, and no other host. */
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openPage, BROWSER_PATIENCE as PATIENCE, type TestPage } from '../support/browser.js';
 import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
-import { findChromium } from '../support/machine.js';
 import { startRedis, type TestRedis } from '../support/redis-server.js';
 import { TestSocket } from '../support/socket.js';
 
-/** Without a sandbox, which root may not have, and without what the browser asks of its maker. */
-const CHROMIUM_FLAGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
-/** A browser that starts beside other tests takes its time. */
-const PATIENCE = { timeout: 20_000 };
-
 let redis: TestRedis;
 let gateway: GatewayProcess;
-let browser: Browser;
-let context: BrowserContext;
+let browser: TestPage;
 let page: Page;
-/** Every address that the page asked for, those of WebSockets included. */
-const asked: string[] = [];
-/** What the browser complained of, such as a breach of the Content-Security-Policy. */
-const complaints: string[] = [];
 
 beforeAll(async () => {
   redis = await startRedis();
   gateway = await startGatewayProcess({ REDIS_URL: redis.url });
-  browser = await chromium.launch({ executablePath: (await findChromium())!, args: CHROMIUM_FLAGS });
   // The editors put only the lines that are in sight into the page.
-  context = await browser.newContext({ viewport: { width: 1280, height: 1600 } });
-  context.setDefaultTimeout(PATIENCE.timeout);
-  page = await context.newPage();
-  page.on('request', (request) => asked.push(request.url()));
-  page.on('websocket', (socket) => asked.push(socket.url()));
-  page.on('console', (message) => {
-    if (!['error', 'warning'].includes(message.type())) return;
-    complaints.push(message.text().replace(/data:[^\s']+/g, 'data:…'));
-  });
-  page.on('pageerror', (error) => complaints.push(error.message));
+  browser = await openPage({ viewport: { width: 1280, height: 1600 } });
+  page = browser.page;
 });
 
 afterAll(async () => {
@@ -56,7 +29,7 @@ const button = (name: RegExp) => page.getByRole('button', { name });
 
 /** The operation that the button would run. */
 async function currentOperation(): Promise<string | undefined> {
-  const { origins } = await context.storageState();
+  const { origins } = await browser.context.storageState();
   return origins[0]?.localStorage.find(({ name }) => name === 'graphiql:operationName')?.value;
 }
 
@@ -170,8 +143,7 @@ test('opens its dialogs without a scroll bar to hide', async () => {
 });
 
 test('asks no other host, and has nothing to complain of', () => {
-  const hosts = asked.map((address) => new URL(address)).filter(({ protocol }) => protocol !== 'data:');
-  expect(new Set(hosts.map(({ host }) => host))).toEqual(new Set([`127.0.0.1:${gateway.port}`]));
-  expect(asked).toContain(`${gateway.ws}/graphql`);
-  expect(complaints).toEqual([]);
+  expect(browser.hosts()).toEqual(new Set([`127.0.0.1:${gateway.port}`]));
+  expect(browser.asked).toContain(`${gateway.ws}/graphql`);
+  expect(browser.complaints).toEqual([]);
 });

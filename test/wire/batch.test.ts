@@ -38,6 +38,15 @@ describe('EntryBatch', () => {
     expect([0, 1, 2, 3].map((index) => batch.start(index))).toEqual([0, 3, 3, 8]);
   });
 
+  test('finds the first entry after an id', () => {
+    const batch = new EntryBatch(pack(['a', 'b', 'c'], { ids: '2-0 4-0 4-5' }));
+    const first = (id: string, low?: number) => batch.firstAfter(id, low);
+    expect(['0-0', '1-9', '2-0', '3-0', '4-0', '4-4', '4-5', '9-0'].map((id) => first(id))).toEqual([
+      0, 0, 1, 1, 2, 2, 3, 3,
+    ]);
+    expect([first('0-0', 2), first('4-0', 1), first('4-5', 1)]).toEqual([2, 2, 3]);
+  });
+
   test('a run is one view of consecutive entries', () => {
     const batch = new EntryBatch(pack(['a', 'bc', '', 'd']));
     expect(text(batch.run(0, 4))).toBe('abcd');

@@ -5,7 +5,9 @@ import {
   BEFORE_FIRST,
   compareEntryIds,
   entryTime,
+  lastIdOf,
   parseEntryId,
+  precedingId,
 } from '../../src/wire/entry-id.js';
 
 const LARGEST = 2n ** 64n - 1n;
@@ -122,6 +124,20 @@ describe('compareEntryIds', () => {
       }),
     );
   });
+});
+
+test('precedingId: no id lies between', () => {
+  expect(precedingId('0-0')).toBe('0-0');
+  expect(precedingId('5-0')).toBe(lastIdOf(4));
+  fc.assert(
+    fc.property(u64, u64, (ms, seq) => {
+      const [beforeMs, beforeSeq] = precedingId(text([ms, seq]))
+        .split('-')
+        .map(BigInt) as [bigint, bigint];
+      const place = (a: bigint, b: bigint) => a * (LARGEST + 1n) + b;
+      expect(place(beforeMs, beforeSeq)).toBe(ms === 0n && seq === 0n ? 0n : place(ms, seq) - 1n);
+    }),
+  );
 });
 
 test('entryTime is the part before the dash', () => {

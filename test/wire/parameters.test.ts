@@ -18,6 +18,8 @@ function pull(query: string, sids = 's', transport: Transport = 'websocket'): Pu
   return parsePullParameters(new Query(query), select(sids), transport);
 }
 
+const MS_7 = '7-18446744073709551615';
+
 const push = (query: string, sids = 's') => parsePushParameters(new Query(query), select(sids));
 
 const refusal = (...words: string[]) =>
@@ -74,6 +76,21 @@ test.each([
   ['max_fps=0', { maxFps: 0 }],
   ['max_fps=29.97', { maxFps: 29.97 }],
   ['max_fps=1000000', { maxFps: 1_000_000 }],
+  ['speed=0', { speed: 0 }],
+  ['speed=0.25', { speed: 0.25 }],
+  ['speed=1000000', { speed: 1_000_000 }],
+  ['gaps=1', { gaps: true }],
+  ['gaps=False', { gaps: false }],
+  ['from=5', { cursors: ['4-18446744073709551615'], resumes: [false], until: undefined }],
+  ['from=5-3', { cursors: ['5-2'], resumes: [false] }],
+  ['from=0', { cursors: ['0-0'], resumes: [false] }],
+  ['from=1970-01-01T00:00:00.006Z&until=7', { cursors: ['5-18446744073709551615'], until: MS_7 }],
+  ['until=1970-01-01T02:00:00.007+02:00', { cursors: ['$'], until: MS_7 }],
+  ['until=7-2&last_entry_id=3-1', { cursors: ['3-1'], resumes: [true], until: '7-2' }],
+  ['last_entry_id=3', { cursors: ['3-0'], resumes: [false] }],
+  ['last_entry_id=0-0', { cursors: ['0-0'], resumes: [false] }],
+  ['last_entry_id=-', { cursors: ['0-0'], resumes: [false] }],
+  ['last_entry_id=$', { cursors: ['$'], resumes: [false] }],
   ['offsets=start', { offsets: 'start' }],
   ['offsets=end', { offsets: 'end' }],
   ['keep_device_id_in_stream_id=true', { keepDevicePrefix: true }],
@@ -107,13 +124,18 @@ const BAD_WHOLE_NUMBERS = ['', 'x', '1.0', '1e3', '+1', ' 1', '0x1', '１', '9'.
 
 describe('every refusal names its parameter', () => {
   test.each([
-    ...['latest', 'ack', 'keep_device_id_in_stream_id'].flatMap((name) =>
+    ...['latest', 'ack', 'gaps', 'keep_device_id_in_stream_id'].flatMap((name) =>
       BAD_BOOLEANS.map((value) => [name, value] as const),
     ),
     ...['count', 'block'].flatMap((name) => BAD_WHOLE_NUMBERS.map((value) => [name, value] as const)),
     ...['', '-1', 'x', '1e3', '.5', '5.', '1,5', '1000001', '1000000.1', 'Infinity'].map(
       (value) => ['max_fps', value] as const,
     ),
+    ...['', '-1', 'x', '1e3', '1x', '1000001'].map((value) => ['speed', value] as const),
+    ...['', 'x', '$', '-', '-1', 'now', '2024-02-30', '1969-12-31', '1-1-1', '1e3'].flatMap((value) => [
+      ['from', value] as const,
+      ['until', value] as const,
+    ]),
     ...['0', '-1', '1000001'].map((value) => ['count', value] as const),
     ...['-2', '1000000000'].map((value) => ['block', value] as const),
     ...['', '2', 'text', 'jsonn', 'MSGPACK2'].map((value) => ['header', value] as const),
@@ -130,6 +152,15 @@ describe('every refusal names its parameter', () => {
   test('and what was given, cut where it is long', () => {
     expect(() => pull('count=many')).toThrow(refusal('count', 'from 1 to 1000000', "'many'"));
     expect(() => pull(`count=${'9'.repeat(10_000)}`)).toThrow(refusal('count', `'${'9'.repeat(64)}…'`));
+  });
+
+  test('a range that ends before it begins, or begins twice', () => {
+    expect(() => pull('from=5&until=4')).toThrow(refusal('until', 'from'));
+    expect(() => pull('from=5-2&until=5-1')).toThrow(refusal('until', 'from'));
+    expect(pull('from=5&until=5')).toMatchObject({ until: '5-18446744073709551615' });
+    for (const id of ['0', '$', '3-1']) {
+      expect(() => pull(`from=5&last_entry_id=${id}`)).toThrow(refusal('from', 'last_entry_id'));
+    }
   });
 
   test('a parameter that is given twice', () => {

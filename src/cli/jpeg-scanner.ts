@@ -1,0 +1,120 @@
+/**
+ * Finds where JPEGs begin and end in a stream of bytes that comes in chunks.
+ *
+ *   FF D8 │ FF E1 len … │ FF DB len … │ … │ FF DA len … coded bytes … │ FF D9
+ *   SOI     segments, skipped by length     SOS                        EOI
+ *
+ * A picture within a segment, as the thumbnail of Exif, is so not taken for one of its own. Among coded bytes
+ * FF 00 is a byte FF, and FF D0 to D7 restart the decoder. Source: ITU-T T.81, annex B.
+ */
+
+/** Where a JPEG's bytes lie in a chunk; a start of -1: from the last byte of the chunk before. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+  /** It ends here; else it goes on in the next chunk. */
+  readonly isWhole: boolean;
+}
+
+const MARK = 0xff;
+const STUFFED = 0x00;
+const SOI = 0xd8;
+const EOI = 0xd9;
+const SOS = 0xda;
+
+/** Markers without a length: restarts, TEM. */
+const isBare = (marker: number) => (marker >= 0xd0 && marker <= 0xd7) || marker === 0x01;
+
+/** What the next byte is. */
+type State =
+  | 'outside'
+  | 'begin'
+  | 'mark'
+  | 'marker'
+  | 'length-high'
+  | 'length-low'
+  | 'segment'
+  | 'coded'
+  | 'coded-mark';
+
+export class JpegScanner {
+  #state: State = 'outside';
+  #isScan = false;
+  #length = 0;
+
+  *scan(chunk: Uint8Array): Iterable<Span> {
+    // In a JPEG that began in an earlier chunk its bytes go on here.
+    let start = this.#state === 'begin' ? -1 : 0;
+    for (let at = 0; at < chunk.length; ) {
+      const before = this.#state;
+      const next = this.#step(chunk, at);
+      // Of several marks the last one begins it.
+      if (this.#state === 'begin') start = next - 1;
+      if (before !== 'outside' && before !== 'begin' && this.#state === 'outside') {
+        yield { start, end: next, isWhole: true };
+      }
+      at = next;
+    }
+    const isInside = this.#state !== 'outside' && this.#state !== 'begin';
+    if (isInside) yield { start, end: chunk.length, isWhole: false };
+  }
+
+  /** Takes what stands at `at`. @returns where to go on */
+  #step(chunk: Uint8Array, at: number): number {
+    const byte = chunk[at]!;
+    switch (this.#state) {
+      case 'outside':
+        return this.#seekMark(chunk, at, 'begin');
+      case 'begin':
+        if (byte !== MARK) this.#state = byte === SOI ? 'mark' : 'outside';
+        return at + 1;
+      case 'mark':
+        // Anything else than a mark is a broken file: the next one is looked for.
+        this.#state = byte === MARK ? 'marker' : 'mark';
+        return at + 1;
+      case 'marker':
+        this.#enter(byte);
+        return at + 1;
+      case 'length-high':
+        this.#length = byte << 8;
+        this.#state = 'length-low';
+        return at + 1;
+      case 'length-low':
+        // It counts its own two bytes.
+        this.#length = Math.max(this.#length + byte - 2, 0);
+        this.#state = 'segment';
+        return at + 1;
+      case 'segment':
+        return this.#skip(chunk, at);
+      case 'coded':
+        return this.#seekMark(chunk, at, 'coded-mark');
+      case 'coded-mark':
+        if (byte === STUFFED || isBare(byte)) this.#state = 'coded';
+        else this.#enter(byte);
+        return at + 1;
+    }
+  }
+
+  #seekMark(chunk: Uint8Array, at: number, found: State): number {
+    const mark = chunk.indexOf(MARK, at);
+    if (mark < 0) return chunk.length;
+    this.#state = found;
+    return mark + 1;
+  }
+
+  #enter(marker: number): void {
+    // Marks may be filled up with more of the same.
+    if (marker === MARK) return;
+    this.#isScan = marker === SOS;
+    if (marker === EOI) this.#state = 'outside';
+    else if (marker === SOI || isBare(marker)) this.#state = 'mark';
+    else this.#state = 'length-high';
+  }
+
+  #skip(chunk: Uint8Array, at: number): number {
+    const taken = Math.min(this.#length, chunk.length - at);
+    this.#length -= taken;
+    if (this.#length === 0) this.#state = this.#isScan ? 'coded' : 'mark';
+    return at + taken;
+  }
+}

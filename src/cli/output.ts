@@ -1,0 +1,9 @@
+/** Standard output at the pace of its reader. */
+import { once } from 'node:events';
+import type { Session } from './session.js';
+
+/** Resolves when there is room for more, or nobody reads any more. */
+export async function writeOut(output: string | Uint8Array, { signal, isMuted }: Session): Promise<void> {
+  if (isMuted) return;
+  if (!process.stdout.write(output)) await once(process.stdout, 'drain', { signal }).catch(() => {});
+}

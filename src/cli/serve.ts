@@ -1,0 +1,72 @@
+/** What `streamgate serve` does: the gateway, from its start to the signal that ends it. */
+import { AccessSettingsError } from '../access/access-settings.js';
+import { KeySetError } from '../access/jwt.js';
+import { TokenFileError } from '../access/token-file.js';
+import { type Config, ConfigError, loadConfig } from '../config.js';
+import { type Gateway, startGateway } from '../gateway.js';
+import { createLogger } from '../logger.js';
+import { RedisBinaryError } from '../redis/binaries.js';
+import { EmbeddedRedisError } from '../redis/embedded-error.js';
+import { ListenError } from '../server/listener.js';
+
+/** Failures of starting that are the user's to mend: one sentence, no stack. */
+const TOLD_PLAINLY = [
+  ConfigError,
+  AccessSettingsError,
+  TokenFileError,
+  KeySetError,
+  ListenError,
+  RedisBinaryError,
+  EmbeddedRedisError,
+];
+
+/** Failures that are the user's to mend are told in a sentence, and the exit code. */
+export async function serveUntilStopped(given: Record<string, string | undefined>): Promise<void> {
+  try {
+    const config = loadConfig(given);
+    const logger = createLogger(config.LOG_LEVEL);
+    const starting = startGateway(config, logger);
+    stopOnSignal(starting, (signal) => logger.info({ signal }, 'stopping'));
+    reloadOnSignal(starting, config);
+    await starting;
+  } catch (error) {
+    if (!TOLD_PLAINLY.some((kind) => error instanceof kind)) throw error;
+    console.error(`streamgate: ${(error as Error).message}`);
+    process.exitCode = 1;
+  }
+}
+
+/** The first signal stops in order; a second one, from somebody who will not wait, at once. */
+function stopOnSignal(starting: Promise<Gateway>, tell: (signal: string) => void): void {
+  let isStopping = false;
+  const stop = (signal: NodeJS.Signals) => {
+    if (isStopping) process.exit(1);
+    isStopping = true;
+    tell(signal);
+    const stopped = (gateway: Gateway) =>
+      gateway.stop().then(
+        () => process.exit(0),
+        (error: unknown) => {
+          console.error('streamgate: could not stop in order:', error);
+          process.exit(1);
+        },
+      );
+    // A start that fails is told where it was begun.
+    starting.then(stopped, () => process.exit(1));
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+}
+
+/** Where there is nothing to read again the signal ends the process, as it does when a terminal is closed. */
+function reloadOnSignal(starting: Promise<Gateway>, config: Config): void {
+  const files = [config.ACCESS_TOKENS_FILE, config.JWT_JWKS, config.TLS_CERT_FILE];
+  if (files.every((file) => file === undefined)) return;
+  const reload = (gateway: Gateway) =>
+    gateway.reload().catch((error: Error) => {
+      console.error(`streamgate: ${error.message}`);
+      process.exit(1);
+    });
+  // A start that fails is told where it was begun.
+  process.on('SIGHUP', () => starting.then(reload, () => {}));
+}

@@ -1,0 +1,101 @@
+/** The gateway's `GET /overview`, once a second for as long as the page is open. */
+import { readEvents } from './event-stream.js';
+import type { Overview } from './overview.js';
+import { reasonOf, refusalOf, type Session } from './session.js';
+
+export type FeedState =
+  | { readonly is: 'connecting' | 'live' }
+  /** What is in the way, in a sentence; it is tried again. */
+  | { readonly is: 'away'; readonly reason: string };
+
+interface Listener {
+  onOverview(overview: Overview): void;
+  onState(state: FeedState): void;
+}
+
+/** It comes once a second: after so long without one the connection is taken for dead. */
+const SILENCE_MS = 8000;
+const FIRST_RETRY_MS = 250;
+const LAST_RETRY_MS = 5000;
+
+/** Reads the overview, comes back by itself, and asks for a token where one is needed. */
+export class OverviewFeed {
+  readonly #session: Session;
+  readonly #listener: Listener;
+  #filter = '';
+  #connection = new AbortController();
+  /** The filter has changed: the connection is made anew, and nothing is wrong. */
+  #isRenewed = false;
+
+  constructor(session: Session, listener: Listener) {
+    this.#session = session;
+    this.#listener = listener;
+  }
+
+  /** Only streams whose keys hold this text are told of. */
+  set filter(filter: string) {
+    if (filter === this.#filter) return;
+    this.#filter = filter;
+    this.#isRenewed = true;
+    this.#connection.abort();
+  }
+
+  get filter(): string {
+    return this.#filter;
+  }
+
+  /** Never ends. */
+  async run(): Promise<never> {
+    let failures = 0;
+    this.#listener.onState({ is: 'connecting' });
+    for (;;) {
+      this.#connection = new AbortController();
+      this.#isRenewed = false;
+      try {
+        await this.#read(() => {
+          failures = 0;
+        });
+      } catch (error) {
+        if (!this.#isRenewed) {
+          failures++;
+          // A gateway that is only being started anew is back before anybody needs to be told.
+          if (failures > 1) this.#listener.onState({ is: 'away', reason: reasonOf(error) });
+        }
+      }
+      if (!this.#isRenewed) await retryPause(failures);
+    }
+  }
+
+  async #read(onSuccess: () => void): Promise<void> {
+    const { signal } = this.#connection;
+    const connection = this.#connection;
+    const giveUp = () => connection.abort(new Error('The gateway has gone silent.'));
+    let silence = setTimeout(giveUp, SILENCE_MS);
+    try {
+      const query = this.#filter === '' ? '' : `?filter=${encodeURIComponent(this.#filter)}`;
+      const response = await this.#session.fetch(`/overview${query}`, {
+        signal,
+        headers: { accept: 'text/event-stream' },
+      });
+      if (!response.ok) throw new Error(await refusalOf(response));
+      for await (const { event, data } of readEvents(response.body!)) {
+        clearTimeout(silence);
+        silence = setTimeout(giveUp, SILENCE_MS);
+        if (event === 'error') throw new Error((JSON.parse(data) as { error: string }).error);
+        if (event !== 'overview') continue;
+        onSuccess();
+        this.#listener.onState({ is: 'live' });
+        this.#listener.onOverview(JSON.parse(data) as Overview);
+      }
+      throw new Error('The gateway ended the connection.');
+    } finally {
+      clearTimeout(silence);
+    }
+  }
+}
+
+/** Longer with each failure, and never the same for all who wait. */
+function retryPause(failures: number): Promise<void> {
+  const ms = Math.min(FIRST_RETRY_MS * 2 ** failures, LAST_RETRY_MS) * (0.5 + Math.random() / 2);
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,308 @@
+/** A replay by itself, on a clock of the test's: what it holds while nothing is due, and what is read when. */
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { Failure } from '../../src/errors.js';
+import { packBatches } from '../../src/redis/stream-reads.js';
+import { FollowedStream, type FollowerCounters, type Run } from '../../src/streams/followed-stream.js';
+import { Follower, type FollowerOutlet, type FollowerParameters } from '../../src/streams/follower.js';
+import { Hub } from '../../src/streams/hub.js';
+import type { ReaderThread } from '../../src/streams/reader-thread.js';
+import type { Threads } from '../../src/streams/threads.js';
+import { EntryBatch } from '../../src/wire/batch.js';
+import { compareEntryIds, entryTime } from '../../src/wire/entry-id.js';
+
+type RangeTask = Parameters<Threads['range']>[0];
+
+const HOUR_MS = 3_600_000;
+const MIB = 1024 * 1024;
+
+interface Stored {
+  readonly id: string;
+  readonly bytes: number;
+}
+
+/** What Redis would hold, and how the pool was asked for it. */
+const held = new Map<string, Stored[]>();
+let asked: RangeTask[];
+let readBytes = 0;
+/** Reads fail while it is set. */
+let failure: Failure | undefined;
+let hub: Hub;
+let counters: FollowerCounters;
+let followers: Follower[];
+
+function batchOf(key: string, after: string, entries: readonly Stored[]): EntryBatch {
+  const payloads = entries.map(({ bytes }) => Buffer.alloc(bytes));
+  const bytes = payloads.reduce((sum, { length }) => sum + length, 0);
+  const ids = entries.map(({ id }) => id);
+  return new EntryBatch(packBatches([{ key, after, trimmed: false, ids, payloads, bytes }]).batches[0]!);
+}
+
+/** As the pool reads: at most so many bytes, though never before an entry. */
+function readRange({ streams, count, latest, until, maxBytes }: RangeTask): EntryBatch {
+  const { key, after } = streams[0]!;
+  const found = (held.get(key) ?? []).filter(
+    ({ id }) => compareEntryIds(id, after) > 0 && (until === undefined || compareEntryIds(id, until) <= 0),
+  );
+  let bytes = 0;
+  const taken = latest
+    ? found.slice(-1)
+    : found.slice(0, count).filter((entry) => {
+        const fits = bytes < maxBytes;
+        bytes += entry.bytes;
+        return fits;
+      });
+  const batch = batchOf(key, after, taken);
+  readBytes += batch.bytes.length;
+  return batch;
+}
+
+const threads = {
+  recycle: () => {},
+  range: async (task: RangeTask) => {
+    asked.push(task);
+    await Promise.resolve();
+    if (failure !== undefined) throw failure;
+    return [readRange(task)];
+  },
+} as unknown as Threads;
+
+class Outlet implements FollowerOutlet {
+  readonly runs: Run[] = [];
+  failure: Failure | undefined;
+  isOpen = true;
+  isComplete = false;
+  isWritable = () => this.isOpen;
+  cork = (send: () => void) => send();
+  sendHeartbeat = () => false;
+
+  send(run: Run): number {
+    this.runs.push(run);
+    return run.batch.start(run.to) - run.batch.start(run.from);
+  }
+
+  end(failure: Failure): void {
+    this.failure = failure;
+  }
+
+  complete(): void {
+    this.isComplete = true;
+  }
+
+  get sent(): string[] {
+    return this.runs.flatMap(({ batch, from, to }) =>
+      batch.ids.slice(from, to).map((id) => `${batch.key} ${id}`),
+    );
+  }
+}
+
+beforeEach(() => {
+  // Some day long after what is replayed.
+  vi.useFakeTimers({ now: Date.parse('2030-01-01') });
+  held.clear();
+  asked = [];
+  readBytes = 0;
+  failure = undefined;
+  hub = new Hub();
+  hub.attach([
+    { streams: 0, follow: () => {}, unfollow: () => {}, check: () => {} } as unknown as ReaderThread,
+  ]);
+  counters = { followers: new Set(), entries: 0, bytes: 0, skipped: 0, trimmed: 0 };
+  followers = [];
+});
+
+afterEach(() => {
+  for (const follower of followers) follower.close();
+  hub.close();
+  // None that would go on with the follower gone.
+  expect(vi.getTimerCount()).toBe(0);
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
+
+/** Stores entries of these times in ms, and follows the streams from their beginning. */
+async function replay(
+  streams: Readonly<Record<string, readonly number[]>>,
+  parameters: Partial<FollowerParameters> = {},
+  bytes = 1,
+): Promise<{ outlet: Outlet; follower: Follower }> {
+  for (const [key, times] of Object.entries(streams)) {
+    held.set(
+      key,
+      times.map((time) => ({ id: `${time}-0`, bytes })),
+    );
+  }
+  const outlet = new Outlet();
+  const follower = new Follower(
+    { hub, threads, counters },
+    Object.entries(streams).map(([key, times]) => ({ key, tail: `${times.at(-1)}-0`, cursor: '0-0' })),
+    { latest: false, count: 1, block: 0, ack: false, maxFps: 0, speed: 1, ...parameters },
+    outlet,
+  );
+  followers.push(follower);
+  follower.pump();
+  await vi.advanceTimersByTimeAsync(0);
+  return { outlet, follower };
+}
+
+test('entries are sent when they are due by the clock, and not before', async () => {
+  const { outlet } = await replay({ a: [1000, 1040, 1100], b: [1020, 1040, 5000] }, { speed: 2 });
+  expect(outlet.sent).toEqual(['a 1000-0']);
+  await vi.advanceTimersByTimeAsync(9);
+  expect(outlet.sent).toHaveLength(1);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(outlet.sent).toEqual(['a 1000-0', 'b 1020-0']);
+  await vi.advanceTimersByTimeAsync(40);
+  expect(new Set(outlet.sent.slice(2, 4))).toEqual(new Set(['a 1040-0', 'b 1040-0']));
+  expect(outlet.sent.slice(4)).toEqual(['a 1100-0']);
+  await vi.advanceTimersByTimeAsync(1949);
+  expect(outlet.sent).toHaveLength(5);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(outlet.sent.at(-1)).toBe('b 5000-0');
+});
+
+test('a message holds what is due and no more, up to count', async () => {
+  const times = [1000, 1001, 1002, 1003, 1004, 1005, 1050, 1051];
+  const { outlet, follower } = await replay({ a: times }, { count: 3, ack: true });
+  for (const passed of [4, 0, 20, 26]) {
+    await vi.advanceTimersByTimeAsync(passed);
+    follower.acknowledge();
+  }
+  const messages = outlet.runs.map(({ batch, from, to }) => batch.ids.slice(from, to).map(entryTime));
+  expect(messages).toEqual([[1000], [1001, 1002, 1003], [1004], [1005], [1050]]);
+});
+
+test('what is not due for long is not held meanwhile, and read again in time', async () => {
+  const { outlet } = await replay({ a: [1000, 1000 + HOUR_MS, 1001 + HOUR_MS] }, {}, 100_000);
+  expect(outlet.sent).toEqual(['a 1000-0']);
+  const reads = asked.length;
+  await vi.advanceTimersByTimeAsync(HOUR_MS - 1);
+  expect([outlet.sent.length, asked.length]).toEqual([1, reads]);
+  await vi.advanceTimersByTimeAsync(2);
+  expect(outlet.sent).toEqual(['a 1000-0', `a ${1000 + HOUR_MS}-0`, `a ${1001 + HOUR_MS}-0`]);
+  // Read anew: it was not held.
+  expect(asked[reads]!.streams).toEqual([{ key: 'a', after: '1000-0' }]);
+});
+
+test('what many streams hold together is bounded, however large their entries are', async () => {
+  const keys = Array.from({ length: 100 }, (_, index) => `k${index}`);
+  const streams = Object.fromEntries(keys.map((key, index) => [key, [1000 + index, 1500 + index]]));
+  const peek = vi.spyOn(FollowedStream.prototype, 'peek');
+  const { outlet } = await replay(streams, {}, MIB);
+  expect(outlet.sent).toEqual(['k0 1000-0']);
+  const followed = [...new Set(peek.mock.contexts as FollowedStream[])];
+  expect(followed).toHaveLength(100);
+  expect(followed.reduce((sum, { heldBytes }) => sum + heldBytes, 0)).toBeLessThanOrEqual(16 * MIB);
+  await vi.advanceTimersByTimeAsync(700);
+  const ordered = keys.map((key, index) => `${key} ${1000 + index}-0`);
+  const later = keys.map((key, index) => `${key} ${1500 + index}-0`);
+  expect(outlet.sent).toEqual([...ordered, ...later]);
+  // Each was read to know of it, and once more when it was due.
+  expect(readBytes).toBeLessThanOrEqual(2 * 200 * MIB);
+  expect(Math.max(...asked.map(({ maxBytes }) => maxBytes))).toBeLessThanOrEqual((16 * MIB) / 100);
+});
+
+test('small entries of many streams are read in batches, and once', async () => {
+  const keys = Array.from({ length: 50 }, (_, index) => `k${index}`);
+  const times = Array.from({ length: 40 }, (_, index) => 1000 + 20 * index);
+  const { outlet } = await replay(Object.fromEntries(keys.map((key) => [key, times])));
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(outlet.sent).toHaveLength(50 * 40);
+  expect(readBytes).toBe(50 * 40);
+  // Once for all of it, and to see that there is no more.
+  expect(asked.length).toBeLessThanOrEqual(2 * 50);
+});
+
+test('a client that is slow is sent what became due meanwhile, in the order of time', async () => {
+  const { outlet, follower } = await replay({ a: [1000, 1010, 1020], b: [1005, 1015, 9000] });
+  outlet.isOpen = false;
+  await vi.advanceTimersByTimeAsync(4000);
+  expect(outlet.sent).toEqual(['a 1000-0']);
+  outlet.isOpen = true;
+  follower.pump();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(outlet.sent).toEqual(['a 1000-0', 'b 1005-0', 'a 1010-0', 'b 1015-0', 'a 1020-0']);
+});
+
+test('latest: of what became due meanwhile the newest, however much that is', async () => {
+  const times = Array.from({ length: 1000 }, (_, index) => 1000 + 10 * index);
+  // Far more than is read at once.
+  const { outlet, follower } = await replay({ a: times }, { latest: true }, 10_000);
+  expect(outlet.sent).toEqual(['a 1000-0']);
+  for (const passed of [35, 7000, 20]) {
+    outlet.isOpen = false;
+    await vi.advanceTimersByTimeAsync(passed);
+    outlet.isOpen = true;
+    follower.pump();
+    await vi.advanceTimersByTimeAsync(0);
+  }
+  expect(outlet.sent).toEqual(['a 1000-0', 'a 1030-0', 'a 8030-0', 'a 8050-0']);
+});
+
+test('a read that fails holds the replay up, and no entry is passed over', async () => {
+  const { outlet } = await replay({ a: [1000, 3000], b: [1001, 3001] });
+  failure = new Failure('redis_unavailable', 'away');
+  await vi.advanceTimersByTimeAsync(5000);
+  expect(outlet.sent).toEqual(['a 1000-0', 'b 1001-0']);
+  failure = undefined;
+  await vi.advanceTimersByTimeAsync(200);
+  expect(outlet.sent).toEqual(['a 1000-0', 'b 1001-0', 'a 3000-0', 'b 3001-0']);
+  expect(outlet.failure).toBeUndefined();
+});
+
+test('once it has caught up entries come as they are stored, whatever their ids say', async () => {
+  const now = Date.now();
+  const { outlet } = await replay({ a: [now - 1000, now - 500] }, { speed: 2 });
+  await vi.advanceTimersByTimeAsync(250);
+  expect(outlet.sent).toHaveLength(2);
+  const bring = (after: number, id: number) =>
+    hub.onEntries(batchOf('a', `${after}-0`, [{ id: `${id}-0`, bytes: 1 }]));
+  // Not due yet, and due by the time that the present is reached.
+  bring(now - 500, now + 900);
+  expect(outlet.sent).toHaveLength(2);
+  await vi.advanceTimersByTimeAsync(760);
+  expect(outlet.sent.at(-1)).toBe(`a ${now + 900}-0`);
+  bring(now + 900, now + HOUR_MS);
+  expect(outlet.sent.at(-1)).toBe(`a ${now + HOUR_MS}-0`);
+});
+
+test('a stream that is made anew is replayed from its new beginning', async () => {
+  const { outlet } = await replay({ a: [1000, 1100] });
+  await vi.advanceTimersByTimeAsync(50);
+  hub.onLost({ key: 'a', generation: 0, last: '0-0', newest: undefined });
+  held.set('a', []);
+  hub.onEntries(
+    batchOf(
+      'a',
+      '0-0',
+      [900, 1060].map((ms) => ({ id: `${ms}-0`, bytes: 1 })),
+    ),
+  );
+  expect(outlet.sent).toEqual(['a 1000-0', 'a 900-0']);
+  await vi.advanceTimersByTimeAsync(10);
+  expect(outlet.sent.at(-1)).toBe('a 1060-0');
+  expect(outlet.runs.map(({ gap }) => gap?.reason)).toEqual([undefined, 'deleted', undefined]);
+});
+
+test('until: complete once all of it was sent, and not while any was not acknowledged', async () => {
+  const { outlet, follower } = await replay({ a: [1000, 1010, 1020] }, { until: '1010-5', ack: true });
+  await vi.advanceTimersByTimeAsync(10_000);
+  follower.acknowledge();
+  await vi.advanceTimersByTimeAsync(0);
+  expect([outlet.sent, outlet.isComplete]).toEqual([['a 1000-0', 'a 1010-0'], false]);
+  follower.acknowledge();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(outlet.isComplete).toBe(true);
+  expect(asked.every(({ until }) => until === '1010-5')).toBe(true);
+});
+
+test('until in a far future is waited for, and what Redis holds then is sent first', async () => {
+  const now = Date.now();
+  const until = now + 40 * 24 * HOUR_MS;
+  const { outlet } = await replay({ a: [1000] }, { until: `${until}-18446744073709551615`, speed: 0 });
+  await vi.advanceTimersByTimeAsync(until - now);
+  expect([outlet.sent, outlet.isComplete]).toEqual([['a 1000-0'], false]);
+  // The hub has not heard of it.
+  held.get('a')!.push({ id: `${until}-7`, bytes: 1 });
+  await vi.advanceTimersByTimeAsync(1);
+  expect([outlet.sent, outlet.isComplete]).toEqual([['a 1000-0', `a ${until}-7`], true]);
+});
