@@ -115,7 +115,7 @@ class Streamgate:
     async def pull(
         self, streams: Union[str, Sequence[str]], *,
         last_entry_id: Optional[str] = None, from_: Optional[Moment] = None, until: Optional[Moment] = None,
-        latest: bool = False, count: Optional[int] = None, max_fps: float = 0, ack: bool = False,
+        latest: bool = False, count: Optional[int] = None, max_fps: float = 0, ack: Optional[bool] = None,
         speed: Optional[float] = None, reconnect: bool = True,
         on_gap: Optional[Callable[[Mapping[str, Any]], object]] = None,
     ) -> AsyncIterator[Entry]:
@@ -128,7 +128,7 @@ class Streamgate:
         :param latest: always the newest entry; what came while you were busy is skipped
         :param count: at most this many entries a message
         :param max_fps: at most this many messages a second
-        :param ack: each message is sent when the entries before it are done with
+        :param ack: each message is sent when the entries before it are done with; with `latest` by default
         :param speed: replay: 1 at the pace at which the entries were written, 4 four times as fast
         :param reconnect: False: raise whatever ends the connection
         :param on_gap: told where entries were lost: `stream`, `after`, `resumed_at`, `reason`
@@ -136,6 +136,7 @@ class Streamgate:
         """
         sids = [streams] if isinstance(streams, str) else list(streams)
         cursors = dict(zip(sids, _spread(last_entry_id or '$', len(sids))))
+        ack = latest if ack is None else ack
         options = {
             'until': _ms(until), 'latest': latest, 'count': count or (1 if latest else PULL_COUNT),
             'max_fps': max_fps, 'ack': ack, 'speed': speed, 'gaps': on_gap is not None,
@@ -204,7 +205,8 @@ class Streamgate:
         return entries[-1] if entries else None
 
     async def read(
-        self, streams: Union[str, Sequence[str]], *, last_entry_id: str = '0', count: int = PULL_COUNT, block: int = -1
+        self, streams: Union[str, Sequence[str]], *,
+        last_entry_id: str = '0', count: int = PULL_COUNT, block: int = -1,
     ) -> tuple[list[Entry], str]:
         """
         One read, by HTTP, that waits up to `block` ms for an entry.
@@ -336,7 +338,7 @@ class Producer:
 
     def __init__(self, gate: Streamgate, stream: str, resend: bool, max_in_flight_bytes: int) -> None:
         self._gate, self._stream, self._resend, self._max_in_flight_bytes = gate, stream, resend, max_in_flight_bytes
-        self._in_flight_bytes = 0
+        self._in_flight_bytes = self._failures = 0
         self._waiting: collections.deque[_Waiting] = collections.deque()
         self._sent: collections.deque[list[_Waiting]] = collections.deque()  # messages, in the order of their acks
         self._has_work, self._has_settled, self._turn = asyncio.Event(), asyncio.Event(), asyncio.Lock()
@@ -388,10 +390,11 @@ class Producer:
 
     async def abort(self) -> None:
         """Closes the connection; what is not settled fails."""
+        self._error = self._error or GatewayError('closed', 'the producer is closed')
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        self._fail(GatewayError('closed', 'the producer is closed'))
+        self._fail(self._error)
 
     async def __aenter__(self) -> Producer:
         return self
@@ -404,7 +407,6 @@ class Producer:
         await self._has_settled.wait()
 
     async def _run(self) -> None:
-        failures = 0
         while self._error is None:
             await self._has_work.wait()
             try:
@@ -422,9 +424,9 @@ class Producer:
             except GatewayError as refusal:
                 error = refusal
             self._take_back(error)
-            if error.may_pass or error.close_code == TOO_LARGE:
-                await _wait_before_retry(f'push to {self._stream}', error, failures)
-                failures += 1
+            if self._error is None and (error.may_pass or error.close_code == TOO_LARGE):
+                await _wait_before_retry(f'push to {self._stream}', error, self._failures)
+                self._failures += 1
             else:
                 self._fail(error)
 
@@ -453,6 +455,7 @@ class Producer:
     async def _read_acks(self, ws: Any) -> None:
         while True:
             acks = json.loads(await ws.recv())
+            self._failures = 0
             for waiting, ack in zip(self._sent.popleft(), acks):
                 if isinstance(ack, str):
                     self._settle(waiting, ack)

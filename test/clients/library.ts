@@ -25,6 +25,7 @@ export function testLibrary(...command: readonly string[]): void {
       await run(world);
     } finally {
       await world.end();
+      await servers.restore();
     }
   };
 
