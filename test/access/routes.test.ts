@@ -97,6 +97,14 @@ const socket =
     }
   };
 
+/** A WebSocket's address without an upgrade: that this is all that is missing is for those alone who would be let in. */
+const withoutUpgrade =
+  (path: string): Ask =>
+  async (headers) => {
+    const response = await fetch(`${fixture.gateway.http}${path}`, { headers });
+    return response.status === 426 ? GOOD : outcomeOf(response);
+  };
+
 const graphql =
   (query: string): Ask =>
   async (headers) => {
@@ -166,6 +174,8 @@ const ROUTES: readonly (readonly [name: string, ask: Ask, allowed: Name, refusal
   ['WS push of many', socket(`/data/x+y/push?${D}`), 'write', '403 forbidden'],
   ['WS push *', socket(`/data/*/push?${D}`), 'write', '403 forbidden'],
   ['WS push raw', socket(`/data/x/push?header=0&${D}`), 'write', '403 forbidden'],
+  ['GET push', withoutUpgrade(`/data/x/push?${D}`), 'write', '403 forbidden'],
+  ['GET pull', withoutUpgrade(`/data/x/pull?${D}`), 'read', '403 forbidden'],
   ['WS pull', socket(`/data/x/pull?${D}`), 'read', '403 forbidden'],
   ['WS pull/', socket(`/data/x/pull/?${D}`), 'read', '403 forbidden'],
   ['WS pull of many', socket(`/data/y+x/pull?${D}`), 'read', '403 forbidden'],
