@@ -1,8 +1,10 @@
 /** Single entries of one stream, and where its newest ones begin. */
-import type { Entry } from '../../client/entry.js';
+import type { Entry, Moment } from '../../client/entry.js';
+import type { ReadOptions } from '../../client/rest.js';
+import type { Streamgate } from '../../client/streamgate.js';
 import { entryTime } from '../../wire/entry-id.js';
 import { idBefore } from './entry-steps.js';
-import { refusalOf, type Session } from './session.js';
+import type { Session } from './session.js';
 
 /** Which stream, as the overview tells of it. */
 export interface StreamName {
@@ -14,6 +16,7 @@ export interface StreamName {
 
 /** The device that is meant where an address names none. */
 const DEFAULT_DEVICE = 'default';
+const DO_NOT_WAIT = -1;
 
 const EXTENT = /* GraphQL */ `
   query Extent($id: String!) {
@@ -38,19 +41,10 @@ export class Entries {
     this.#stream = stream;
   }
 
-  newest(): Promise<Entry | undefined> {
-    return this.#session.run(this.#stream.device, (gate) => gate.latest(this.#stream.sid));
-  }
-
-  /** The newest entry at a moment. @param at milliseconds since 1970 or an entry id */
-  async at(at: string): Promise<Entry | undefined> {
-    const response = await this.#session.fetch(this.#address(at));
-    if (response.status === 404) return undefined;
-    if (!response.ok) throw new Error(await refusalOf(response));
-    const id = response.headers.get('etag')?.replace(/^"|"$/g, '');
-    if (id === undefined) throw new Error('The answer does not say which entry it is.');
-    const data = new Uint8Array(await response.arrayBuffer());
-    return { stream: this.#stream.sid, id, time: entryTime(id), data };
+  /** The newest entry at a moment, itself included. */
+  async at(moment: Moment): Promise<Entry | undefined> {
+    const entries = await this.#read({ lastEntryId: '0', until: moment, latest: true });
+    return entries.at(-1);
   }
 
   async before(id: string): Promise<Entry | undefined> {
@@ -59,12 +53,8 @@ export class Entries {
   }
 
   /** At most `count` of those that follow. */
-  async after(id: string, count = 1): Promise<readonly Entry[]> {
-    const { device, sid } = this.#stream;
-    const { entries } = await this.#session.run(device, (gate) =>
-      gate.read(sid, { lastEntryId: id, count, block: -1 }),
-    );
-    return entries;
+  after(id: string, count = 1): Promise<readonly Entry[]> {
+    return this.#read({ lastEntryId: id, count });
   }
 
   /** After which entry about the newest `count` come, but none from before `since` (milliseconds since 1970). */
@@ -82,13 +72,16 @@ export class Entries {
 
   /** Where anybody finds this entry. */
   urlOf(id: string): string {
-    return new URL(this.#address(id), location.origin).href;
+    const { device, sid } = this.#stream;
+    const query = new URLSearchParams({ at: id });
+    if (device !== null && device !== DEFAULT_DEVICE) query.set('device_id', device);
+    return `${location.origin}/data/${encodeURIComponent(sid)}/latest?${query}`;
   }
 
-  #address(at: string): string {
+  /** What is there already. */
+  async #read(options: ReadOptions): Promise<readonly Entry[]> {
     const { device, sid } = this.#stream;
-    const query = new URLSearchParams({ at });
-    if (device !== null && device !== DEFAULT_DEVICE) query.set('device_id', device);
-    return `/data/${encodeURIComponent(sid)}/latest?${query}`;
+    const read = (gate: Streamgate) => gate.read(sid, { ...options, block: DO_NOT_WAIT });
+    return (await this.#session.run(device, read)).entries;
   }
 }

@@ -43,6 +43,7 @@ const feed = new OverviewFeed(session, {
   onState: showConnection,
   onOverview: (latest) => {
     overview = latest;
+    document.body.classList.add('has-overview');
     clock.read(latest.at);
     rates.update(latest);
     showCount(list.update(latest));
@@ -86,7 +87,9 @@ function openStream(): void {
   document.title = key === undefined ? 'streamgate' : `${key} · streamgate`;
   place.hidden = key === undefined;
   place.replaceChildren();
-  if (key === undefined && left !== undefined) list.focus(left);
+  // Where the focus went with what was closed it comes back to the list.
+  const isFree = document.activeElement === document.body;
+  if (key === undefined && left !== undefined && isFree) list.focus(left);
   // How a key is to be read the overview says, which comes within a moment.
   if (key === undefined || overview === undefined) return;
   opened = { key, view: new StreamView(session, nameOf(key), clock) };

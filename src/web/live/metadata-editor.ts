@@ -47,9 +47,12 @@ export class MetadataEditor {
   async #load(): Promise<void> {
     try {
       const { device, key } = this.#stream;
+      const before = this.#text.value;
       const meta = await this.#session.run(device, (gate) => gate.streamMeta(key));
       this.#stored = JSON.stringify(meta, null, 2);
-      this.#put(this.#stored);
+      // What somebody has begun to write stays.
+      if (this.#text.value === before) this.#put(this.#stored);
+      else this.#check();
     } catch (error) {
       this.#say(reasonOf(error), true);
     }

@@ -99,7 +99,7 @@ export class Player {
     this.pause();
     const { signal } = this.#work;
     try {
-      const entry = await this.#entries.at(String(time));
+      const entry = await this.#entries.at(time);
       if (signal.aborted) return;
       if (entry === undefined) {
         this.#listener.onProblem('The stream holds nothing that is as old.');

@@ -24,7 +24,8 @@ const SHORTEST_STEP_MS = 50;
 const CALM_STEP_MS = 1000;
 const CALM = matchMedia('(prefers-reduced-motion: reduce)');
 const DARK = matchMedia('(prefers-color-scheme: dark)');
-const LOWEST = 220;
+/** Lower than this nothing is to be seen. */
+const LOWEST = 120;
 
 export class PlotViewer implements Viewer {
   readonly kind = 'plot';
