@@ -40,6 +40,8 @@ export interface Round {
 export interface Scenario {
   readonly scope: string;
   readonly figures: readonly FigureSpec[];
+  /** It comes out the same every time, so one round is enough. */
+  readonly isSteady?: true;
   /** Starts what all rounds share. @param scale share of the full amount of work */
   open(scale: number): Promise<OpenScenario>;
 }

@@ -65,9 +65,9 @@ export const SETTINGS = {
   PORT: wholeNumber(0, 65535, 8000, 'port to listen on; 0 takes a free one'),
   REDIS_URL: text(
     undefined,
-    'a redis://, rediss:// or unix:// address',
+    'a redis://, rediss://, unix:// or redis+sentinel:// address',
     'the Redis to use; unset: an embedded Redis is started',
-    z.string().regex(/^(rediss?:\/\/|unix:\/\/\/)\S+$/),
+    z.string().regex(/^(rediss?(\+sentinel)?:\/\/|unix:\/\/\/)\S+$/),
   ),
   STREAMGATE_DATA_DIR: text('.streamgate', 'a folder', "the embedded Redis' folder"),
   REDIS_STREAM_MAXLEN: wholeNumber(

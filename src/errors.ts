@@ -1,6 +1,6 @@
 /**
- * Every failure a client can meet, once: its code, its HTTP status, its WebSocket close code and
- * whether coming back helps. Everything else imports from here.
+ * Every failure a client can meet, once: its code, its HTTP status, its WebSocket close code, when it happens
+ * and whether coming back helps. Everything else imports from here.
  *
  * Close codes: those that RFC 6455 defines where one fits, else 4000 + the HTTP status.
  */
@@ -17,80 +17,68 @@ interface FailureKind {
   readonly status: number;
   /** WebSocket close code where the failure ends the connection. */
   readonly close: number;
+  /** When it happens, for people: what the README and the API description say, with `names` as in Markdown. */
+  readonly meaning: string;
   readonly retry: Retry;
 }
 
-const kind = (status: number, close: number, retry: Retry = 'no'): FailureKind => ({ status, close, retry });
+const kind = (status: number, close: number, meaning: string, retry: Retry = 'no'): FailureKind => ({
+  status,
+  close,
+  meaning,
+  retry,
+});
 
 export const FAILURES = {
-  /** A query parameter or header has a form that is not allowed. */
-  bad_parameter: kind(400, 4400),
-  /** A device or stream id breaks the naming rules. */
-  bad_name: kind(400, 4400),
-  /** A push header is malformed or does not fit its payload. */
-  bad_header: kind(400, 4400),
-  /** A frame came where another kind belongs: text for binary, a payload without a header. */
-  bad_frame: kind(400, 4400),
-  /** A body or message does not parse (multipart, MessagePack). */
-  bad_body: kind(400, 4400),
-  /** An entry's time is further ahead of the clock than MAX_FUTURE_MS. */
-  time_in_future: kind(400, 4400),
-  /** Access control is on, and the request brings no token. */
-  unauthorized: kind(401, 4401),
-  /** The token is unknown, malformed, expired or revoked. */
-  invalid_token: kind(401, 4401),
-  /** The token does not allow it. */
-  forbidden: kind(403, 4403),
-  /** The stream's name is reserved for the system; clients may read it only. */
-  reserved_name: kind(403, 4403),
-  /** The page's origin is not allowed. */
-  forbidden_origin: kind(403, 4403),
-  /** The request calls the gateway by a name that may be a stranger's: DNS rebinding. */
-  forbidden_host: kind(421, 4421),
-  not_found: kind(404, 4404),
-  method_not_allowed: kind(405, 4405),
-  /** The address is for WebSockets, and the request is not one. */
-  upgrade_required: kind(426, 4426),
-  /** The key exists and is not a stream. */
-  wrong_type: kind(409, 4409),
-  /** An entry's time is not after the newest entry of its stream. */
-  id_not_increasing: kind(409, 4409),
-  length_required: kind(411, 4411),
-  payload_too_large: kind(413, 1009),
-  unsupported_media_type: kind(415, 4415),
-  /** The client's address has as many connections as MAX_CONNECTIONS_PER_ADDRESS allows. */
-  too_many_connections: kind(429, 4429, 'later'),
-  /** A client sends pings and does not read the pongs. */
-  pongs_unread: kind(429, 4429, 'at_once'),
-  /** A producer asked for acks and does not read them. */
-  acks_unread: kind(429, 4429, 'at_once'),
-  internal: kind(500, 1011),
-  /** Metadata that is not a JSON object. */
-  bad_metadata: kind(400, 4400),
-  /** The configuration does not allow the operation. */
-  not_allowed: kind(403, 4403),
-  /** Redis refused the command for a reason that has no code of its own. */
-  redis_error: kind(502, 1011),
-  /** Redis refused the gateway's credentials or rights. */
-  redis_denied: kind(502, 1011),
-  /** Redis was lost before it answered: the entry may be stored or not. Sent again, it may be twice. */
-  unknown_outcome: kind(504, 4504),
-  /** The entry is stored, but fewer replicas than `min_replicas` have it. Sent again, it is stored twice. */
-  not_replicated: kind(504, 4504),
-  /** Redis cannot be reached. */
-  redis_unavailable: kind(503, 1013, 'later'),
-  /** Redis is reading its data set from disk. */
-  redis_loading: kind(503, 1013, 'later'),
-  /** Redis takes no writes now: a replica, or one that cannot persist. */
-  redis_read_only: kind(503, 1013, 'later'),
-  /** Redis is at its memory limit. */
-  redis_out_of_memory: kind(503, 1013, 'later'),
-  /** The gateway is at one of its limits: of bytes that wait, connections, followed streams, waiting reads. */
-  overloaded: kind(503, 1013, 'later'),
-  /** The keys that JWTs are checked with cannot be fetched. */
-  keys_unavailable: kind(503, 1013, 'later'),
-  /** The gateway is going down. */
-  shutting_down: kind(503, 1001, 'later'),
+  bad_parameter: kind(400, 4400, 'a query parameter has a form that is not allowed'),
+  bad_name: kind(400, 4400, 'a device or stream id breaks the naming rules'),
+  bad_header: kind(400, 4400, 'a push header is malformed or does not fit its payload'),
+  bad_frame: kind(400, 4400, 'text where binary belongs, a payload without a header'),
+  bad_body: kind(400, 4400, 'a form or MessagePack that does not parse'),
+  time_in_future: kind(400, 4400, "an entry's time is too far ahead of the clock"),
+  unauthorized: kind(401, 4401, 'access control is on, and the request brings no token'),
+  invalid_token: kind(401, 4401, 'the token is unknown, malformed, expired or revoked'),
+  forbidden: kind(403, 4403, 'the token does not allow it'),
+  reserved_name: kind(403, 4403, 'a system stream can only be read'),
+  forbidden_origin: kind(403, 4403, 'pages of that origin may not use the gateway'),
+  forbidden_host: kind(
+    421,
+    4421,
+    "the request calls the gateway by a name that may be a stranger's: `ALLOWED_HOSTS`",
+  ),
+  not_found: kind(404, 4404, 'there is nothing at that address'),
+  method_not_allowed: kind(405, 4405, 'the address does not take that method: see the header Allow'),
+  upgrade_required: kind(426, 4426, 'the address is for WebSockets'),
+  wrong_type: kind(409, 4409, 'the key exists and is not a stream'),
+  id_not_increasing: kind(409, 4409, "an entry's time is not after the stream's newest entry"),
+  length_required: kind(411, 4411, 'a body needs a Content-Length'),
+  payload_too_large: kind(413, 1009, 'over `MAX_PAYLOAD_BYTES`'),
+  unsupported_media_type: kind(415, 4415, 'a body has a Content-Encoding'),
+  too_many_connections: kind(429, 4429, 'its address has `MAX_CONNECTIONS_PER_ADDRESS` already', 'later'),
+  pongs_unread: kind(429, 4429, 'a client sends pings and does not read the pongs', 'at_once'),
+  acks_unread: kind(429, 4429, 'a producer asked for acks and does not read them', 'at_once'),
+  internal: kind(500, 1011, 'a fault of the gateway, which its log tells'),
+  bad_metadata: kind(400, 4400, 'metadata that is not a JSON object'),
+  not_allowed: kind(403, 4403, 'the configuration does not allow it, as `flush` without `ALLOW_FLUSH`'),
+  redis_error: kind(502, 1011, 'Redis refused for a reason without a code of its own'),
+  redis_denied: kind(502, 1011, "Redis refused the gateway's credentials or rights"),
+  unknown_outcome: kind(
+    504,
+    4504,
+    'Redis was lost before it answered, and whether the entry is stored cannot be found out: sent again it may be stored twice',
+  ),
+  not_replicated: kind(
+    504,
+    4504,
+    'the entry is stored, but fewer replicas than `min_replicas` have it: sent again it is stored twice',
+  ),
+  redis_unavailable: kind(503, 1013, 'Redis cannot be reached', 'later'),
+  redis_loading: kind(503, 1013, 'Redis is reading its data', 'later'),
+  redis_read_only: kind(503, 1013, 'Redis takes no writes now', 'later'),
+  redis_out_of_memory: kind(503, 1013, 'Redis is at its memory limit', 'later'),
+  overloaded: kind(503, 1013, 'the gateway is at one of its limits, which the sentence names', 'later'),
+  keys_unavailable: kind(503, 1013, 'the keys that JWTs are checked with cannot be fetched', 'later'),
+  shutting_down: kind(503, 1001, 'the gateway is going down', 'later'),
 } as const satisfies Record<string, FailureKind>;
 
 export type FailureCode = keyof typeof FAILURES;

@@ -13,13 +13,14 @@ const LAYERS = [
   ['access'],
   ['streams', 'doctor'],
   ['graphql'],
+  ['openapi'],
   ['server'],
   ['gateway'],
   ['cli'],
   ['main'],
 ];
 /** Anyone may import these, and they import nothing but one another. */
-const LEAVES = ['booleans', 'histogram', 'logger', 'system'];
+const LEAVES = ['booleans', 'histogram', 'logger', 'system', 'version'];
 /** What the sample client and the threads are made of, besides themselves. */
 const CLIENT_IMPORTS = ['wire', 'errors'];
 const WORKER_IMPORTS = ['wire', 'errors', 'redis'];
@@ -28,7 +29,7 @@ const PACKAGE_FACES = ['src/client/api.ts', 'src/client/browser.ts', 'src/client
 /** The pages' own code, which runs in browsers and is bundled apart. */
 const WEB = 'web';
 /** What may run in browsers, too. */
-const WEB_IMPORTS = ['client', 'wire', 'errors'];
+const WEB_IMPORTS = ['client', 'wire', 'errors', 'openapi'];
 
 interface Source {
   /** From the project's folder, such as `src/wire/names.ts`. */
@@ -92,7 +93,10 @@ function mayImport(from: string, to: string): boolean {
 const filesWith = (pattern: RegExp) =>
   SOURCES.filter(({ code }) => pattern.test(code)).map(({ path }) => path);
 
-const isForNode = (path: string) => partOf(path) !== WEB;
+/** Code as text, for readers. */
+const SAMPLES = 'src/openapi/code-samples.ts';
+
+const isForNode = (path: string) => partOf(path) !== WEB && path !== SAMPLES;
 
 test('the source is found', () => {
   expect(PATHS.size).toBeGreaterThan(50);

@@ -196,7 +196,7 @@ describe('a bad value is refused in one sentence that names the setting', () => 
     'but never what REDIS_URL was, which may hold a password: %s',
     (url) => {
       expect(() => loadConfig({ REDIS_URL: url })).toThrow(
-        'REDIS_URL must be a redis://, rediss:// or unix:// address, not what was given.',
+        'REDIS_URL must be a redis://, rediss://, unix:// or redis+sentinel:// address, not what was given.',
       );
     },
   );

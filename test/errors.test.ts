@@ -120,12 +120,17 @@ describe('asFailure', () => {
   });
 });
 
-test('the README lists every failure with its statuses, and no other', () => {
+test('the README lists every failure with its statuses and meaning, and no other', () => {
   const readme = readFileSync('README.md', 'utf8');
   const rows = [...readme.matchAll(/^\| `([a-z_]+)` \| (\d{3}) \| (\d{4}) \| ([a-z ]+) \|(.*)\|$/gm)];
-  const told = rows.map(([, code, status, close, again]) => [
+  const told = rows.map(([, code, status, close, again, meaning]) => [
     code,
-    { status: Number(status), close: Number(close), retry: again!.replace(' ', '_') },
+    {
+      status: Number(status),
+      close: Number(close),
+      meaning: meaning!.trim(),
+      retry: again!.replace(' ', '_'),
+    },
   ]);
   expect(Object.fromEntries(told)).toEqual(FAILURES);
   expect(rows.length).toBe(KINDS.length);

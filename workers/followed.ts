@@ -12,6 +12,8 @@ export interface Followed {
   length: number | undefined;
   /** Entries that were ever added to the stream up to `after`, if none was missed; undefined while not known. */
   added: number | undefined;
+  /** The last connection on which it was read, or on which following began. */
+  readOn: number;
   /** Entries came since the stream's end was last looked at. */
   wasRead: boolean;
   /** Entries that the stream held when its end was last looked at. */

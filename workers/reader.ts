@@ -9,10 +9,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { Failure, failureFromRedis } from '../src/errors.js';
-import { RedisConnection } from '../src/redis/connection.js';
-import { encodeCommand, type ReplyCursor } from '../src/redis/resp.js';
-import { OVERTAKEN_SCRIPT } from '../src/redis/scripts.js';
-import { SilenceWatch } from '../src/redis/silence-watch.js';
+import type { ReplyCursor } from '../src/redis/resp.js';
 import { BlockingRead, packBatches, type ReadEntries, readEntries } from '../src/redis/stream-reads.js';
 import type { PackedBatch } from '../src/wire/batch.js';
 import { parseEntryId } from '../src/wire/entry-id.js';
@@ -20,16 +17,12 @@ import { CulpritSearch, MAY_BE_A_KEYS } from './culprit-search.js';
 import type { Followed } from './followed.js';
 import { Interrupter } from './interrupter.js';
 import type { ReaderCommand, ReaderEvent, ThreadData } from './messages.js';
+import { ReadSize } from './read-size.js';
+import { ReaderLink, type TakeReply } from './reader-link.js';
 import { StreamEnds } from './stream-ends.js';
+import { TrimCheck } from './trim-check.js';
 
-/** A reply is kept near this size by COUNT. */
-const REPLY_BYTES = 8 * 1024 * 1024;
 const MAX_UNDERWAY_BYTES = 32 * 1024 * 1024;
-/** Until entries have been seen they are taken to be large, so that the first reply is not far too. */
-const FIRST_GUESS_BYTES = 512 * 1024;
-const MAX_COUNT = 1000;
-/** One more than the least, so that a stream of the largest entries can be seen to be read to its end. */
-const MIN_COUNT = 2;
 /**
  * A read goes on unaware of a key that becomes another type, which is noticed by the next: soon, where that
  * costs Redis little. Ms to block for each stream, and the least and the most.
@@ -40,12 +33,6 @@ const MOST_BLOCK_MS = 500;
 /** A connection that is half-open is known by its silence: a blocked read ends in time. */
 const SILENCE_MS = MOST_BLOCK_MS + 2500;
 const RETRY_MS = 100;
-const FIRST_RECONNECT_MS = 20;
-const LAST_RECONNECT_MS = 500;
-/** So many entries at once of a stream whose length was not asked may be what trimming left of more. */
-const MANY_ENTRIES = 64;
-/** Streams whose length is asked before a read, of those that the last one brought entries of. */
-const MAX_LENGTHS = 256;
 /** Every XREAD costs Redis time for each stream, so large sets are read after a pause: 1 ms for each … */
 const STREAMS_PER_PAUSE_MS = 500;
 const MAX_PAUSE_MS = 8;
@@ -74,8 +61,12 @@ class Reader {
   readonly #beatMs = (workerData as ThreadData).beatMs;
   readonly #followed = new Map<string, Followed>();
   readonly #command = new BlockingRead();
-  /** Who takes the next replies on the reading connection. */
-  readonly #expected: ((reply: ReplyCursor) => void)[] = [];
+  readonly #trim = new TrimCheck(this.#followed);
+  readonly #link = new ReaderLink(this.#target, SILENCE_MS, {
+    ready: () => this.#ready(),
+    lost: (cause, wasReady) => this.#lost(cause, wasReady),
+  });
+  readonly #size = new ReadSize();
   readonly #interrupter = new Interrupter(this.#target);
   readonly #ends = new StreamEnds(
     this.#followed,
@@ -87,30 +78,20 @@ class Reader {
     },
     (key) => this.#post({ type: 'checked', key }),
   );
-  #connection: RedisConnection | undefined;
-  #connections = 0;
-  #watch: SilenceWatch | undefined;
-  #clientId: number | undefined;
   #reads = 0;
   #isReading = false;
   /** A read was refused, and the keys are looked through for the reason. */
   #isSearching = false;
   #isRefused = false;
-  #isStopped = false;
   /** How many looks at the streams' ends are due. */
   #looksDue = 0;
   #underwayBytes = 0;
-  #entryBytes = FIRST_GUESS_BYTES;
   /** The streams that the last read brought entries of. */
   #active: readonly string[] = [];
-  /** COUNT of the read under way. */
-  #count = MIN_COUNT;
   #held: Held | undefined;
-  #reconnectMs = FIRST_RECONNECT_MS;
   #beatTimer: NodeJS.Timeout | undefined;
   #lookTimer: NodeJS.Timeout | undefined;
   #pauseTimer: NodeJS.Timeout | undefined;
-  #reconnectTimer: NodeJS.Timeout | undefined;
 
   start(): void {
     parentPort?.on('message', (command: ReaderCommand) => this.#take(command));
@@ -119,7 +100,7 @@ class Reader {
     this.#lookTimer = setInterval(() => {
       this.#looksDue++;
     }, LOOK_MS);
-    this.#connect();
+    this.#link.connect();
   }
 
   #post(event: ReaderEvent, transfer: ArrayBuffer[] = []): void {
@@ -157,64 +138,37 @@ class Reader {
       firstRead: this.#reads + 1,
       length: undefined,
       added: undefined,
+      readOn: this.#link.connections,
       wasRead: false,
       seenLength: undefined,
       isLost: false,
-      seenOn: this.#connections,
+      seenOn: this.#link.connections,
     });
     this.#command.changed();
     this.#readSoon();
   }
 
-  #connect(): void {
-    const connection = new RedisConnection(this.#target, 'reader', {
-      ready: () => this.#ready(),
-      reply: (cursor) => this.#reply(cursor),
-      closed: (cause) => this.#lost(cause),
-    });
-    this.#connection = connection;
-    this.#watch = new SilenceWatch(connection, SILENCE_MS, () => this.#expected.length > 0);
-  }
-
   #ready(): void {
-    this.#reconnectMs = FIRST_RECONNECT_MS;
-    this.#ask(encodeCommand(['CLIENT', 'ID']), (reply) => {
-      this.#clientId = reply.number();
-      this.#connections++;
-      this.#ends.connected(this.#connections);
-      this.#looksDue = LOOKS_A_ROUND;
-      this.#post({ type: 'connected' });
-      this.#read();
-    });
+    this.#ends.connected(this.#link.connections);
+    this.#looksDue = LOOKS_A_ROUND;
+    this.#post({ type: 'connected' });
+    this.#read();
   }
 
-  #lost(cause: Error): void {
-    this.#watch?.stop();
-    if (this.#isStopped) return;
-    if (this.#clientId !== undefined) this.#post({ type: 'disconnected', reason: cause.message });
-    this.#clientId = undefined;
-    this.#expected.length = 0;
+  #lost(cause: Error, wasReady: boolean): void {
+    if (wasReady) this.#post({ type: 'disconnected', reason: cause.message });
     // Their cursors have moved on: these entries would not be read again.
     if (this.#held !== undefined) this.#release(this.#held);
     this.#endRead();
     this.#isSearching = false;
     clearTimeout(this.#pauseTimer);
     this.#pauseTimer = undefined;
-    this.#reconnectTimer = setTimeout(() => this.#connect(), this.#reconnectMs);
-    this.#reconnectMs = Math.min(this.#reconnectMs * 2, LAST_RECONNECT_MS);
   }
 
-  #ask(command: Buffer, take: (reply: ReplyCursor) => void): void {
-    this.#expected.push(take);
-    this.#connection?.write(command);
+  #ask(command: Buffer, take: TakeReply): void {
+    this.#link.ask(command, take);
     // It would wait behind the read.
     if (this.#isReading) this.#interrupt();
-  }
-
-  #reply(cursor: ReplyCursor): void {
-    const take = this.#expected.shift();
-    if (take === undefined) throw new Error('Redis answered more than it was asked');
-    take(cursor);
   }
 
   /** Has the next read take notice of what has changed. */
@@ -224,7 +178,8 @@ class Reader {
   }
 
   #interrupt(): void {
-    if (this.#clientId !== undefined) this.#interrupter.begin(this.#clientId);
+    const { clientId } = this.#link;
+    if (clientId !== undefined) this.#interrupter.begin(clientId);
   }
 
   /** Sends the next read, unless one is under way or something else must come first. */
@@ -232,48 +187,29 @@ class Reader {
     const mustWait =
       this.#isReading ||
       this.#isSearching ||
-      this.#clientId === undefined ||
+      this.#link.clientId === undefined ||
       this.#pauseTimer !== undefined ||
       this.#underwayBytes > MAX_UNDERWAY_BYTES;
     if (mustWait) return;
     if (this.#looksDue > 0 || this.#ends.hasWanted) this.#look();
     if (this.#followed.size === 0) return;
-    const count = Math.floor(REPLY_BYTES / (this.#entryBytes * Math.max(this.#active.length, 1)));
-    this.#count = Math.min(Math.max(count, MIN_COUNT), MAX_COUNT);
+    this.#size.settle(this.#active.length);
     const blockMs = Math.min(
       Math.max(this.#followed.size * BLOCK_MS_A_STREAM, LEAST_BLOCK_MS),
       MOST_BLOCK_MS,
     );
-    const lengths = this.#askLengths();
-    this.#expected.push(this.#takeRead);
+    const lengths = this.#trim.lengths(this.#active, (take) => this.#link.expect(take));
+    this.#link.expect(this.#takeRead);
     this.#isReading = true;
     this.#reads++;
-    this.#connection?.write(...lengths, ...this.#command.encode(this.#followed, this.#count, blockMs));
+    this.#link.write(...lengths, ...this.#command.encode(this.#followed, this.#size.count, blockMs));
   }
 
   #look(): void {
     const share = Math.max(Math.ceil(this.#followed.size / LOOKS_A_ROUND), LEAST_LOOKED_AT);
     const streams = Math.min(share * this.#looksDue, this.#followed.size, MOST_LOOKED_AT);
     this.#looksDue = 0;
-    this.#ends.look(streams, this.#entryBytes);
-  }
-
-  /**
-   * XLEN costs Redis next to nothing, and clears nearly every read of the suspicion that trimming had
-   * overtaken it: what the stream held besides the entries read was older.
-   */
-  #askLengths(): Buffer[] {
-    const commands: Buffer[] = [];
-    for (const key of this.#active) {
-      if (commands.length === MAX_LENGTHS) break;
-      const followed = this.#followed.get(key);
-      if (followed === undefined) continue;
-      this.#expected.push((reply) => {
-        if (!reply.isError) followed.length = reply.number();
-      });
-      commands.push(encodeCommand(['XLEN', key]));
-    }
-    return commands;
+    this.#ends.look(streams, this.#size.entryBytes);
   }
 
   #endRead(): void {
@@ -303,12 +239,11 @@ class Reader {
       sources.push(followed);
     }
     const suspects = reads.flatMap((read, index) =>
-      this.#mayBeOvertaken(read.ids.length, sources[index]!.length) ? [index] : [],
+      this.#trim.isSuspect(sources[index]!, read.ids.length, this.#size.count, this.#link.connections)
+        ? [index]
+        : [],
     );
-    for (const key of this.#active) {
-      const followed = this.#followed.get(key);
-      if (followed !== undefined) followed.length = undefined;
-    }
+    this.#trim.forget();
     if (reads.length > 0) this.#deliver(reads, sources, suspects);
     const pause = Math.min(Math.floor(this.#followed.size / STREAMS_PER_PAUSE_MS), MAX_PAUSE_MS);
     if (pause > 0) this.#pause(pause);
@@ -326,13 +261,13 @@ class Reader {
       if (followed.added !== undefined) followed.added += read.ids.length;
       followed.wasRead = true;
       followed.seenLength = undefined;
-      followed.seenOn = this.#connections;
+      followed.readOn = this.#link.connections;
+      followed.seenOn = this.#link.connections;
       entries += read.ids.length;
       bytes += read.bytes;
     });
     this.#active = reads.map(({ key }) => key);
-    // Larger entries count at once, smaller ones by and by.
-    this.#entryBytes = Math.max(bytes / entries, this.#entryBytes * 0.75 + (bytes / entries) * 0.25, 1);
+    this.#size.learn(bytes, entries);
     this.#underwayBytes += bytes;
     const generations = sources.map(({ generation }) => generation);
     const held = { batches, generations, buffers, bytes, open: suspects.length };
@@ -340,20 +275,14 @@ class Reader {
     if (suspects.length === 0) this.#release(held);
     for (const index of suspects) {
       const { key, after, ids } = reads[index]!;
-      this.#ask(encodeCommand(['EVAL', OVERTAKEN_SCRIPT, 1, key, after, ids.at(-1)!]), (reply) => {
-        if (isOvertaken(reply, sources[index]!, ids.length)) {
+      this.#ask(this.#trim.question(key, after, ids.at(-1)!), (reply) => {
+        if (this.#trim.isTrimmed(reply, sources[index]!, ids.length)) {
           batches[index] = { ...batches[index]!, trimmed: true };
         }
         held.open--;
         if (held.open === 0) this.#release(held);
       });
     }
-  }
-
-  /** @param length entries that the stream held before the read, if it was asked */
-  #mayBeOvertaken(entries: number, length: number | undefined): boolean {
-    if (length === undefined) return entries >= Math.min(MANY_ENTRIES, this.#count);
-    return length > 0 && (entries === this.#count || entries >= length);
   }
 
   #release({ batches, generations, buffers, bytes }: Held): void {
@@ -363,7 +292,7 @@ class Reader {
 
   #readFailed(error: string): void {
     if (NEEDS_NEW_CONNECTION.test(error)) {
-      this.#connection?.destroy(new Error(error));
+      this.#link.renew(new Error(error));
     } else if (MAY_BE_A_KEYS.test(error)) {
       this.#isSearching = true;
       new CulpritSearch(
@@ -405,34 +334,14 @@ class Reader {
   }
 
   #stop(): void {
-    this.#isStopped = true;
     this.#endRead();
     clearInterval(this.#beatTimer);
     clearInterval(this.#lookTimer);
     clearTimeout(this.#pauseTimer);
-    clearTimeout(this.#reconnectTimer);
-    this.#connection?.destroy();
+    this.#link.close();
     this.#interrupter.close();
     parentPort?.close();
   }
-}
-
-/**
- * Whether entries were lost before those that were read. Of a stream that holds one entry at a time, it looks
- * so at every read: only the number of entries that were ever added tells, and that is not known at the first.
- */
-function isOvertaken(reply: ReplyCursor, followed: Followed, entries: number): boolean {
-  if (reply.isError) {
-    reply.skip();
-    return false;
-  }
-  reply.array();
-  const mayBe = reply.number() === 1;
-  const added = reply.number();
-  const expected = followed.added;
-  if (added < 0) return mayBe;
-  followed.added = added;
-  return mayBe && (expected === undefined ? entries > 1 : added > expected);
 }
 
 new Reader().start();

@@ -85,6 +85,7 @@ function connect(target: RedisTarget): Redis {
     // One that reads its data is looked at too.
     enableReadyCheck: false,
     retryStrategy: () => null,
+    sentinelRetryStrategy: () => null,
     connectTimeout: ANSWER_MS,
     commandTimeout: ANSWER_MS,
   });

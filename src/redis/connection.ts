@@ -6,17 +6,21 @@
  * command, in the order written; at last `closed`, once, whatever the reason. Nothing is sent twice and
  * nothing is queued here: who wants to try again makes a new connection.
  */
-import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { Failure } from '../errors.js';
 import { encodeCommand, ReplyBuffer, ReplyCursor } from './resp.js';
+import { findMaster } from './sentinel.js';
 import { SocketWriter } from './socket-writer.js';
-import type { RedisTarget } from './target.js';
+import { type RedisTarget, tlsOptions } from './target.js';
 
 /** How long connecting and logging in may take in all, apart from a server that is loading its data. */
 const CONNECT_TIMEOUT_MS = 5000;
 /** How often a server that is not ready to serve yet is asked again. */
 const RETRY_PING_MS = 50;
+/** Of the replies to the login, counted from the last: PING, CLIENT SETNAME, ROLE. */
+const NAME_REPLY = 2;
+const ROLE_REPLY = 3;
 /** Error replies to PING that pass by themselves. */
 const NOT_YET = /^(LOADING|BUSY)/;
 /** Error replies to the login commands after which the connection is of no use. */
@@ -31,15 +35,18 @@ export interface ConnectionHandler {
 }
 
 export class RedisConnection {
-  readonly #socket: Socket;
-  readonly #writer: SocketWriter;
+  /** There are none while the master is looked for. */
+  #socket: Socket | undefined;
+  #writer: SocketWriter | undefined;
+  readonly #target: RedisTarget;
+  readonly #role: string;
   readonly #handler: ConnectionHandler;
   readonly #replies: ReplyBuffer;
   readonly #cursor = new ReplyCursor();
   readonly #connectTimer: NodeJS.Timeout;
   #pingTimer: NodeJS.Timeout | undefined;
   /** Replies to the login commands that are still to come; 0 once the connection is ready. */
-  #handshake: number;
+  #handshake = 0;
   #isClosed = false;
   /** Bytes that came so far: the sign that Redis is there. */
   receivedBytes = 0;
@@ -49,36 +56,38 @@ export class RedisConnection {
    * @param keepBytes what is kept of memory that a large reply took, for the next
    */
   constructor(target: RedisTarget, role: string, handler: ConnectionHandler, keepBytes?: number) {
+    this.#target = target;
+    this.#role = role;
     this.#handler = handler;
     this.#replies = new ReplyBuffer(keepBytes);
-    const login = loginCommands(target, role);
-    this.#handshake = login.length;
-    this.#socket = this.#open(target);
-    this.#writer = new SocketWriter(this.#socket, !target.tls);
-    this.#socket.setNoDelay(true);
-    this.#socket.on('error', (error) => this.#close(error));
-    this.#socket.on('close', () => this.#close(new Error('Redis closed the connection')));
     this.#connectTimer = setTimeout(
       () => this.#close(new Error('Redis did not answer in time')),
       CONNECT_TIMEOUT_MS,
     );
-    this.#socket.write(Buffer.concat(login));
+    if (target.sentinel === undefined) {
+      this.#begin(target);
+      return;
+    }
+    findMaster(target.sentinel, target.tls).then(
+      (address) => this.#isClosed || this.#begin({ ...target, ...address }),
+      (error: Error) => this.#close(error),
+    );
   }
 
   /** Bytes given to `write` of which Redis may have read some; it has read none beyond. */
   get takenBytes(): number {
-    return this.#writer.takenBytes;
+    return this.#writer?.takenBytes ?? 0;
   }
 
   /** Bytes given to `write` that have left this process. */
   get sentBytes(): number {
-    return this.#writer.sentBytes;
+    return this.#writer?.sentBytes ?? 0;
   }
 
   /** Sends bytes that must not change until their reply came. Only once ready. */
   write(...parts: readonly Uint8Array[]): void {
     if (this.#isClosed) return;
-    this.#writer.write(parts);
+    this.#writer?.write(parts);
   }
 
   /** Ends the connection at once; `closed` is called with `cause`. */
@@ -86,11 +95,23 @@ export class RedisConnection {
     this.#close(cause);
   }
 
+  #begin(target: RedisTarget): void {
+    const socket = this.#open(target);
+    this.#socket = socket;
+    this.#writer = new SocketWriter(socket, !target.tls);
+    socket.setNoDelay(true);
+    socket.on('error', (error) => this.#close(error));
+    socket.on('close', () => this.#close(new Error('Redis closed the connection')));
+    const login = loginCommands(target, this.#role);
+    this.#handshake = login.length;
+    socket.write(Buffer.concat(login));
+  }
+
   #open(target: RedisTarget): Socket {
     const address =
       target.path === undefined ? { host: target.host, port: target.port } : { path: target.path };
     if (target.tls) {
-      const socket = connectTls({ host: target.host, port: target.port, ...tlsOptions(target) });
+      const socket = connectTls({ host: target.host, port: target.port, ...tlsOptions(target.host) });
       socket.on('data', (chunk: Buffer) => this.#copyIn(chunk));
       return socket;
     }
@@ -136,6 +157,10 @@ export class RedisConnection {
   /** The last login command is a PING, asked again for as long as the server is loading its data. */
   #readLoginReply(cursor: ReplyCursor): void {
     const isLast = this.#handshake === 1;
+    if (this.#handshake === ROLE_REPLY && this.#target.sentinel !== undefined) {
+      this.#checkRole(cursor);
+      return;
+    }
     const error = cursor.isError ? cursor.text() : undefined;
     if (error !== undefined && NOT_YET.test(error)) {
       // It is there, if not ready: each question has the time anew.
@@ -146,7 +171,7 @@ export class RedisConnection {
     }
     // CLIENT SETNAME may be unknown to a proxy or not allowed to the user, and MISCONF answers even PING,
     // yet reads still work.
-    const isName = this.#handshake === 2;
+    const isName = this.#handshake === NAME_REPLY;
     if (error !== undefined && !isName && NOT_LOGGED_IN.test(error)) {
       this.#close(new Failure('redis_denied', `Redis refused the connection: ${error}`));
       return;
@@ -157,13 +182,22 @@ export class RedisConnection {
     this.#handler.ready();
   }
 
+  /** Sentinels may name a master for a while that is none any more. */
+  #checkRole(cursor: ReplyCursor): void {
+    // An array whose first element is the role.
+    if (!cursor.isError) cursor.array();
+    const role = cursor.text();
+    if (role === 'master') this.#handshake--;
+    else this.#close(new Error(`the server that Sentinel names is no master: its ROLE is ${role}`));
+  }
+
   #close(cause: Error): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     clearTimeout(this.#connectTimer);
     clearTimeout(this.#pingTimer);
-    this.#writer.close();
-    this.#socket.destroy();
+    this.#writer?.close();
+    this.#socket?.destroy();
     this.#handler.closed(cause);
   }
 }
@@ -175,12 +209,8 @@ function loginCommands(target: RedisTarget, role: string): Buffer[] {
     commands.push(encodeCommand(['AUTH', ...user, target.password]));
   }
   if (target.database !== 0) commands.push(encodeCommand(['SELECT', target.database]));
+  if (target.sentinel !== undefined) commands.push(encodeCommand(['ROLE']));
   commands.push(encodeCommand(['CLIENT', 'SETNAME', `streamgate-${role}`]));
   commands.push(encodeCommand(['PING']));
   return commands;
-}
-
-/** What TLS is told of the server's name: nothing where that is an address (RFC 6066 §3). */
-export function tlsOptions(target: RedisTarget): { readonly servername?: string } {
-  return isIP(target.host) === 0 ? { servername: target.host } : {};
 }

@@ -7,9 +7,8 @@
 import { Redis } from 'ioredis';
 import { Failure, failureFromRedis } from '../errors.js';
 import type { Logger } from '../logger.js';
-import { tlsOptions } from './connection.js';
 import { defineScripts } from './scripts.js';
-import type { RedisTarget } from './target.js';
+import { type RedisTarget, type SentinelGroup, tlsOptions } from './target.js';
 
 const COMMAND_TIMEOUT_MS = 5000;
 /** A connection that owes an answer and has brought nothing for so long is given up: it may be half-open. */
@@ -18,16 +17,32 @@ const LAST_RETRY_MS = 500;
 /** A server that reads its data is asked again so soon; by itself ioredis believes its guess of the rest, up to 10 s. */
 const LOADING_RETRY_MS = 100;
 
+const retryStrategy = (attempt: number) => Math.min(20 * 2 ** attempt, LAST_RETRY_MS);
+
 /** Where to connect to and how to log in, as ioredis wants it. */
 export function addressOptions(target: RedisTarget) {
   return {
-    ...(target.path === undefined ? { host: target.host, port: target.port } : { path: target.path }),
-    ...(target.tls ? { tls: tlsOptions(target) } : {}),
+    ...(target.sentinel === undefined ? ownAddress(target) : sentinelAddress(target.sentinel, target.tls)),
     ...(target.username === undefined ? {} : { username: target.username }),
     ...(target.password === undefined ? {} : { password: target.password }),
     db: target.database,
   };
 }
+
+const ownAddress = ({ path, host, port, tls }: RedisTarget) => ({
+  ...(path === undefined ? { host, port } : { path }),
+  ...(tls ? { tls: tlsOptions(host) } : {}),
+});
+
+const sentinelAddress = ({ master, addresses, username, password }: SentinelGroup, tls: boolean) => ({
+  sentinels: addresses.map(({ host, port }) => ({ host, port })),
+  name: master,
+  ...(username === undefined ? {} : { sentinelUsername: username }),
+  ...(password === undefined ? {} : { sentinelPassword: password }),
+  ...(tls ? { tls: {}, sentinelTLS: {}, enableTLSForSentinelMode: true } : {}),
+  // A master that has become a replica is left for the one that has taken its place.
+  reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
+});
 
 export function connectControl(target: RedisTarget, logger: Logger): Redis {
   const redis = new Redis({
@@ -40,7 +55,8 @@ export function connectControl(target: RedisTarget, logger: Logger): Redis {
     commandTimeout: COMMAND_TIMEOUT_MS,
     connectTimeout: COMMAND_TIMEOUT_MS,
     socketTimeout: SILENCE_MS,
-    retryStrategy: (attempt) => Math.min(20 * 2 ** attempt, LAST_RETRY_MS),
+    retryStrategy,
+    sentinelRetryStrategy: retryStrategy,
   });
   defineScripts(redis);
   // Without a listener ioredis prints to the console; the append pipe already warns of an outage.

@@ -1,7 +1,23 @@
 /** Where Redis is and how to log in: plain data, so that it can be handed to threads. */
+import { isIP } from 'node:net';
 import { ConfigError } from '../config.js';
 
+export interface RedisAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Sentinels that watch a master, and how to log in to them. */
+export interface SentinelGroup {
+  readonly master: string;
+  readonly addresses: readonly RedisAddress[];
+  readonly username: string | undefined;
+  readonly password: string | undefined;
+}
+
 export interface RedisTarget {
+  /** Where it is set, host and port do not count: they are asked for at each connect. */
+  readonly sentinel?: SentinelGroup | undefined;
   readonly host: string;
   readonly port: number;
   /** A Unix socket's path; host and port do not count where it is set. */
@@ -14,6 +30,11 @@ export interface RedisTarget {
 
 const DEFAULT_HOST = 'localhost';
 const DEFAULT_PORT = 6379;
+const DEFAULT_SENTINEL_PORT = 26_379;
+/** No URL of the standard has several hosts. */
+const SENTINEL_URL =
+  /^(rediss?)\+sentinel:\/\/(?:([^@/?]*)@)?([^@/?]+)\/([^/?]+)(?:\/([^/?]*))?(?:\?([^?]*))?$/;
+const HOST_AND_PORT = /^(\[[\da-fA-F:.]+\]|[^[\]:]+)(?::(\d{1,5}))?$/;
 
 export function unixTarget(path: string): RedisTarget {
   return {
@@ -28,21 +49,21 @@ export function unixTarget(path: string): RedisTarget {
 }
 
 /**
- * Reads `redis://[user[:password]@][host][:port][/database]`, the same with `rediss://` for TLS, or
- * `unix:///path[?db=database]`.
+ * Reads `redis://[user[:password]@][host][:port][/database]`, the same with `rediss://` for TLS,
+ * `unix:///path[?db=database]`, or for a master that Sentinels watch
+ * `redis+sentinel://[user[:password]@]host[:port][,host[:port]…]/master[/database]`, with the Sentinels' own
+ * login as `?sentinel_username=…&sentinel_password=…`, or `rediss+sentinel://` for TLS to all of them.
  * @throws ConfigError with one sentence that does not repeat the address, which may hold a password
  */
 export function parseRedisUrl(url: string): RedisTarget {
+  if (/^rediss?\+sentinel:/.test(url)) return parseSentinelUrl(url);
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   if (parsed === undefined) throw new ConfigError('REDIS_URL is not an address.');
   const database = parsed.protocol === 'unix:' ? parsed.searchParams.get('db') : parsed.pathname.slice(1);
-  if (!/^\d{0,5}$/.test(database ?? '')) {
-    throw new ConfigError('REDIS_URL names a database that is not a number.');
-  }
   const login = {
     username: decodePart(parsed.username) || undefined,
     password: decodePart(parsed.password) || undefined,
-    database: Number(database ?? 0),
+    database: parseDatabase(database ?? ''),
   };
   if (parsed.protocol === 'unix:') return { ...unixTarget(decodePart(parsed.pathname)), ...login };
   return {
@@ -55,6 +76,46 @@ export function parseRedisUrl(url: string): RedisTarget {
   };
 }
 
+function parseSentinelUrl(url: string): RedisTarget {
+  const [, scheme, login = '', hosts, master, database = '', query = ''] = SENTINEL_URL.exec(url) ?? [];
+  if (hosts === undefined || master === undefined) {
+    throw new ConfigError(
+      'REDIS_URL must name Sentinels and their master: redis+sentinel://host:port,…/master.',
+    );
+  }
+  const colon = login.indexOf(':');
+  const [username, password] = colon < 0 ? [login, ''] : [login.slice(0, colon), login.slice(colon + 1)];
+  const parameters = new URLSearchParams(query);
+  return {
+    sentinel: {
+      master: decodePart(master),
+      addresses: hosts.split(',').map(parseSentinelAddress),
+      username: parameters.get('sentinel_username') ?? undefined,
+      password: parameters.get('sentinel_password') ?? undefined,
+    },
+    host: '',
+    port: 0,
+    path: undefined,
+    tls: scheme === 'rediss',
+    username: decodePart(username!) || undefined,
+    password: decodePart(password!) || undefined,
+    database: parseDatabase(database),
+  };
+}
+
+function parseSentinelAddress(text: string): RedisAddress {
+  const [, host, port = DEFAULT_SENTINEL_PORT] = HOST_AND_PORT.exec(text) ?? [];
+  if (host === undefined || Number(port) > 65_535) {
+    throw new ConfigError('REDIS_URL names a Sentinel that is not host or host:port.');
+  }
+  return { host: host.replace(/^\[|\]$/g, ''), port: Number(port) };
+}
+
+function parseDatabase(text: string): number {
+  if (!/^\d{0,5}$/.test(text)) throw new ConfigError('REDIS_URL names a database that is not a number.');
+  return Number(text);
+}
+
 function decodePart(encoded: string): string {
   try {
     return decodeURIComponent(encoded);
@@ -63,9 +124,17 @@ function decodePart(encoded: string): string {
   }
 }
 
+/** What TLS is told of the server's name: nothing where that is an address (RFC 6066 §3). */
+export function tlsOptions(host: string): { readonly servername?: string } {
+  return isIP(host) === 0 ? { servername: host } : {};
+}
+
 /** For people and logs: never with a password. */
-export function describeTarget(target: RedisTarget): string {
-  return (
-    target.path ?? `${target.tls ? 'rediss' : 'redis'}://${target.host}:${target.port}/${target.database}`
-  );
+export function describeTarget({ sentinel, path, tls, host, port, database }: RedisTarget): string {
+  const scheme = tls ? 'rediss' : 'redis';
+  if (sentinel !== undefined) {
+    const sentinels = sentinel.addresses.map((address) => `${address.host}:${address.port}`).join();
+    return `${scheme}+sentinel://${sentinels}/${sentinel.master}/${database}`;
+  }
+  return path ?? `${scheme}://${host}:${port}/${database}`;
 }

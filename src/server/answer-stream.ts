@@ -27,7 +27,7 @@ export interface StreamListener {
 
 export interface StreamParts {
   readonly res: HttpResponse;
-  /** Written where there is nothing to say: without a meaning between two messages. */
+  /** Written where there is nothing to say, without a meaning between two messages; '' where nothing can be. */
   readonly filler: string;
   /** What clients have not read is held here. */
   readonly unread: HeldBytes;
@@ -141,10 +141,16 @@ export class AnswerStream {
   #resume(): void {
     if (this.#isGone) return;
     this.#isFull = false;
-    // The library sends what waits only along with something new.
-    if (this.#pieces.length > 0) this.#flush();
-    else this.#isFull = !this.#give(this.#parts.filler);
-    if (this.#isFull || this.#pieces.length > 0) return;
+    const [next] = this.#pieces;
+    if (next === undefined) {
+      // The library sends what waits only along with something new, or when a cork is drawn.
+      this.#parts.res.cork(() => {});
+    } else {
+      // There may be room for little: a byte tells.
+      if (next.length > 1) this.#pieces.splice(0, 1, ...split(next, 1));
+      this.#flush();
+    }
+    if (this.#isFull) return;
     this.#parts.unread.release(this);
     this.#isHeld = false;
     if (this.#isEnding) this.#finish();
@@ -157,6 +163,11 @@ export class AnswerStream {
     this.gone();
     onLeft();
   }
+}
+
+function split(part: Bytes, at: number): [Bytes, Bytes] {
+  const bytes = typeof part === 'string' ? Buffer.from(part) : part;
+  return [bytes.subarray(0, at), bytes.subarray(at)];
 }
 
 function cut(part: Bytes): readonly Bytes[] {

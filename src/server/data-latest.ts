@@ -40,6 +40,13 @@ export async function getLatest(
   if (at !== undefined && after !== undefined) {
     throw new Failure('bad_parameter', 'at and after ask for different entries: give one of them');
   }
+  if (after !== undefined) parseCursor('after', after);
+  // All forms are checked, whether they matter here or not.
+  const parameters = parsePullParameters(
+    after === undefined ? query : query.resumedAfter(after),
+    selection,
+    'rest',
+  );
   const until = at === undefined ? undefined : parseTime('at', at).last;
   const [key] = selectedKeys(context.config, grant.rights, 'read', selection) as [string];
   const [sid] = selection.sids as [string];
@@ -58,8 +65,6 @@ export async function getLatest(
     answerEntry(context, exchange, batch, named, tags);
     return;
   }
-  parseCursor('after', after);
-  const parameters = parsePullParameters(query.resumedAfter(after), selection, 'rest');
   const [named, { wanted, batches }] = await Promise.all([
     readStreamMediaType(context.control, key),
     readOrWait(context, exchange, grant, [key], { ...parameters, latest: true, gaps: false }),

@@ -3,7 +3,7 @@ import type { Grant } from '../access/grant.js';
 import { Failure } from '../errors.js';
 import { readStreamMediaType } from '../streams/metadata.js';
 import { BEFORE_FIRST } from '../wire/entry-id.js';
-import { FILLER, FRAME_PARTS, framePart, OPENING } from '../wire/frame-parts.js';
+import { FRAME_PARTS, type PartWriting, SHOWN_PARTS, WHOLE_PARTS } from '../wire/frame-parts.js';
 import { detectMediaType } from '../wire/media-type.js';
 import { parseMaxFps, Query } from '../wire/parameters.js';
 import { type AnswerMessage, answerFollower, type Framing } from './answer-follower.js';
@@ -26,21 +26,25 @@ export async function getMjpeg(
   const named = await readStreamMediaType(context.control, keys[0]!);
   const parameters = { latest: true, count: 1, block: 0, ack: false, maxFps };
   const request = { selection, keys, cursors: [BEFORE_FIRST], parameters };
-  await answerFollower(context, exchange, grant, request, () => framing(context, named));
+  const isShown = exchange.header('accept').toLowerCase().includes('image/');
+  const parts = isShown ? SHOWN_PARTS : WHOLE_PARTS;
+  await answerFollower(context, exchange, grant, request, () => framing(context, parts, named));
 }
 
-function framing(context: GatewayContext, named: string | undefined): Framing {
-  const variant = `mjpeg ${named}`;
+function framing(context: GatewayContext, parts: PartWriting, named: string | undefined): Framing {
+  const { opening, filler, part } = parts;
+  // Who is sent the very same.
+  const variant = `mjpeg ${filler} ${named}`;
   return {
     endpoint: 'mjpeg',
     type: FRAME_PARTS,
-    headers: viewHeaders(context),
-    filler: FILLER,
-    opening: OPENING,
+    headers: [...viewHeaders(context), ['vary', 'accept']],
+    filler,
+    opening,
     message: ({ batch, from, isShared }) => {
       const make = (): AnswerMessage => {
         const frame = batch.payload(from);
-        return framePart(named ?? detectMediaType(frame), batch.ids[from]!, frame);
+        return part(named ?? detectMediaType(frame), batch.ids[from]!, frame);
       };
       return isShared ? batch.message(variant, from, make) : make();
     },

@@ -21,6 +21,7 @@ const STATUS_TEXT: Record<number, string> = {
   403: '403 Forbidden',
   404: '404 Not Found',
   405: '405 Method Not Allowed',
+  406: '406 Not Acceptable',
   409: '409 Conflict',
   411: '411 Length Required',
   413: '413 Content Too Large',
@@ -31,6 +32,7 @@ const STATUS_TEXT: Record<number, string> = {
   500: '500 Internal Server Error',
   502: '502 Bad Gateway',
   503: '503 Service Unavailable',
+  504: '504 Gateway Timeout',
 };
 const RETRY_AFTER_SECONDS = '1';
 /** What a token would have to be, by RFC 6750 §3. */
@@ -66,7 +68,7 @@ export interface Answer {
 export interface StreamHead extends StreamListener {
   readonly type: string;
   readonly headers: readonly Header[];
-  /** A text without a meaning between two messages. */
+  /** A text without a meaning between two messages; '' where there can be none. */
   readonly filler: string;
 }
 

@@ -1,12 +1,11 @@
 /** Every address of the gateway, once. */
-import type { TemplatedApp, WebSocketBehavior } from 'uWebSockets.js';
+import type { TemplatedApp } from 'uWebSockets.js';
 import type { Registry } from 'prom-client';
 import type { Grant } from '../access/grant.js';
 import type { Rights } from '../access/rights.js';
 import { Failure } from '../errors.js';
 import { Overview } from '../streams/overview.js';
 import { type Handler, withBody, withGrant } from './authorize.js';
-import type { ClientSocket } from './client-socket.js';
 import type { GatewayContext } from './context.js';
 import { getEvents } from './data-events.js';
 import { getData } from './data-get.js';
@@ -19,10 +18,13 @@ import { GraphqlEndpoint } from './graphql-endpoint.js';
 import { createGraphqlHandlers } from './graphql-http.js';
 import { graphqlBehavior } from './graphql-socket.js';
 import { healthz, readyz } from './health.js';
-import { type Duty, endpoint, type Header, type HttpExchange } from './http-exchange.js';
+import type { Header, HttpExchange } from './http-exchange.js';
 import { createMetrics, metrics } from './metrics.js';
+import { createOpenApi } from './openapi.js';
 import { getOverview } from './overview.js';
 import { type Pages, wantsPage } from './pages.js';
+import { createRouter } from './router.js';
+import type { Site } from './site.js';
 import { refuseWithoutUpgrade } from './socket-upgrade.js';
 
 const DATA = '/data/:sid';
@@ -41,13 +43,14 @@ const GREETING = `streamgate: Redis Streams behind REST, binary WebSockets and G
 POST /data/{sid}           store entries: a form's parts named 'entries', or the raw body
 GET  /data/{sid}           read entries after last_entry_id
 WS   /data/{sid}/push      send entries
+WS   /data/{sid}/pull      follow a stream
 GET  /data/{sid}/latest    the newest entry under its own media type
 GET  /data/{sid}/mjpeg     a stream's pictures as they come, for <img>
 GET  /data/{sid}/events    entries as server-sent events
-WS   /data/{sid}/pull      follow a stream
 GET  /graphql              GraphQL; in a browser its explorer
 GET  /                     this; in a browser the live page
 GET  /overview             devices and streams once a second, as server-sent events
+GET  /docs /openapi.json   all of that in detail
 GET  /healthz /readyz /metrics
 `;
 
@@ -61,14 +64,8 @@ export function createRoutes(context: GatewayContext, pages: Pages): (app: Templ
   const graphql = new GraphqlEndpoint(context);
   const devicePrefixing = !context.config.DISABLE_MULTI_DEVICE_PREFIXING;
   const overview = new Overview({ ...context, devicePrefixing });
-  return (app) => addRoutes(app, context, { pages, registry, graphql, overview });
-}
-
-/** What every WebSocket has, once it is open. */
-interface OpenedSocket {
-  socket?: ClientSocket;
-  /** Whose connection it is: `upgradeSocket` notes it. */
-  readonly address?: string;
+  const openApi = createOpenApi();
+  return (app) => addRoutes(app, context, { pages, registry, graphql, overview, openApi });
 }
 
 /** Answers with what a stream holds. */
@@ -79,49 +76,13 @@ interface Shared {
   readonly registry: Registry;
   readonly graphql: GraphqlEndpoint;
   readonly overview: Overview;
+  readonly openApi: Handler;
 }
 
 function addRoutes(app: TemplatedApp, context: GatewayContext, shared: Shared): void {
-  const { pages, registry, graphql, overview } = shared;
+  const { pages, registry, graphql, overview, openApi } = shared;
   context.connections.watch(app);
-  const respond = (
-    pattern: string,
-    methods: Partial<Record<'get' | 'post', Handler>>,
-    duty: Duty = 'work',
-  ) => {
-    const allowed = ['OPTIONS', ...(methods.get ? ['GET', 'HEAD'] : []), ...(methods.post ? ['POST'] : [])];
-    // A trailing slash is the same address.
-    for (const path of pattern === '/' ? [pattern] : [pattern, `${pattern}/`]) {
-      app.any(
-        path,
-        endpoint(
-          context,
-          (exchange, req) => {
-            const { method } = exchange;
-            const run = method === 'head' ? methods.get : methods[method as 'get' | 'post'];
-            if (run !== undefined) return run(exchange, req.getParameter(0) ?? '');
-            return method === 'options'
-              ? answerOptions(context, exchange, allowed)
-              : refuseMethod(exchange, allowed);
-          },
-          duty,
-        ),
-      );
-    }
-  };
-
-  const connect = <T extends OpenedSocket>(pattern: string, behavior: WebSocketBehavior<T>) => {
-    const whole: WebSocketBehavior<T> = {
-      ...behavior,
-      ping: (ws) => ws.getUserData().socket?.pinged(),
-      close: (ws, code, reason) => {
-        behavior.close?.(ws, code, reason);
-        const { address } = ws.getUserData();
-        if (address !== undefined) context.connections.closed(address);
-      },
-    };
-    for (const path of [pattern, `${pattern}/`]) app.ws(path, whole);
-  };
+  const { respond, connect } = createRouter(app, context);
 
   connect(PUSH, pushBehavior(context));
   connect(PULL, pullBehavior(context));
@@ -140,12 +101,7 @@ function addRoutes(app: TemplatedApp, context: GatewayContext, shared: Shared): 
     post: withBody(context, graphqlHandlers.post),
   });
   for (const page of Object.values(pages)) {
-    respond(`/${page.name}/assets/:name`, {
-      get: (exchange, name) => {
-        if (page.answerFile(exchange, `assets/${name}`)) return;
-        throw new Failure('not_found', `the page ${page.name} has no such file`);
-      },
-    });
+    respond(`/${page.name}/assets/:name`, { get: (exchange, name) => answerAsset(exchange, page, name) });
   }
   respond(DATA, {
     get: withGrant(context, (exchange, grant, sid) => getData(context, exchange, grant, sid)),
@@ -171,18 +127,25 @@ function addRoutes(app: TemplatedApp, context: GatewayContext, shared: Shared): 
     return metrics(registry, exchange);
   });
   respond('/metrics', { get: getMetrics }, 'watch');
+  respond('/openapi.json', { get: openApi });
+  respond('/docs', {
+    get: (exchange) => {
+      if (!pages.docs.hasIndex) throw new Failure('not_found', 'the page was not built');
+      pages.docs.answerIndex(exchange);
+    },
+  });
   respond('/', {
     get: (exchange) => {
       if (pages.live.hasIndex && wantsPage(exchange)) pages.live.answerIndex(exchange);
       else exchange.answer({ type: 'text/plain; charset=utf-8', headers: [VARIES], body: GREETING });
     },
   });
-  app.any(
-    '/*',
-    endpoint(context, ({ path }) => {
-      throw new Failure('not_found', `there is nothing at ${path.slice(0, 200)}`);
-    }),
-  );
+}
+
+/** @throws Failure */
+function answerAsset(exchange: HttpExchange, page: Site, name: string): void {
+  if (page.answerFile(exchange, `assets/${name}`)) return;
+  throw new Failure('not_found', `the page ${page.name} has no such file`);
 }
 
 /** The metrics tell of all devices together, so they are for those who may see or delete all. @throws Failure */
@@ -190,21 +153,4 @@ function checkMayWatch(rights: Rights): void {
   const mayWatch = rights.wall === undefined && (rights.mayAll('read') || rights.mayAll('admin'));
   if (!mayWatch)
     throw new Failure('forbidden', 'the metrics need the right to read, or to delete, everything');
-}
-
-function answerOptions(context: GatewayContext, exchange: HttpExchange, allowed: readonly string[]): void {
-  const methods = allowed.join(', ');
-  exchange.answer({
-    status: 204,
-    headers: [
-      ['allow', methods],
-      ...(exchange.header('origin') === '' ? [] : context.origins.preflightHeaders(methods)),
-    ],
-  });
-}
-
-function refuseMethod(exchange: HttpExchange, allowed: readonly string[]): void {
-  exchange.fail(new Failure('method_not_allowed', `${exchange.method.toUpperCase()} is not allowed here`), [
-    ['allow', allowed.join(', ')],
-  ]);
 }

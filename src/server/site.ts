@@ -2,6 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { extname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { takesGzip } from './gzip.js';
 import type { Header, HttpExchange } from './http-exchange.js';
 
 /** Where `npm run build` puts the pages, a folder each. */
@@ -23,8 +24,6 @@ const FOR_EVER: Header = ['cache-control', 'public, max-age=31536000, immutable'
 const ASK_AGAIN: Header = ['cache-control', 'no-cache'];
 /** A page's address answers others with something else, and every file may come packed. */
 const VARIES: Header = ['vary', 'accept, accept-encoding'];
-/** By RFC 9110 §12.5.3, as browsers and tools write it. */
-const TAKES_GZIP = /(?:^|[\s,])gzip(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))/i;
 
 /** A Content-Security-Policy's directives, such as `{ 'img-src': "'self'" }`. */
 export type Policy = Readonly<Record<string, string>>;
@@ -103,7 +102,7 @@ export class Site {
 
   #answer(exchange: HttpExchange, name: string, caching: Header): void {
     const { type, body, packed } = this.#files.get(name)!;
-    const isPacked = packed !== undefined && TAKES_GZIP.test(exchange.header('accept-encoding'));
+    const isPacked = packed !== undefined && takesGzip(exchange);
     const headers: Header[] = [this.#policy, caching, VARIES];
     if (isPacked) headers.push(['content-encoding', 'gzip']);
     exchange.answer({ type, body: isPacked ? packed : body, headers });

@@ -14,7 +14,9 @@ import { BEFORE_FIRST, compareEntryIds } from '../wire/entry-id.js';
 import type { Gap } from '../wire/pull-message.js';
 import { type Answer, Backlog, type BacklogOwner, MOST_APPETITE_BYTES } from './backlog.js';
 import type { Hub } from './hub.js';
+import { HubPlace } from './hub-place.js';
 import type { HubListener, HubStream, Reset } from './hub-stream.js';
+import { ASK_REDIS, findNewest } from './newest-entry.js';
 import type { Threads } from './threads.js';
 
 /** Entries `from` to `to` (excluded) of a batch of one of a follower's streams: one message. */
@@ -83,9 +85,6 @@ export interface StreamFollower {
   endFetch(): void;
 }
 
-/** The place in the hub is not known: it must be looked up by the cursor. */
-const UNLOCATED = -1;
-
 export class FollowedStream implements HubListener, BacklogOwner {
   readonly #context: FollowerContext;
   readonly #follower: StreamFollower;
@@ -104,9 +103,7 @@ export class FollowedStream implements HubListener, BacklogOwner {
   #hadCursor: boolean;
   /** With `latest`: how many entries the hub had read when the last one was sent. */
   #seen: number;
-  /** The batch in the hub that comes next, or `UNLOCATED`, and the entry in it. */
-  #number = UNLOCATED;
-  #entry = 0;
+  readonly #place: HubPlace;
   /** Redis has not been asked yet what it holds after the cursor: the hub may hold more, but not less. */
   #mustFetch: boolean;
   /** Entries after that id were lost, and the client has not been sent any since. */
@@ -135,6 +132,7 @@ export class FollowedStream implements HubListener, BacklogOwner {
     this.#latest = latest;
     this.#until = until;
     this.#hub = context.hub.follow(key, tail, this);
+    this.#place = new HubPlace(this.#hub);
     this.#backlog = new Backlog(context.threads, key, this, share);
     this.#cursor = cursor;
     this.#isOwnCursor = cursor === tail && tail !== BEFORE_FIRST;
@@ -164,7 +162,7 @@ export class FollowedStream implements HubListener, BacklogOwner {
     this.#tail = base;
     this.#backlog.reset();
     this.#upcoming = undefined;
-    this.#number = UNLOCATED;
+    this.#place.forget();
     this.#mustFetch = false;
     this.#seen = this.#hub.entries;
     this.#follower.onReady(this);
@@ -261,28 +259,28 @@ export class FollowedStream implements HubListener, BacklogOwner {
     }
     if (batch === this.#backlog.batch) {
       this.#backlog.entry = to;
-      if (this.#latest) this.#number = UNLOCATED;
+      if (this.#latest) this.#place.forget();
       else if (from === 0) this.#readAhead(batch);
     } else if (this.#latest) {
-      this.#number = UNLOCATED;
+      this.#place.forget();
       if (batch !== this.#hub.newest) return;
       counters.skipped += this.#hub.entries - this.#seen - 1;
       this.#seen = this.#hub.entries;
     } else {
-      this.#entry = to;
+      this.#place.entry = to;
     }
   }
 
   /** Lets go of what the pool has read: it is not sent for a while. The cursor finds it again. */
   letGo(): void {
     this.#backlog.letGo();
-    this.#number = UNLOCATED;
+    this.#place.forget();
   }
 
   /** As `letGo`, since the client does not take it. @returns whether there was any */
   giveUpBacklog(): boolean {
     if (!this.#backlog.giveUp()) return false;
-    this.#number = UNLOCATED;
+    this.#place.forget();
     return true;
   }
 
@@ -306,7 +304,7 @@ export class FollowedStream implements HubListener, BacklogOwner {
   /** The time of `until` is over: what Redis holds up to there is all that there will be. */
   passUntil(): void {
     this.#isPastUntil = true;
-    this.#number = UNLOCATED;
+    this.#place.forget();
   }
 
   close(): void {
@@ -321,19 +319,9 @@ export class FollowedStream implements HubListener, BacklogOwner {
   }
 
   #hubRun(count: number, limit: string | undefined): Run | undefined {
-    for (;;) {
-      if (this.#number === UNLOCATED && !this.#locate()) return undefined;
-      if (this.#number === this.#hub.nextNumber) return undefined;
-      const batch = this.#hub.batch(this.#number);
-      if (batch === undefined) {
-        this.#number = UNLOCATED;
-      } else if (this.#entry < batch.length) {
-        return this.#runOf(batch, this.#entry, count, limit, this.#isShared(batch));
-      } else {
-        this.#number++;
-        this.#entry = 0;
-      }
-    }
+    let batch = this.#place.batch();
+    if (batch === undefined && !this.#place.isKnown && this.#locate()) batch = this.#place.batch();
+    return batch && this.#runOf(batch, this.#place.entry, count, limit, this.#isShared(batch));
   }
 
   #runOf(
@@ -361,62 +349,31 @@ export class FollowedStream implements HubListener, BacklogOwner {
       this.#fetch();
       return false;
     }
-    const position = this.#hub.locate(this.#cursor);
-    if (position !== undefined) {
-      this.#number = position.number;
-      this.#entry = position.index;
-      return true;
-    }
+    if (this.#place.find(this.#cursor)) return true;
     if (compareEntryIds(this.#cursor, this.#hub.startAfter) < 0) this.#fetch();
     return false;
   }
 
   #newestRun(limit: string | undefined): Run | undefined {
-    if (limit !== undefined) return this.#newestUpTo(limit);
-    const { newest, lastId } = this.#hub;
-    const isNew = compareEntryIds(lastId, this.#cursor) > 0;
-    if (newest !== undefined && isNew) {
-      this.#backlog.letGo();
-      return this.#oneOf(newest, newest.length - 1, this.#isShared(newest));
-    }
-    const backlog = this.#backlog.batch;
-    if (backlog !== undefined && this.#backlog.entry < backlog.length) {
-      return this.#oneOf(backlog, backlog.length - 1, false);
-    }
-    this.#backlog.letGo();
-    if (isNew) this.#fetchNewest(undefined);
-    return undefined;
-  }
-
-  /** The newest entry after the cursor that is not after `limit`. */
-  #newestUpTo(limit: string): Run | undefined {
     const hub = this.#hub;
     if (this.#until !== undefined && compareEntryIds(hub.lastId, this.#until) > 0) this.passUntil();
-    const backlog = this.#backlog.current();
-    if (!this.#isPastUntil && compareEntryIds(hub.lastId, limit) <= 0) {
-      const isNew = compareEntryIds(hub.lastId, this.#cursor) > 0;
-      if (!isNew && backlog === undefined && !this.#mustFetch) return undefined;
-      if (isNew && hub.newest !== undefined) {
-        this.#backlog.letGo();
-        return this.#oneOf(hub.newest, hub.newest.length - 1, this.#isShared(hub.newest));
-      }
-    }
-    if (backlog !== undefined) {
-      if (this.#backlog.isNewest) return this.#oneOf(backlog, backlog.length - 1, false);
-      const due = backlog.firstAfter(limit, this.#backlog.entry);
-      if (due === this.#backlog.entry) return undefined;
-      if (due < backlog.length) return this.#oneOf(backlog, due - 1, false);
-      // All of it, and there may be more.
+    const found = findNewest({
+      hub,
+      backlog: this.#backlog,
+      cursor: this.#cursor,
+      limit,
+      wasAsked: !this.#mustFetch,
+      isPastHub: this.#isPastUntil,
+    });
+    if (found === undefined) return undefined;
+    if (found === ASK_REDIS) {
       this.#backlog.letGo();
-    } else if (!this.#mustFetch && !this.#isPastUntil && hub.locate(this.#cursor) !== undefined) {
-      const place = hub.newestUpTo(limit);
-      if (place === undefined) return undefined;
-      const batch = hub.batch(place.number)!;
-      if (compareEntryIds(batch.ids[place.index]!, this.#cursor) <= 0) return undefined;
-      return this.#oneOf(batch, place.index, false);
+      this.#fetchNewest(limit);
+      return undefined;
     }
-    this.#fetchNewest(limit);
-    return undefined;
+    const [batch, index] = found;
+    if (batch !== this.#backlog.batch) this.#backlog.letGo();
+    return this.#oneOf(batch, index, this.#isShared(batch));
   }
 
   /** The one entry `from` of a batch; what is skipped is no loss. */

@@ -90,6 +90,8 @@ export class Overview {
   #shown = new Set<string>();
   /** When keys may be listed again. */
   #listAt = 0;
+  /** Whose streams were listed. */
+  #listedFor: ReadonlySet<Rights> = new Set();
   #runsScripts = true;
   /** What was told last to those of the same rights and filter. */
   #told = new Map<Rights, Map<string, string>>();
@@ -103,10 +105,11 @@ export class Overview {
     this.#devices = new Devices(parts.control, 0);
   }
 
-  /** Tells `viewer` at once, and then once a second. @returns ends that */
+  /** Tells `viewer` at once, or within a second, and then once a second. @returns ends that */
   watch(viewer: OverviewViewer): () => void {
     this.#viewers.add(viewer);
     if (this.#viewers.size === 1) this.#look();
+    else if (!this.#listedFor.has(viewer.rights)) this.#listAt = 0;
     // What is a moment old serves others who come.
     else if (this.#lookedAt > 0) this.#tell(viewer);
     return () => {
@@ -122,6 +125,7 @@ export class Overview {
     this.#sorted = [];
     this.#shown.clear();
     this.#told.clear();
+    this.#listedFor = new Set();
     this.#listAt = 0;
     this.#lookedAt = 0;
   }
@@ -151,8 +155,11 @@ export class Overview {
 
   async #list(): Promise<void> {
     const begun = performance.now();
+    // What nobody may see is not asked for: Redis may not let us either.
+    const listedFor = new Set([...this.#viewers].map(({ rights }) => rights));
+    const isWanted = (key: string) => [...listedFor].some((rights) => rights.may('read', key));
     const [keys, connected, seen] = await Promise.all([
-      listStreamKeys(this.#parts.control, MAX_KNOWN),
+      listStreamKeys(this.#parts.control, isWanted, MAX_KNOWN),
       this.#devices.list(false),
       this.#devices.list(true),
     ]);
@@ -160,8 +167,10 @@ export class Overview {
     for (const key of keys) if (!this.#streams.has(key)) this.#streams.set(key, unknownState(key));
     this.#connected = new Set(connected);
     this.#seen = [...connected, ...seen.filter((id) => !this.#connected.has(id))];
+    this.#listedFor = listedFor;
+    const isComplete = [...this.#viewers].every(({ rights }) => listedFor.has(rights));
     const end = performance.now();
-    this.#listAt = end + (end - begun) / LISTING_SHARE - (end - begun);
+    this.#listAt = isComplete ? end + (end - begun) / LISTING_SHARE - (end - begun) : 0;
   }
 
   async #survey(): Promise<void> {

@@ -21,18 +21,22 @@ function escapeGlob(text: string): string {
   return text.replace(/[*?[\]\\^]/g, '\\$&');
 }
 
-async function scan(
-  control: Redis,
-  pattern: string,
-  type: 'stream' | 'string',
-  most = Number.POSITIVE_INFINITY,
-): Promise<Set<string>> {
+interface ScanOptions {
+  readonly pattern: string;
+  readonly type: 'stream' | 'string';
+  /** Of these keys alone. */
+  readonly isWanted?: (key: string) => boolean;
+  readonly most?: number;
+}
+
+async function scan(control: Redis, options: ScanOptions): Promise<Set<string>> {
+  const { pattern, type, isWanted = () => true, most = Number.POSITIVE_INFINITY } = options;
   const found = new Set<string>();
   let cursor = '0';
   do {
     const [next, keys] = await control.scan(cursor, 'MATCH', pattern, 'COUNT', SCAN_STEP, 'TYPE', type);
     cursor = next;
-    for (const key of keys) if (found.size < most) found.add(key);
+    for (const key of keys) if (found.size < most && isWanted(key)) found.add(key);
   } while (cursor !== '0' && found.size < most);
   return found;
 }
@@ -42,8 +46,8 @@ export async function listKeys(control: Redis, match?: string, prefix = ''): Pro
   const pattern = escapeGlob(prefix) + (match ?? '*');
   try {
     const [streams, metas] = await Promise.all([
-      scan(control, pattern, 'stream'),
-      scan(control, escapeGlob(STREAM_META_PREFIX) + pattern, 'string'),
+      scan(control, { pattern, type: 'stream' }),
+      scan(control, { pattern: escapeGlob(STREAM_META_PREFIX) + pattern, type: 'string' }),
     ]);
     const described = [...metas].map((key) => key.slice(STREAM_META_PREFIX.length));
     return { streams: [...streams].sort(), described: described.sort() };
@@ -52,10 +56,14 @@ export async function listKeys(control: Redis, match?: string, prefix = ''): Pro
   }
 }
 
-/** Keys of streams, whichever come first where there are more than `most`. @throws Failure */
-export async function listStreamKeys(control: Redis, most: number): Promise<ReadonlySet<string>> {
+/** Keys of streams that are wanted, whichever come first where there are more than `most`. @throws Failure */
+export async function listStreamKeys(
+  control: Redis,
+  isWanted: (key: string) => boolean,
+  most: number,
+): Promise<ReadonlySet<string>> {
   try {
-    return await scan(control, '*', 'stream', most);
+    return await scan(control, { pattern: '*', type: 'stream', isWanted, most });
   } catch (error) {
     throw controlFailure(error);
   }

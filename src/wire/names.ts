@@ -1,7 +1,7 @@
 /** What a device or stream may be called (contract §1). */
 import { Failure } from '../errors.js';
 
-const MAX_NAME_BYTES = 512;
+export const MAX_NAME_BYTES = 512;
 /** Separates ids in paths and cursors, so no name may hold it. */
 export const ID_SEPARATOR = '+';
 /** A stream id with this first character names a system stream. */

@@ -14,13 +14,15 @@ export const NEWEST = '$';
 export const NAMED_BY_ENTRY = '*';
 export const DEFAULT_DEVICE = 'default';
 
-const DEFAULT_BLOCK_MS = { rest: 500, websocket: 5000 } as const;
-const MAX_COUNT = 1_000_000;
-const MAX_STREAMS = 1024;
-const MAX_FPS = 1_000_000;
-const MAX_SPEED = 1_000_000;
+export const DEFAULT_BLOCK_MS = { rest: 500, websocket: 5000 } as const;
+/** Milliseconds: more than eleven days. */
+export const MAX_BLOCK = 999_999_999;
+export const MAX_COUNT = 1_000_000;
+export const MAX_STREAMS = 1024;
+export const MAX_FPS = 1_000_000;
+export const MAX_SPEED = 1_000_000;
 /** Each number that is asked for takes a connection to Redis. */
-const MAX_REPLICAS = 9;
+export const MAX_REPLICAS = 9;
 
 export type Framing = 'json' | 'raw' | 'msgpack';
 export type Offsets = 'start' | 'end';
@@ -256,7 +258,7 @@ export function parsePullParameters(
     gaps: query.boolean('gaps', false),
     latest: query.boolean('latest', false),
     count: query.wholeNumber('count', 1, MAX_COUNT, 1),
-    block: query.wholeNumber('block', -1, 999_999_999, DEFAULT_BLOCK_MS[transport]),
+    block: query.wholeNumber('block', -1, MAX_BLOCK, DEFAULT_BLOCK_MS[transport]),
     header: parseHeader(query),
     offsets: parseOffsets(query),
     ack: query.boolean('ack', false),

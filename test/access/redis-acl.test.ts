@@ -4,6 +4,7 @@ import { afterEach, expect, test } from 'vitest';
 import { type AccessFixture, allows, bearer, startAccessFixture } from '../support/access.js';
 import { freePort } from '../support/free-port.js';
 import { GraphqlSocket } from '../support/graphql-socket.js';
+import { nextEvent, OpenAnswer } from '../support/open-answer.js';
 import { startRedis, type TestRedis } from '../support/redis-server.js';
 import { TestSocket } from '../support/socket.js';
 
@@ -69,6 +70,17 @@ async function useEverything({ gateway, tokens }: AccessFixture<keyof typeof PLA
     expect((await fetch(`${gateway.http}/data/x?${query}`, { headers })).status).toBe(200);
   }
   expect((await fetch(`${gateway.http}/data/x`, { method: 'POST', body: 'z', headers })).status).toBe(200);
+  const known = { ...headers, 'if-none-match': '*' };
+  expect((await fetch(`${gateway.http}/data/x/latest`, { headers: known })).status).toBe(304);
+  for (const view of ['data/x/latest', 'data/x/mjpeg', 'data/x/events']) {
+    const leaving = new AbortController();
+    const { signal } = leaving;
+    expect((await fetch(`${gateway.http}/${view}`, { headers, signal })).status).toBe(200);
+    leaving.abort();
+  }
+  const overview = await OpenAnswer.open(gateway, '/overview', headers);
+  expect(JSON.parse((await nextEvent(overview)).data)).toMatchObject({ streams: [{ key: 'x', length: 2 }] });
+  overview.leave();
   await ask(
     '{ devices(includeAll: true) { id meta streams { id length lastEntryString firstEntryId meta error } } }',
   );

@@ -63,6 +63,27 @@ const http =
       }),
     );
 
+/** An answer that has no end: it is left once it has begun. */
+const view =
+  (path: string): Ask =>
+  async (headers) => {
+    const leaving = new AbortController();
+    const response = await fetch(`${fixture.gateway.http}${path}`, { headers, signal: leaving.signal });
+    const outcome = await outcomeOf(response);
+    leaving.abort();
+    return outcome;
+  };
+
+/** Of who has the entry already: that it has not changed is for those alone who may read it. */
+const known =
+  (path: string): Ask =>
+  async (headers) => {
+    const response = await fetch(`${fixture.gateway.http}${path}`, {
+      headers: { ...headers, 'if-none-match': '*' },
+    });
+    return response.status === 304 ? GOOD : outcomeOf(response);
+  };
+
 /** Before the upgrade: a client that is let in is not thrown out again. */
 const socket =
   (path: string): Ask =>
@@ -117,6 +138,16 @@ const ROUTES: readonly (readonly [name: string, ask: Ask, allowed: Name, refusal
   ['GET /data/x', http('GET', `/data/x?last_entry_id=0&${D}`), 'read', '403 forbidden'],
   ['GET /data/x/', http('GET', `/data/x/?last_entry_id=0&${D}`), 'read', '403 forbidden'],
   ['GET /data/x waiting', http('GET', `/data/x?block=1&${D}`), 'read', '403 forbidden'],
+  ['GET latest', http('GET', `/data/x/latest?${D}`), 'read', '403 forbidden'],
+  ['GET latest/', http('GET', `/data/x/latest/?${D}`), 'read', '403 forbidden'],
+  ['GET latest at', http('GET', `/data/x/latest?at=1&${D}`), 'read', '403 forbidden'],
+  ['GET latest after', http('GET', `/data/x/latest?after=0&${D}`), 'read', '403 forbidden'],
+  ['GET latest that is known', known(`/data/x/latest?${D}`), 'read', '403 forbidden'],
+  ['GET mjpeg', view(`/data/x/mjpeg?${D}`), 'read', '403 forbidden'],
+  ['GET mjpeg/', view(`/data/x/mjpeg/?${D}`), 'read', '403 forbidden'],
+  ['GET events', view(`/data/x/events?${D}`), 'read', '403 forbidden'],
+  ['GET events/', view(`/data/x/events/?${D}`), 'read', '403 forbidden'],
+  ['GET events of many', view(`/data/y+x/events?${D}`), 'read', '403 forbidden'],
   ['POST /data/x', http('POST', `/data/x?${D}`, 'y'), 'write', '403 forbidden'],
   [
     'POST /data/x form',
@@ -254,10 +285,14 @@ describe('what is for everybody', () => {
     ['GET', '/healthz', 200],
     ['GET', '/readyz', 200],
     ['GET', '/', 200],
+    ['GET', '/docs', 200],
+    ['GET', '/openapi.json', 200],
     ['OPTIONS', '/data/x', 204],
     ['OPTIONS', '/graphql', 204],
-    ['GET', '/data/x/push', 426],
-    ['GET', '/data/x/pull', 426],
+    ['OPTIONS', '/data/x/latest', 204],
+    ['OPTIONS', '/data/x/mjpeg', 204],
+    ['OPTIONS', '/data/x/events', 204],
+    ['OPTIONS', '/overview', 204],
     ['PUT', '/data/x', 405],
     ['GET', '/nothing', 404],
   ])('%s %s: %i, with a token or without, right or wrong', async (method, path, status) => {

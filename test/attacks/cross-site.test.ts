@@ -198,6 +198,9 @@ const GETS = [
   ].map((query) => `/graphql?query=${encodeURIComponent(query)}`),
   '/graphiql/assets/x.js',
   '/live/assets/x.js',
+  '/docs',
+  '/docs/assets/x.js',
+  '/openapi.json',
   '/nothing',
 ];
 

@@ -167,6 +167,18 @@ describe('entries', () => {
     });
   });
 
+  test('JSON that would take long to hand on is null, and its text is there', async () => {
+    const many = `[${Array(200_000).fill('{}').join(',')}]`;
+    const few = `[${Array(200_000).fill('1').join(',')}]`;
+    await add('default:many', many);
+    await add('default:few', few);
+    expect(await stream('many', 'lastEntryString lastEntryJson')).toEqual({
+      lastEntryString: many,
+      lastEntryJson: null,
+    });
+    expect(await stream('few', 'lastEntryJson')).toEqual({ lastEntryJson: Array(200_000).fill(1) });
+  });
+
   test('of 5 MB, in every form', async () => {
     const items = Array.from({ length: 10 }, (_, index) => `${index}`.repeat(MIB / 2));
     const payload = JSON.stringify(items);

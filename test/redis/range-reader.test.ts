@@ -170,6 +170,17 @@ describe('the bytes of a range', () => {
   });
 });
 
+test('until: nothing after that id, and the newest up to there', async () => {
+  const { redis, reader } = await newReader();
+  await fill(redis, 'k', ['a', 'b', 'c', 'd']);
+  const until = async (request: Partial<RangeRequest>) => ids((await read(reader, { k: '1-0' }, request))[0]);
+  expect(await until({ until: '3-0' })).toEqual([2, 3]);
+  expect(await until({ until: '2-5' })).toEqual([2]);
+  expect(await until({ until: '1-0' })).toEqual([]);
+  expect(await until({ until: '3-9', latest: true })).toEqual([3]);
+  expect(await until({ until: '0-5', latest: true })).toEqual([]);
+});
+
 describe('trimming', () => {
   test('is noticed where the stream begins after the cursor', async () => {
     const { redis, reader } = await newReader();
@@ -181,6 +192,27 @@ describe('trimming', () => {
     expect(await trimmed('1-0', false)).toBe(false);
     expect(await trimmed('3-0')).toBe(false);
     expect(await trimmed('4-0')).toBe(false);
+  });
+
+  test('past a cursor ends a read that is made of several, before what is left', async () => {
+    const { redis } = await newReader();
+    const connection = new CommandConnection(parseRedisUrl(redis.url), 'test');
+    await fill(redis, 'k', ['a', 'b', 'c', 'd', 'e', 'f']);
+    let asked = 0;
+    // A question and a read at a time: between the first and the second the stream is trimmed.
+    const trimming = {
+      send: async (...command: Parameters<CommandConnection['send']>) => {
+        if (++asked === 3) await redis.client.xtrim('k', 'MAXLEN', '=', 1);
+        return connection.send(...command);
+      },
+    };
+    const reader = new RangeReader(trimming as CommandConnection);
+    // Taken for so large that the first is read by itself.
+    const request = { expectedBytes: 10, maxBytes: 10, detectTrimming: true };
+    const [batch] = await read(reader, { k: '1-0' }, request);
+    expect([ids(batch), batch!.trimmed]).toEqual([[2], false]);
+    const [rest] = await read(reader, { k: '2-0' }, request);
+    expect([ids(rest), rest!.trimmed]).toEqual([[6], true]);
   });
 
   test('cannot be where there is no stream', async () => {

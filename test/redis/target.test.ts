@@ -13,6 +13,14 @@ const TCP = {
 };
 const UNIX = { ...TCP, host: '', port: 0 };
 
+const GROUP = {
+  master: 'main',
+  addresses: [{ host: 'one', port: 26379 }],
+  username: undefined,
+  password: undefined,
+};
+const SENTINEL = { ...UNIX, sentinel: GROUP };
+
 describe('parseRedisUrl', () => {
   test.each([
     ['redis://localhost', TCP],
@@ -42,6 +50,28 @@ describe('parseRedisUrl', () => {
     ['unix:///run/redis.sock', { ...UNIX, path: '/run/redis.sock' }],
     ['unix:///run/a%20b.sock?db=7', { ...UNIX, path: '/run/a b.sock', database: 7 }],
     ['unix:///run/redis.sock?db=', { ...UNIX, path: '/run/redis.sock' }],
+    ['redis+sentinel://one/main', SENTINEL],
+    ['redis+sentinel://one:26379/main/', SENTINEL],
+    ['rediss+sentinel://one/main/4', { ...SENTINEL, tls: true, database: 4 }],
+    [
+      'redis+sentinel://us%40er:p%3A%2F@one:1,10.0.0.1,[::1]:3/m%20n/2?sentinel_username=u&sentinel_password=p%26q',
+      {
+        ...SENTINEL,
+        username: 'us@er',
+        password: 'p:/',
+        database: 2,
+        sentinel: {
+          master: 'm n',
+          addresses: [
+            { host: 'one', port: 1 },
+            { host: '10.0.0.1', port: 26379 },
+            { host: '::1', port: 3 },
+          ],
+          username: 'u',
+          password: 'p&q',
+        },
+      },
+    ],
   ])('%s', (url, target) => {
     expect(parseRedisUrl(url)).toEqual(target);
   });
@@ -55,6 +85,13 @@ describe('parseRedisUrl', () => {
     ['redis://:secret@host/0/1', 'a database'],
     ['redis://:secret@host/123456', 'a database'],
     ['unix:///run/s?db=secret', 'a database'],
+    ['redis+sentinel://:secret@one', 'their master'],
+    ['redis+sentinel://:secret@one/', 'their master'],
+    ['redis+sentinel://:secret@one:port/main', 'a Sentinel'],
+    ['redis+sentinel://:secret@one:65536/main', 'a Sentinel'],
+    ['redis+sentinel://:secret@one,/main', 'a Sentinel'],
+    ['redis+sentinel://:secret@one/main/secret', 'a database'],
+    ['redis+sentinel://:secret%zz@one/main', "'%'"],
     ['redis://:secret%@host', "'%'"],
     ['redis://secret%zz@host', "'%'"],
     ['redis://:secret%ff@host', "'%'"],
@@ -71,6 +108,10 @@ test.each([
   ['redis://user:secret@localhost/3', 'redis://localhost:6379/3'],
   ['rediss://:secret@db.example.org:6390', 'rediss://db.example.org:6390/0'],
   ['unix:///run/redis.sock?db=1', '/run/redis.sock'],
+  [
+    'rediss+sentinel://user:secret@one,two:1/main/3?sentinel_password=secret',
+    'rediss+sentinel://one:26379,two:1/main/3',
+  ],
 ])('%s is described as %s', (url, description) => {
   expect(describeTarget(parseRedisUrl(url))).toBe(description);
 });

@@ -204,6 +204,26 @@ describe('who cannot take every entry', () => {
   });
 });
 
+test('who was behind gets the last event whole, though nothing follows it', async () => {
+  const sid = freshSid();
+  const { nextOf } = await listen(`${sid}/events`);
+  const text = 'a line\n'.repeat(30_000);
+  const sent = 'entries_out_total{endpoint="events"}';
+  const before = await gateway.metric(sent);
+  let count = 0;
+  // Up to the one that the socket does not take whole.
+  while ((await gateway.metric('followers{state="behind"}')) === 0) {
+    await add(sid, '*', text);
+    count++;
+    await expect.poll(() => gateway.metric(sent), WAIT).toBe(before + count);
+  }
+  const begun = performance.now();
+  expect((await nextOf(count)).map(({ data }) => data.length)).toEqual(Array(count).fill(text.length));
+  // And not only when the stream is kept alive.
+  expect(performance.now() - begun).toBeLessThan(6000);
+  await expect.poll(() => gateway.metric('followers{state="behind"}'), WAIT).toBe(0);
+});
+
 describe('the end', () => {
   test('of a replay is told', async () => {
     const sid = freshSid();

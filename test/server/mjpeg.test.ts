@@ -61,6 +61,23 @@ describe('what is shown', () => {
     }
   });
 
+  test('to browsers with the head of the next part, without which they would not show it', async () => {
+    const sid = freshSid();
+    await post(sid, jpeg('first'));
+    const answer = await OpenAnswer.open(gateway, `/data/${sid}/mjpeg`, {
+      accept: 'image/avif,image/*,*/*;q=0.8',
+    });
+    onTestFinished(() => answer.leave());
+    const [, boundary] = /boundary=(.+)$/.exec(answer.response.headers['content-type']!)!;
+    const head = `--${boundary}\r\nContent-Type: image/jpeg\r\n\r\n`;
+    expect((await answer.until('\r\n\r\n')).toString()).toBe(head.slice(0, -4));
+    for (const content of ['first', 'second']) {
+      const part = `${jpeg(content).toString('latin1')}\r\n${head}`;
+      expect((await answer.bytes(part.length)).toString('latin1')).toBe(part);
+      await post(sid, jpeg('second'));
+    }
+  });
+
   test('of a stream without entries the first, once it comes', async () => {
     const sid = freshSid();
     const { next } = await watch(sid);
@@ -180,7 +197,9 @@ describe('the end', () => {
     const sid = freshSid();
     await post(sid, jpeg(Buffer.alloc(16 * MIB)));
     const { answer, next } = await watch(sid, '', other);
-    await expect.poll(() => other.metric('followers{state="behind"}'), WAIT).toBe(1);
+    // Who does not read at all does not hold it up.
+    await watch(sid, '', other);
+    await expect.poll(() => other.metric('followers{state="behind"}'), WAIT).toBe(2);
     const exit = once(other.process, 'exit');
     other.process.kill('SIGTERM');
     await expect.poll(() => other.log.map(({ msg }) => msg), WAIT).toContain('stopping');

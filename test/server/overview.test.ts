@@ -266,6 +266,16 @@ describe('who may see what', () => {
     expect(await seenBy(name)).toEqual({ streams, devices, omitted: 0 });
   });
 
+  test('each their own, while others watch', async () => {
+    const all = await watch('', fixture.gateway, bearer(fixture.tokens.all));
+    await all.next();
+    const { streams } = await seenBy('some');
+    expect(streams).toEqual(['cam1:front cam1 front', 'cam2:front cam2 front']);
+    const { streams: walled } = await seenBy('walled');
+    expect(walled).toEqual(['back cam1 back', 'front cam1 front']);
+    expect((await all.next()).streams).toHaveLength(5);
+  });
+
   test('by names as the client knows them', async () => {
     expect((await seenBy('walled', '?filter=cam1')).streams).toEqual([]);
     expect((await seenBy('walled', '?filter=fro')).streams).toEqual(['front cam1 front']);

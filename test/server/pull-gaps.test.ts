@@ -1,5 +1,6 @@
 /** `gaps=1`: who was not sent entries, since Redis held them no more, is told so. */
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { FaultProxy } from '../support/fault-proxy.js';
 import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
 import { startRedis, type TestRedis } from '../support/redis-server.js';
 import { stampedFrame } from '../support/stamped-frames.js';
@@ -211,6 +212,39 @@ describe('entries that were trimmed', () => {
     expect(followers.map(({ gaps }) => gaps)).toEqual([expected, expected, expected, [], []]);
     await Promise.all(followers.map((follower) => follower.close()));
   });
+});
+
+test('entries that came and went while the gateway could not reach Redis are told', async () => {
+  const proxy = await FaultProxy.start(redis);
+  const cutOff = await startGatewayProcess({ REDIS_URL: proxy.url });
+  try {
+    const [sid, other] = [freshSid(), freshSid()];
+    await add(sid, '1-0');
+    const follower = await StreamFollower.open(cutOff, sid, 'gaps=1&block=0');
+    const busy = await StreamFollower.open(cutOff, other, 'gaps=1&block=0');
+    await add(sid, '2-0');
+    await follower.until(() => follower.entries.length === 1);
+    // The last that is read before the connection is lost.
+    await add(other, '1-0');
+    await busy.until(() => busy.entries.length === 1);
+    proxy.isRefusing = true;
+    proxy.cut();
+    for (let ms = 3; ms <= 40; ms++) {
+      await redis.client.xadd(keyOf(sid), 'MAXLEN', '=', 5, `${ms}-0`, 'd', stampedFrame('w', ms));
+    }
+    await add(other, '2-0');
+    proxy.isRefusing = false;
+    await Promise.all([
+      follower.until(() => follower.entries.length === 6),
+      busy.until(() => busy.entries.length === 2),
+    ]);
+    expect(follower.gaps).toEqual([gap(sid, 1, '2-0', '36-0', 'trimmed')]);
+    expect(busy.gaps).toEqual([]);
+    await Promise.all([follower.close(), busy.close()]);
+  } finally {
+    await cutOff.stop();
+    await proxy.stop();
+  }
 });
 
 test('a stream that holds few entries at a time, of which none is lost: nothing is told', async () => {

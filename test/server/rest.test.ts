@@ -26,6 +26,9 @@ describe('HEAD', () => {
     ['/data/small?last_entry_id=0', '5'],
     ['/data/large?last_entry_id=0', '200000'],
     ['/data/small?block=-1', '0'],
+    ['/data/small/latest', '5'],
+    ['/data/large/latest', '200000'],
+    ['/data/missing/latest', undefined],
     ['/healthz', '15'],
     ['/', undefined],
     ['/data/small?count=0', undefined],
@@ -64,6 +67,10 @@ describe('methods', () => {
     ['/data/small/', 'OPTIONS, GET, HEAD, POST'],
     ['/data/small/push', 'OPTIONS, GET, HEAD'],
     ['/data/small/pull', 'OPTIONS, GET, HEAD'],
+    ['/data/small/latest', 'OPTIONS, GET, HEAD'],
+    ['/data/small/mjpeg', 'OPTIONS, GET, HEAD'],
+    ['/data/small/events/', 'OPTIONS, GET, HEAD'],
+    ['/overview', 'OPTIONS, GET, HEAD'],
     ['/healthz', 'OPTIONS, GET, HEAD'],
     ['/readyz', 'OPTIONS, GET, HEAD'],
     ['/metrics', 'OPTIONS, GET, HEAD'],
@@ -94,6 +101,7 @@ describe('addresses', () => {
     '/data/',
     '/data//',
     '/data/small/push/more',
+    '/data/small/latest/more',
     '/data/a/b',
     '/healthz/x',
     '/DATA/small',
@@ -122,14 +130,11 @@ describe('addresses', () => {
     await push.close();
   });
 
-  test.each(['push', 'pull', 'push/', 'pull/?count=abc'])(
-    '/data/small/%s is for WebSockets',
-    async (path) => {
-      const response = await fetch(url(`/data/small/${path}`));
-      expect(response.headers.get('upgrade')).toBe('websocket');
-      expect(await refused(response)).toMatchObject({ status: 426, code: 'upgrade_required' });
-    },
-  );
+  test.each(['push', 'pull', 'push/', 'pull/?count=2'])('/data/small/%s is for WebSockets', async (path) => {
+    const response = await fetch(url(`/data/small/${path}`));
+    expect(response.headers.get('upgrade')).toBe('websocket');
+    expect(await refused(response)).toMatchObject({ status: 426, code: 'upgrade_required' });
+  });
 
   test.each([
     '/push?header=maybe',

@@ -1,4 +1,5 @@
 /** A replay by itself, on a clock of the test's: what it holds while nothing is due, and what is read when. */
+import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Failure } from '../../src/errors.js';
 import { packBatches } from '../../src/redis/stream-reads.js';
@@ -14,6 +15,7 @@ type RangeTask = Parameters<Threads['range']>[0];
 
 const HOUR_MS = 3_600_000;
 const MIB = 1024 * 1024;
+const SLOW_MS = 50;
 
 interface Stored {
   readonly id: string;
@@ -26,6 +28,8 @@ let asked: RangeTask[];
 let readBytes = 0;
 /** Reads fail while it is set. */
 let failure: Failure | undefined;
+/** Reads of it take a while. */
+let slowKey: string | undefined;
 let hub: Hub;
 let counters: FollowerCounters;
 let followers: Follower[];
@@ -60,7 +64,8 @@ const threads = {
   recycle: () => {},
   range: async (task: RangeTask) => {
     asked.push(task);
-    await Promise.resolve();
+    if (task.streams[0]!.key === slowKey) await new Promise((resolve) => setTimeout(resolve, SLOW_MS));
+    else await Promise.resolve();
     if (failure !== undefined) throw failure;
     return [readRange(task)];
   },
@@ -68,6 +73,8 @@ const threads = {
 
 class Outlet implements FollowerOutlet {
   readonly runs: Run[] = [];
+  /** When each was sent. */
+  readonly times: number[] = [];
   failure: Failure | undefined;
   isOpen = true;
   isComplete = false;
@@ -77,6 +84,7 @@ class Outlet implements FollowerOutlet {
 
   send(run: Run): number {
     this.runs.push(run);
+    this.times.push(performance.now());
     return run.batch.start(run.to) - run.batch.start(run.from);
   }
 
@@ -102,6 +110,7 @@ beforeEach(() => {
   asked = [];
   readBytes = 0;
   failure = undefined;
+  slowKey = undefined;
   hub = new Hub();
   hub.attach([
     { streams: 0, follow: () => {}, unfollow: () => {}, check: () => {} } as unknown as ReaderThread,
@@ -226,13 +235,11 @@ test('a client that is slow is sent what became due meanwhile, in the order of t
 test('latest: of what became due meanwhile the newest, however much that is', async () => {
   const times = Array.from({ length: 1000 }, (_, index) => 1000 + 10 * index);
   // Far more than is read at once.
-  const { outlet, follower } = await replay({ a: times }, { latest: true }, 10_000);
+  const { outlet, follower } = await replay({ a: times }, { latest: true, ack: true }, 10_000);
   expect(outlet.sent).toEqual(['a 1000-0']);
   for (const passed of [35, 7000, 20]) {
-    outlet.isOpen = false;
     await vi.advanceTimersByTimeAsync(passed);
-    outlet.isOpen = true;
-    follower.pump();
+    follower.acknowledge();
     await vi.advanceTimersByTimeAsync(0);
   }
   expect(outlet.sent).toEqual(['a 1000-0', 'a 1030-0', 'a 8030-0', 'a 8050-0']);
@@ -305,4 +312,121 @@ test('until in a far future is waited for, and what Redis holds then is sent fir
   held.get('a')!.push({ id: `${until}-7`, bytes: 1 });
   await vi.advanceTimersByTimeAsync(1);
   expect([outlet.sent, outlet.isComplete]).toEqual([['a 1000-0', `a ${until}-7`], true]);
+});
+
+test('until in the future: a stream of which nothing is left is waited for, too', async () => {
+  const until = Date.now() + 1000;
+  const begun = replay({ a: [1000] }, { until: `${until}-0`, speed: 0 });
+  held.set('a', []);
+  const { outlet } = await begun;
+  hub.onEntries(batchOf('a', '1000-0', [{ id: '2000-0', bytes: 1 }]));
+  await vi.advanceTimersByTimeAsync(1000);
+  expect([outlet.sent, outlet.isComplete]).toEqual([['a 2000-0'], false]);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(outlet.isComplete).toBe(true);
+});
+
+test('a message that ends sooner than those of others is not shared with them', async () => {
+  const [all, some] = [
+    await replay({ a: [1000] }, { speed: 0, count: 9 }),
+    await replay(
+      { a: [1000] },
+      {
+        speed: 0,
+        count: 9,
+        until: `${Date.now()}-2`,
+      },
+    ),
+  ];
+  const now = Date.now();
+  const entries = [1, 2, 3].map((seq) => ({ id: `${now}-${seq}`, bytes: 1 }));
+  hub.onEntries(batchOf('a', '1000-0', entries));
+  const [whole, part] = [all, some].map(({ outlet }) => outlet.runs.at(-1)!);
+  expect([whole!.isShared, whole!.to - whole!.from]).toEqual([true, 3]);
+  expect([part!.isShared, part!.to - part!.from]).toEqual([false, 2]);
+});
+
+test('an entry that was read before the readers came to it, and let go, comes once they have', async () => {
+  const begun = replay({ a: [1000], b: [2000] });
+  held.get('a')!.push({ id: '11000-0', bytes: 1 });
+  const { outlet } = await begun;
+  await vi.advanceTimersByTimeAsync(10_500);
+  expect(outlet.sent).toEqual(['a 1000-0', 'b 2000-0']);
+  hub.onEntries(batchOf('a', '1000-0', [{ id: '11000-0', bytes: 1 }]));
+  expect(outlet.sent.at(-1)).toBe('a 11000-0');
+});
+
+test('nothing is sent while it is not known whether another stream has something older', async () => {
+  slowKey = 'b';
+  const { outlet } = await replay({ a: [1000], b: [999] });
+  await vi.advanceTimersByTimeAsync(SLOW_MS - 1);
+  expect(outlet.sent).toEqual([]);
+  await vi.advanceTimersByTimeAsync(2);
+  expect(outlet.sent).toEqual(['b 999-0', 'a 1000-0']);
+});
+
+/** Streams of some past, what is written while they are replayed, and a client of its own habits. */
+const scene = fc.record({
+  streams: fc.array(fc.array(fc.nat(3000), { minLength: 1, maxLength: 12 }), { minLength: 1, maxLength: 6 }),
+  written: fc.array(fc.tuple(fc.nat(5), fc.nat(4000)), { maxLength: 10 }),
+  bytes: fc.constantFrom(1, 1, 50_000, 3 * MIB),
+  speed: fc.constantFrom(0.5, 1, 4, 100),
+  count: fc.constantFrom(1, 1, 3),
+  ack: fc.boolean(),
+  latest: fc.boolean(),
+  steps: fc.array(fc.nat(900), { minLength: 5, maxLength: 30 }),
+});
+
+test('whatever the streams, the speed and the client: each entry in its time and order, once', async () => {
+  await fc.assert(
+    fc.asyncProperty(scene, async ({ streams, written, bytes, speed, count, ack, latest, steps }) => {
+      hub.close();
+      hub = new Hub();
+      hub.attach([
+        { streams: 0, follow: () => {}, unfollow: () => {}, check: () => {} } as unknown as ReaderThread,
+      ]);
+      const rising = (times: readonly number[]) =>
+        [...new Set(times)].sort((a, b) => a - b).map((ms) => 10_000 + ms);
+      const keys = streams.map((_, index) => `k${index}`);
+      const past = Object.fromEntries(streams.map((times, index) => [keys[index]!, rising(times)]));
+      const begun = performance.now();
+      const { outlet, follower } = await replay(past, { speed, count, ack, latest }, bytes);
+      const writes = [...written];
+      for (const step of [...steps, ...Array.from({ length: 20 }, () => 2000)]) {
+        await vi.advanceTimersByTimeAsync(step);
+        const write = writes.shift();
+        if (write !== undefined) {
+          const entries = held.get(keys[write[0] % keys.length]!)!;
+          const last = entries.at(-1)!.id;
+          const entry = { id: `${entryTime(last) + 1 + write[1]}-0`, bytes };
+          entries.push(entry);
+          hub.onEntries(batchOf(keys[write[0] % keys.length]!, last, [entry]));
+        }
+        for (let acks = 0; ack && acks < 3; acks++) {
+          follower.acknowledge();
+          await vi.advanceTimersByTimeAsync(0);
+        }
+      }
+      // All that has become due by now, and is waited for.
+      for (let acks = 0; acks < 200; acks++) {
+        follower.acknowledge();
+        await vi.advanceTimersByTimeAsync(speed < 1 ? 500 : 50);
+      }
+      const first = entryTime(outlet.runs[0]!.batch.ids[0]!);
+      outlet.runs.forEach(({ batch, from, to }, index) => {
+        expect(to - from).toBeLessThanOrEqual(latest ? 1 : count);
+        const due = (entryTime(batch.ids[to - 1]!) - first) / speed;
+        expect(outlet.times[index]! - begun).toBeGreaterThanOrEqual(due - 1);
+      });
+      for (const key of keys) {
+        const sent = outlet.sent.filter((entry) => entry.startsWith(`${key} `));
+        const all = held.get(key)!.map(({ id }) => `${key} ${id}`);
+        if (latest) expect(sent).toEqual(all.filter((entry) => sent.includes(entry)));
+        else expect(sent).toEqual(all);
+        expect(sent.at(-1)).toBe(all.at(-1));
+      }
+      follower.close();
+    }),
+    { numRuns: 15 },
+  );
 });

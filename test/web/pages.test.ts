@@ -37,6 +37,7 @@ function getPacked(path: string, acceptEncoding: string): Promise<{ encoding: st
 describe.each([
   ['/', 'live'],
   ['/graphql', 'graphiql'],
+  ['/docs', 'docs'],
 ])('the page at %s', (path, name) => {
   const html = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' };
 

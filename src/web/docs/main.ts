@@ -1,0 +1,105 @@
+/** The reference of the API: shows what this gateway says of itself at `/openapi.json`. */
+import type { Description, Operation } from '../../openapi/model.js';
+import { element } from './elements.js';
+import { failureView } from './failure-view.js';
+import { markdown } from './markdown.js';
+import { methodNames, operationView } from './operation-view.js';
+import { schemasView } from './schema-view.js';
+
+const contents = document.querySelector<HTMLElement>('#contents')!;
+const reference = document.querySelector<HTMLElement>('#reference')!;
+const filter = document.querySelector<HTMLInputElement>('#filter')!;
+
+interface Shown {
+  readonly view: HTMLDetailsElement;
+  readonly link: HTMLElement;
+  /** What the filter looks in. */
+  readonly words: string;
+}
+
+const all: Shown[] = [];
+
+function listed(path: string, method: string, operation: Operation): Shown {
+  const { operationId, summary, parameters = [] } = operation;
+  const [name] = methodNames(method, operation);
+  const view = operationView(path, method, operation);
+  const link = element(
+    'a',
+    { href: `#${operationId}` },
+    element('span', { class: `method ${name}` }, name),
+    element('code', {}, path),
+  );
+  const words = [path, method, operationId, summary, ...parameters.map((each) => each.name)];
+  return { view, link, words: words.join(' ').toLowerCase() };
+}
+
+function show(description: Description): void {
+  document.querySelector('#version')!.textContent = description.info.version;
+  reference.append(element('section', { id: 'about' }, markdown(description.info.description)));
+  for (const tag of description.tags) {
+    const section = element('section', {}, element('h2', {}, tag.name), element('p', {}, tag.description));
+    const group = element('div', { class: 'group' }, element('h2', {}, tag.name));
+    for (const [path, item] of Object.entries(description.paths)) {
+      for (const [method, operation] of Object.entries(item) as [string, Operation][]) {
+        if (operation.tags[0] !== tag.name) continue;
+        const shown = listed(path, method, operation);
+        all.push(shown);
+        section.append(shown.view);
+        group.append(shown.link);
+      }
+    }
+    reference.append(section);
+    contents.append(group);
+  }
+  reference.append(failureView(description['x-failures']));
+  reference.append(schemasView(description.components.schemas));
+  const others = [
+    ['#errors', 'Errors'],
+    ['#bodies', 'Bodies'],
+  ] as const;
+  const links = others.map(([href, name]) => element('a', { href }, name));
+  contents.append(element('div', { class: 'group' }, ...links));
+}
+
+/** Opens what the address names, so that a link leads to an operation. */
+function openNamed(): void {
+  const named = document.getElementById(location.hash.slice(1));
+  if (named instanceof HTMLDetailsElement) named.open = true;
+  named?.scrollIntoView();
+}
+
+function applyFilter(): void {
+  const wanted = filter.value.trim().toLowerCase().split(/\s+/);
+  for (const { view, link, words } of all) {
+    const isHidden = !wanted.every((word) => words.includes(word));
+    view.hidden = isHidden;
+    link.hidden = isHidden;
+  }
+}
+
+filter.addEventListener('input', applyFilter);
+window.addEventListener('hashchange', openNamed);
+document.addEventListener('keydown', (event) => {
+  if (event.key !== '/' || event.target === filter) return;
+  event.preventDefault();
+  filter.focus();
+});
+// Who opens an operation finds its address in the browser's, to be sent to others.
+reference.addEventListener(
+  'toggle',
+  ({ target }) => {
+    if (target instanceof HTMLDetailsElement && target.open) history.replaceState(null, '', `#${target.id}`);
+  },
+  true,
+);
+
+try {
+  const response = await fetch('/openapi.json');
+  if (!response.ok) throw new Error(`status ${response.status}`);
+  show((await response.json()) as Description);
+  openNamed();
+} catch (error) {
+  reference.append(
+    element('p', { role: 'alert' }, `The description cannot be had: ${(error as Error).message}`),
+  );
+}

@@ -1,0 +1,70 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { entryEvent, jsonEvent, MAX_EVENT_BYTES } from '../../src/wire/server-sent-events.js';
+
+/** What an EventSource makes of a stream of events. Source: HTML, 9.2.6 */
+function dispatch(stream: string): { id: string; type: string; data: string }[] {
+  const events: { id: string; type: string; data: string }[] = [];
+  let [id, type, data] = ['', '', ''];
+  for (const line of stream.split(/\r\n|\r|\n/)) {
+    if (line === '') {
+      if (data !== '') events.push({ id, type: type || 'message', data: data.slice(0, -1) });
+      [type, data] = ['', ''];
+      continue;
+    }
+    const colon = line.indexOf(':');
+    if (colon === 0) continue;
+    const field = colon < 0 ? line : line.slice(0, colon);
+    const value = colon < 0 ? '' : line.slice(colon + 1).replace(/^ /, '');
+    if (field === 'id') id = value;
+    else if (field === 'event') type = value;
+    else if (field === 'data') data += `${value}\n`;
+  }
+  return events;
+}
+
+const joined = (parts: readonly (string | Uint8Array)[]) =>
+  Buffer.concat(parts.map((part) => Buffer.from(part as never))).toString();
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+test('any text arrives as one event, line by line', () => {
+  fc.assert(
+    fc.property(
+      fc.array(
+        fc.oneof(fc.string({ unit: 'grapheme' }), fc.constantFrom('\n', '\r', '\r\n', 'data: ', ':', ' ')),
+      ),
+      (parts) => {
+        const text = parts.join('');
+        expect(dispatch(joined(entryEvent(undefined, '1-0', bytes(text))))).toEqual([
+          { id: '1-0', type: 'message', data: text.replace(/\r\n|\r/g, '\n') },
+        ]);
+      },
+    ),
+  );
+});
+
+test('any bytes arrive as text or as base64', () => {
+  fc.assert(
+    fc.property(fc.uint8Array(), (payload) => {
+      const [event] = dispatch(joined(entryEvent('cam', '1-0', payload)));
+      if (event!.type === 'cam+binary') expect(Buffer.from(event!.data, 'base64').equals(payload)).toBe(true);
+      else expect(event!.type).toBe('cam');
+    }),
+  );
+});
+
+test('text without line breaks is not copied', () => {
+  const payload = bytes('{"x": 1}');
+  expect(entryEvent(undefined, '1-0', payload)[1]).toBe(payload);
+});
+
+test('what is too large is told of', () => {
+  const payload = new Uint8Array(MAX_EVENT_BYTES + 1);
+  expect(joined(entryEvent(undefined, '1-0', payload))).toBe(
+    `id: 1-0\nevent: large\ndata: {"bytes":${MAX_EVENT_BYTES + 1}}\n\n`,
+  );
+});
+
+test('an event of the gateway is one line of JSON', () => {
+  expect(jsonEvent('gap', { stream: 'a\nb' })).toBe('event: gap\ndata: {"stream":"a\\nb"}\n\n');
+});

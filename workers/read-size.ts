@@ -1,0 +1,29 @@
+/** How many entries a read may bring of a stream, so that its reply stays near a size. */
+
+const REPLY_BYTES = 8 * 1024 * 1024;
+/** Until entries have been seen they are taken to be large, so that the first reply is not far too. */
+const FIRST_GUESS_BYTES = 512 * 1024;
+const MAX_COUNT = 1000;
+/** One more than the least, so that a stream of the largest entries can be seen to be read to its end. */
+const MIN_COUNT = 2;
+/** How much of the average a read of smaller entries leaves as it was. */
+const INERTIA = 0.75;
+
+export class ReadSize {
+  /** What an entry is taken for, in bytes. */
+  entryBytes = FIRST_GUESS_BYTES;
+  /** COUNT of the read under way. */
+  count = MIN_COUNT;
+
+  /** Settles COUNT for the next read. @param active streams that it will probably bring entries of */
+  settle(active: number): void {
+    const count = Math.floor(REPLY_BYTES / (this.entryBytes * Math.max(active, 1)));
+    this.count = Math.min(Math.max(count, MIN_COUNT), MAX_COUNT);
+  }
+
+  /** Larger entries count at once, smaller ones by and by. */
+  learn(bytes: number, entries: number): void {
+    const seen = bytes / entries;
+    this.entryBytes = Math.max(seen, this.entryBytes * INERTIA + seen * (1 - INERTIA), 1);
+  }
+}
