@@ -38,6 +38,8 @@ Data = Union[bytes, bytearray, memoryview, str]
 
 OPEN_SECONDS = 10
 CLOSE_SECONDS = 1
+#: More than the gateway lets a read wait (MAX_BLOCK_MS).
+ANSWER_SECONDS = 90
 #: A pull hears something every 5 s, if only that there is nothing; a large frame may take its time.
 SILENT_SECONDS = 60
 #: The wait before a connection is tried again doubles from the one to the other.
@@ -55,7 +57,13 @@ PASSING = frozenset(
     'keys_unavailable too_many_connections'.split()
 )
 PASSING_CLOSES = frozenset([1000, 1001, 1005, 1006, 1012, 1013, 4429])
+#: RFC 6455 §7.4.1.
 NORMAL, GOING_DOWN, BROKEN, TOO_LARGE = 1000, 1001, 1006, 1009
+#: What asks for a WebSocket, by hand.
+UPGRADE = {
+    'Connection': 'Upgrade', 'Upgrade': 'websocket', 'Sec-WebSocket-Version': '13',
+    'Sec-WebSocket-Key': 'c3RyZWFtZ2F0ZS1wcm9iZQ==',
+}
 
 log = logging.getLogger('streamgate')
 
@@ -67,10 +75,13 @@ class GatewayError(Exception):
     """
 
     def __init__(
-        self, code: str, message: str, status: Optional[int] = None, close_code: Optional[int] = None, retry_after: float = 0
+        self, code: str, message: str, *,
+        status: Optional[int] = None, close_code: Optional[int] = None, retry_after: float = 0,
     ) -> None:
         super().__init__(f'{message} ({code})')
-        self.code, self.status, self.close_code, self.retry_after = code, status, close_code, retry_after
+        self.code, self.status, self.close_code = code, status, close_code
+        #: Seconds that the gateway asks to wait.
+        self.retry_after = retry_after
 
     @property
     def may_pass(self) -> bool:
@@ -104,26 +115,31 @@ class Streamgate:
     async def pull(
         self, streams: Union[str, Sequence[str]], *,
         last_entry_id: Optional[str] = None, from_: Optional[Moment] = None, until: Optional[Moment] = None,
-        latest: bool = False, count: Optional[int] = None, max_fps: float = 0, ack: bool = False,
-        speed: Optional[float] = None, on_gap: Optional[Callable[[Mapping[str, Any]], object]] = None, reconnect: bool = True,
+        latest: bool = False, count: Optional[int] = None, max_fps: float = 0, ack: Optional[bool] = None,
+        speed: Optional[float] = None, reconnect: bool = True,
+        on_gap: Optional[Callable[[Mapping[str, Any]], object]] = None,
     ) -> AsyncIterator[Entry]:
         """
         Follows streams: every entry from now on, in order, each once. Leaving the loop closes the connection.
 
-        :param last_entry_id: after this one instead; `'0'`: all there are. For several streams one, or one each, by `+`
-        :param from_: entries from this moment on; :param until: the pull ends after those of this one
-        :param latest: the newest entry always; what came while you were busy is skipped
-        :param count: at most this many entries a message; :param max_fps: at most this many messages a second
-        :param ack: each message is sent when the entries before it are done with
+        :param last_entry_id: after this one instead; `'0'`: all there are. Several streams: one, or one each, by `+`
+        :param from_: instead of that, entries from this moment on
+        :param until: the pull ends after the entries of this moment
+        :param latest: always the newest entry; what came while you were busy is skipped
+        :param count: at most this many entries a message
+        :param max_fps: at most this many messages a second
+        :param ack: each message is sent when the entries before it are done with; with `latest` by default
         :param speed: replay: 1 at the pace at which the entries were written, 4 four times as fast
-        :param on_gap: told where entries were lost: `stream`, `after`, `resumed_at`, `reason`
         :param reconnect: False: raise whatever ends the connection
+        :param on_gap: told where entries were lost: `stream`, `after`, `resumed_at`, `reason`
+        :raises GatewayError: what cannot pass by itself
         """
         sids = [streams] if isinstance(streams, str) else list(streams)
         cursors = dict(zip(sids, _spread(last_entry_id or '$', len(sids))))
+        ack = latest if ack is None else ack
         options = {
-            'until': _ms(until), 'latest': latest, 'count': count or (1 if latest else PULL_COUNT), 'max_fps': max_fps,
-            'ack': ack, 'speed': speed, 'gaps': on_gap is not None,
+            'until': _ms(until), 'latest': latest, 'count': count or (1 if latest else PULL_COUNT),
+            'max_fps': max_fps, 'ack': ack, 'speed': speed, 'gaps': on_gap is not None,
         }
         silent_seconds = SILENT_SECONDS + (2 / max_fps if max_fps > 0 else 0)
         has_begun, failures = False, 0
@@ -179,8 +195,9 @@ class Streamgate:
 
     async def append(self, stream: str, data: Data) -> str:
         """Stores one entry, by HTTP. :returns: its id"""
-        parameters, headers = self._names(), {'Content-Type': 'application/octet-stream'}
-        return str(json.loads((await self._ask('POST', f'data/{_path([stream])}', parameters, _to_bytes(data), headers))[1])[0])
+        headers = {'Content-Type': 'application/octet-stream'}
+        _, ids = await self._ask('POST', f'data/{_path([stream])}', self._names(), _to_bytes(data), headers)
+        return str(json.loads(ids)[0])
 
     async def latest(self, stream: str) -> Optional[Entry]:
         """The newest entry, however old; None where there is none."""
@@ -188,7 +205,8 @@ class Streamgate:
         return entries[-1] if entries else None
 
     async def read(
-        self, streams: Union[str, Sequence[str]], *, last_entry_id: str = '0', count: int = PULL_COUNT, block: int = -1
+        self, streams: Union[str, Sequence[str]], *,
+        last_entry_id: str = '0', count: int = PULL_COUNT, block: int = -1,
     ) -> tuple[list[Entry], str]:
         """
         One read, by HTTP, that waits up to `block` ms for an entry.
@@ -201,13 +219,14 @@ class Streamgate:
     async def graphql(self, query: str, variables: Optional[Mapping[str, Any]] = None) -> Any:
         """:returns: the answer's data :raises GatewayError: the first of its errors"""
         body = json.dumps({'query': query, 'variables': variables or {}}).encode()
-        answer = json.loads((await self._ask('POST', 'graphql', {}, body, {'Content-Type': 'application/json'}))[1])
-        for error in answer.get('errors', ()):
+        _, answer = await self._ask('POST', 'graphql', {}, body, {'Content-Type': 'application/json'})
+        result = json.loads(answer)
+        for error in result.get('errors', ()):
             raise GatewayError(error.get('extensions', {}).get('code', 'bad_query'), error['message'])
-        return answer['data']
+        return result['data']
 
     async def streams(self, match: Optional[str] = None) -> list[dict[str, Any]]:
-        """All streams, or those whose keys fit a Redis glob: `id` (the key), `length`, `entriesAdded`, `lastEntryId`."""
+        """All streams, or those whose keys (`id`) fit a Redis glob, with `length`, `entriesAdded`, `lastEntryId`."""
         query = 'query ($match: String) { streams(match: $match) { id length entriesAdded lastEntryId } }'
         return list((await self.graphql(query, {'match': match}))['streams'])
 
@@ -227,7 +246,8 @@ class Streamgate:
 
     async def stream_meta(self, key: str) -> dict[str, Any]:
         """A stream's metadata. :param key: its whole key, or the id of a stream of the default device"""
-        return dict((await self.graphql('query ($id: String!) { stream(id: $id) { meta } }', {'id': key}))['stream']['meta'])
+        answer = await self.graphql('query ($id: String!) { stream(id: $id) { meta } }', {'id': key})
+        return dict(answer['stream']['meta'])
 
     async def update_stream_meta(self, key: str, meta: Mapping[str, Any], *, merge: bool = False) -> None:
         """Replaces a stream's metadata. :param merge: keep what is not given anew"""
@@ -247,7 +267,7 @@ class Streamgate:
         return _split(json.loads(headers['x-offsets']), body), headers['x-last-entry-id']
 
     async def _resolve_newest(self, cursors: dict[str, str]) -> None:
-        """`$` becomes the id that it stands for now: what comes before the first connection, or the next, is not lost."""
+        """`$` becomes the id that it stands for now: what comes before the next connection is not lost."""
         sids = [sid for sid, cursor in cursors.items() if cursor == '$']
         if sids:
             _, newest = await self._read(sids, {'last_entry_id': '$', 'block': -1})
@@ -257,13 +277,13 @@ class Streamgate:
         self, method: str, path: str, parameters: Mapping[str, object],
         body: Optional[bytes] = None, headers: Mapping[str, str] = {},
     ) -> tuple[http.client.HTTPMessage, bytes]:
-        """A request by HTTP, in a thread. :returns: headers and body of the answer :raises GatewayError: it is a refusal"""
+        """A request by HTTP, in a thread. :returns: the answer's headers and body :raises GatewayError: a refusal"""
         url = urlsplit(self._address(path, parameters))
         authorization = {} if self.token is None else {'Authorization': f'Bearer {self.token}'}
 
         def exchange() -> tuple[http.client.HTTPResponse, bytes]:
             kind = http.client.HTTPSConnection if url.scheme == 'https' else http.client.HTTPConnection
-            connection = kind(url.hostname or '', url.port, timeout=SILENT_SECONDS)
+            connection = kind(url.hostname or '', url.port, timeout=ANSWER_SECONDS)
             try:
                 connection.request(method, f'{url.path}?{url.query}', body, {**headers, **authorization})
                 answer = connection.getresponse()
@@ -292,8 +312,7 @@ class Streamgate:
             )
         except InvalidHandshake:
             # Old versions of `websockets` do not hand out what a refusal says: the same is asked by HTTP.
-            upgrade = {'Connection': 'Upgrade', 'Upgrade': 'websocket', 'Sec-WebSocket-Version': '13'}
-            await self._ask('GET', path, parameters, headers={**upgrade, 'Sec-WebSocket-Key': 'c3RyZWFtZ2F0ZS1wcm9iZQ=='})
+            await self._ask('GET', path, parameters, headers=UPGRADE)
             raise GatewayError('unreachable', 'a connection was refused, and would be accepted now') from None
         except (OSError, EOFError, asyncio.TimeoutError) as error:
             raise GatewayError('unreachable', f'no gateway answers at {self.url}: {error!r}') from error
@@ -315,11 +334,11 @@ class _Waiting:
 
 
 class Producer:
-    """Writes entries over one WebSocket, in the order they are given. One that is refused fails its own `send` only."""
+    """Writes entries over one WebSocket, in order. An entry that is refused fails its own `send` only."""
 
     def __init__(self, gate: Streamgate, stream: str, resend: bool, max_in_flight_bytes: int) -> None:
         self._gate, self._stream, self._resend, self._max_in_flight_bytes = gate, stream, resend, max_in_flight_bytes
-        self._in_flight_bytes = 0
+        self._in_flight_bytes = self._failures = 0
         self._waiting: collections.deque[_Waiting] = collections.deque()
         self._sent: collections.deque[list[_Waiting]] = collections.deque()  # messages, in the order of their acks
         self._has_work, self._has_settled, self._turn = asyncio.Event(), asyncio.Event(), asyncio.Lock()
@@ -338,7 +357,11 @@ class Producer:
     async def put(
         self, data: Data, *, stream: Optional[str] = None, time: Union[Moment, str, None] = None
     ) -> asyncio.Future[str]:
-        """As `send`, but waits for room only: what is put meanwhile goes out in one message. :returns: the id to come"""
+        """
+        As `send`, but waits for room only, so that many entries are under way at once.
+
+        :returns: the id, as soon as there is one
+        """
         async with self._turn:
             while self._in_flight_bytes >= self._max_in_flight_bytes and self._error is None:
                 await self._next_settled()
@@ -367,10 +390,11 @@ class Producer:
 
     async def abort(self) -> None:
         """Closes the connection; what is not settled fails."""
+        self._error = self._error or GatewayError('closed', 'the producer is closed')
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        self._fail(GatewayError('closed', 'the producer is closed'))
+        self._fail(self._error)
 
     async def __aenter__(self) -> Producer:
         return self
@@ -383,7 +407,6 @@ class Producer:
         await self._has_settled.wait()
 
     async def _run(self) -> None:
-        failures = 0
         while self._error is None:
             await self._has_work.wait()
             try:
@@ -401,9 +424,9 @@ class Producer:
             except GatewayError as refusal:
                 error = refusal
             self._take_back(error)
-            if error.may_pass or error.close_code == TOO_LARGE:
-                await _wait_before_retry(f'push to {self._stream}', error, failures)
-                failures += 1
+            if self._error is None and (error.may_pass or error.close_code == TOO_LARGE):
+                await _wait_before_retry(f'push to {self._stream}', error, self._failures)
+                self._failures += 1
             else:
                 self._fail(error)
 
@@ -432,6 +455,7 @@ class Producer:
     async def _read_acks(self, ws: Any) -> None:
         while True:
             acks = json.loads(await ws.recv())
+            self._failures = 0
             for waiting, ack in zip(self._sent.popleft(), acks):
                 if isinstance(ack, str):
                     self._settle(waiting, ack)
@@ -522,15 +546,14 @@ async def _wait_before_retry(what: str, error: GatewayError, failures: int) -> N
 
 
 def _bad_answer(message: str, status: Optional[int] = None) -> GatewayError:
-    return GatewayError('bad_answer', message, status)
+    return GatewayError('bad_answer', message, status=status)
 
 
 def _error_from_answer(answer: http.client.HTTPResponse, content: bytes) -> GatewayError:
     try:
         body, retry_after = json.loads(content), answer.headers.get('Retry-After', '')
-        return GatewayError(
-            body['code'], body['error'], answer.status, retry_after=float(retry_after) if retry_after.isdigit() else 0
-        )
+        seconds = float(retry_after) if retry_after.isdigit() else 0
+        return GatewayError(body['code'], body['error'], status=answer.status, retry_after=seconds)
     except (ValueError, TypeError, LookupError):
         return _bad_answer(f'the server answered HTTP {answer.status}, without a reason', answer.status)
 
@@ -538,7 +561,6 @@ def _error_from_answer(answer: http.client.HTTPResponse, content: bytes) -> Gate
 def _error_from_close(closed: ConnectionClosed) -> GatewayError:
     if closed.rcvd is None:
         return GatewayError('closed', 'the connection broke off', close_code=BROKEN)
-    code, reason = closed.rcvd.code, closed.rcvd.reason
-    return GatewayError(
-        'payload_too_large' if code == TOO_LARGE else 'closed', f'the gateway closed with {code}: {reason}', close_code=code
-    )
+    code = 'payload_too_large' if closed.rcvd.code == TOO_LARGE else 'closed'
+    message = f'the gateway closed the connection with {closed.rcvd.code}: {closed.rcvd.reason}'
+    return GatewayError(code, message, close_code=closed.rcvd.code)

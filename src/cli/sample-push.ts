@@ -21,7 +21,6 @@ const makeImages =
 async function produce(
   session: Session,
   values: RunValues,
-  progress: Progress,
   makePayload: Producer,
   send: (payload: Payload) => Promise<unknown>,
 ): Promise<void> {
@@ -29,9 +28,7 @@ async function produce(
   for (let n = 0; values.count === 0 || n < values.count; n++) {
     await pace.wait(session.signal);
     if (session.signal.aborted) return;
-    const payload = await makePayload(n);
-    await send(payload);
-    progress.count(payload.length);
+    await send(await makePayload(n));
   }
 }
 
@@ -40,7 +37,10 @@ async function pushBySocket(sid: string, values: RunValues, makePayload: Produce
     const sender = new EntrySender(makeClient(values).push(sid, { reconnect: 'after-open' }));
     await Progress.over('pushed', session, async (progress) => {
       try {
-        await produce(session, values, progress, makePayload, (payload) => sender.send(payload));
+        // What is counted is stored.
+        await produce(session, values, makePayload, (payload) =>
+          sender.send(payload, {}, () => progress.count(payload.length)),
+        );
       } finally {
         // Says whether everything was stored; where `send` has failed, the same failure once more.
         await sender.close();
@@ -62,9 +62,10 @@ export async function pushImageByRest(sid: string, values: RunValues & ShapeValu
     const gate = makeClient(values);
     const { signal } = session;
     await Progress.over('pushed', session, (progress) =>
-      produce(session, values, progress, makeImages(values.shape), (data) =>
-        gate.append(sid, data, { signal }),
-      ),
+      produce(session, values, makeImages(values.shape), async (data) => {
+        await gate.append(sid, data, { signal });
+        progress.count(data.length);
+      }),
     );
   });
 }

@@ -7,9 +7,9 @@
  */
 import { compareEntryIds } from '../wire/entry-id.js';
 import type { Parameters } from './address.js';
-import { type Moment, nameMoment } from './entry.js';
+import { nameMoment } from './entry.js';
 import { GatewayError } from './gateway-error.js';
-import { joinIds } from './rest.js';
+import { joinIds, type Wanted } from './wanted.js';
 
 const NEWEST = '$';
 const ID_SEPARATOR = '+';
@@ -23,16 +23,16 @@ export class Cursors {
   #ids: (string | undefined)[];
   #hasAdvanced = false;
 
-  /** @throws GatewayError `bad_address` where there are neither one nor as many ids as streams */
-  constructor(
-    sids: readonly string[],
-    start: {
-      readonly lastEntryId?: string | readonly string[] | undefined;
-      readonly from?: Moment | undefined;
-    },
-  ) {
+  /** @throws GatewayError where there are neither one nor as many ids as streams, or two beginnings */
+  constructor(sids: readonly string[], start: Pick<Wanted, 'lastEntryId' | 'from'>) {
     this.#sids = sids;
     this.#from = nameMoment(start.from);
+    if (start.lastEntryId !== undefined && this.#from !== undefined) {
+      throw new GatewayError(
+        'bad_parameter',
+        'lastEntryId and from both say where to begin: give one of them',
+      );
+    }
     const given = joinIds(start.lastEntryId) ?? (this.#from === undefined ? NEWEST : undefined);
     this.#ids = this.#spread(given);
   }
@@ -71,7 +71,7 @@ export class Cursors {
     if (parts.length <= 1) return this.#sids.map(() => parts[0]);
     if (parts.length !== this.#sids.length) {
       throw new GatewayError(
-        'bad_address',
+        'bad_parameter',
         `lastEntryId must be one id, or one for each of ${this.#sids.length} streams, not ${parts.length}`,
       );
     }

@@ -13,25 +13,16 @@ import { BackOff, pause } from './back-off.js';
 import { Connection, isPausable, type WebSocketConstructor } from './connection.js';
 import type { Reconnect, StateListener } from './connection-state.js';
 import { Cursors } from './cursors.js';
-import { decodeEntries, type Entry, type Moment, nameMoment } from './entry.js';
+import { decodeEntries, type Entry, nameMoment } from './entry.js';
 import { type Gap, parseGapFrame } from './gap.js';
 import { GatewayError, NORMAL_CLOSE } from './gateway-error.js';
 import { readEntries } from './rest.js';
+import type { Wanted } from './wanted.js';
 
-export interface PullOptions {
-  /**
-   * Read after this id: `$` the newest at the moment of the first connection (the default), `0` from the
-   * beginning, `ms` or `ms-seq`. For several streams one for all, or one each.
-   */
-  readonly lastEntryId?: string | readonly string[] | undefined;
-  /** Read from this moment on, itself included; not beside `lastEntryId`. */
-  readonly from?: Moment | undefined;
-  /** Ends the iteration after the last entry up to this moment, when it has passed. */
-  readonly until?: Moment | undefined;
+/** `$` is the end at the moment of the first connection. */
+export interface PullOptions extends Wanted {
   /** Replay at this multiple of the pace at which the entries were written; 0: as fast as possible. */
   readonly speed?: number | undefined;
-  /** Skip to the newest entry, rather than fall behind. */
-  readonly latest?: boolean | undefined;
   /** At most this many entries of a stream in one message. Default: 1000, of which a message holds some megabytes. */
   readonly count?: number | undefined;
   /** At most this many messages a second. */
@@ -195,10 +186,10 @@ class Pull {
  * Entries of the streams, as they come; ends when the loop is left, the signal fires or `until` has passed.
  * @throws GatewayError where the gateway refuses, or the connection is lost and is not to be made again
  */
-export function pull(
+export async function* pull(
   source: PullSource,
   sids: readonly string[],
   options: PullOptions,
 ): AsyncGenerator<Entry, void, void> {
-  return new Pull(source, sids, options).entries();
+  yield* new Pull(source, sids, options).entries();
 }

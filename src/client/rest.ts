@@ -1,22 +1,12 @@
 /** Writes and reads entries by plain HTTP: one request, one answer. */
 import { buildDataAddress, type Place } from './address.js';
-import { decodeEntries, type Entry, type Moment, nameMoment } from './entry.js';
+import { decodeEntries, type Entry, nameMoment } from './entry.js';
 import { type Gap, readGap } from './gap.js';
 import { errorFromNetwork, GatewayError } from './gateway-error.js';
 import { fetchAnswer, tokenHeaders } from './http.js';
+import { joinIds, type Wanted } from './wanted.js';
 
-export interface ReadOptions {
-  /**
-   * Read after this id: `$` the newest at the moment of the request (the default), `0` from the beginning, `ms` or
-   * `ms-seq`. For several streams one for all, or one each.
-   */
-  readonly lastEntryId?: string | readonly string[] | undefined;
-  /** Read from this moment on, itself included; not beside `lastEntryId`. */
-  readonly from?: Moment | undefined;
-  /** Nothing after this moment. */
-  readonly until?: Moment | undefined;
-  /** Skip to the newest entry. */
-  readonly latest?: boolean | undefined;
+export interface ReadOptions extends Wanted {
   /** At most this many entries a stream. The gateway's default: 1. */
   readonly count?: number | undefined;
   /** Milliseconds to wait for data; -1 not at all. The gateway's default: 500. */
@@ -35,9 +25,6 @@ export interface ReadResult {
 /** The cursor for the next request; ids of several streams are joined by `+`. */
 const CURSOR_HEADER = 'x-last-entry-id';
 const GAP_HEADER = 'x-gap';
-
-export const joinIds = (ids: string | readonly string[] | undefined): string | undefined =>
-  typeof ids === 'object' ? ids.join('+') : ids;
 
 /** @throws GatewayError, the signal's reason */
 export async function readEntries(

@@ -28,7 +28,8 @@ describe('Cursors', () => {
     expect(cursors.parameters).toEqual({ last_entry_id: '3-0+$' });
   });
 
-  test('must be one, or as many as streams', () => {
+  test('must be one, or as many as streams, and not beside a moment', () => {
+    expect(() => new Cursors(['a'], { lastEntryId: '0', from: 0 })).toThrow('give one of them');
     expect(() => new Cursors(['a', 'b', 'c'], { lastEntryId: ['0', '0'] })).toThrow(
       'one for each of 3 streams',
     );

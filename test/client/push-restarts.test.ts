@@ -1,19 +1,23 @@
 /** What a producer of the client makes of a gateway that is killed and started again meanwhile. */
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import type { GatewayError } from '../../src/client/gateway-error.js';
 import { Streamgate } from '../../src/client/node.js';
 import { RestartedGateway } from '../support/restarted-gateway.js';
 
 /** Others use the machine at the same time. */
-const soon = (check: () => void) => vi.waitFor(check, { timeout: 15_000 });
+const soon = (check: () => void) => vi.waitFor(check, { timeout: 20_000 });
 
 let gateway: RestartedGateway;
 
-beforeEach(async () => {
+beforeAll(async () => {
   gateway = await RestartedGateway.start();
 });
 
-afterEach(() => gateway?.stop());
+beforeEach(async () => {
+  await gateway.redis.client.flushall();
+});
+
+afterAll(() => gateway?.stop());
 
 test('a producer goes on, and tells of each entry whether it is stored', async () => {
   const producer = new Streamgate(gateway.url).push('cam');

@@ -1,4 +1,4 @@
-"""The Python client, driven by a test: `driven-client.ts` says how."""
+"""The Python client, driven by a test: `protocol.ts` says how."""
 import asyncio
 import base64
 import collections
@@ -203,6 +203,9 @@ class Client:
 
     async def close(self, name):
         await self.producers[name].close()
+
+    async def abort(self, name):
+        await self.producers[name].abort()
 
 
 async def answer(client, call, do, **parameters):

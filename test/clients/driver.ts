@@ -1,43 +1,12 @@
-/** The TypeScript client, driven by a test: `driven-client.ts` says how. */
-import { createHash } from 'node:crypto';
+/** The TypeScript client, driven by a test: `protocol.ts` says how. */
 import { createInterface } from 'node:readline';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type Entry, type Gap, GatewayError, type Producer, Streamgate } from '../../src/client/node.js';
-import { stampedFrame } from '../support/stamped-frames.js';
-import type { NewEntry, Outcome, Payload, ToldEntry, ToldError, Verbs } from './driven-client.js';
-
-/** Longer payloads are told by their hash. */
-const TOLD_BYTES = 65_536;
+import { type Entry, type Gap, type Producer, Streamgate } from '../../src/client/node.js';
+import { makeFrame, makePayload, toldEntry, toldError, toldGap } from './driver-values.js';
+import type { NewEntry, Outcome, ToldError, Verbs } from './protocol.js';
 
 function tell(message: object): void {
   process.stdout.write(`${JSON.stringify(message)}\n`);
-}
-
-function toldError(error: unknown): ToldError {
-  if (!(error instanceof GatewayError)) return { code: 'fault', message: String(error) };
-  return { code: error.code, message: error.message, closeCode: error.closeCode ?? null };
-}
-
-function toldEntry({ stream, id, time, data }: Entry): ToldEntry {
-  const content =
-    data.length <= TOLD_BYTES
-      ? { data: Buffer.from(data).toString('base64') }
-      : { sha256: createHash('sha256').update(data).digest('hex') };
-  return { stream, id, time, size: data.length, ...content };
-}
-
-function toldGap({ resumedAt, ...gap }: Gap): object {
-  return { ...gap, resumed_at: resumedAt };
-}
-
-function makePayload(plan: Payload): string | Uint8Array<ArrayBuffer> {
-  if ('text' in plan) return plan.text;
-  if ('base64' in plan) return Uint8Array.from(Buffer.from(plan.base64, 'base64'));
-  return makeFrame(plan.writer, plan.seq, plan.bytes);
-}
-
-function makeFrame(writer: string, seq: number, bytes: number): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(stampedFrame(writer, seq, bytes));
 }
 
 /** What a consumer may take before it waits. */
@@ -84,6 +53,7 @@ class Client {
   #gate!: Streamgate;
   readonly #pulls = new Map<string, RunningPull>();
   readonly #producers = new Map<string, Producer>();
+  readonly #aborts = new Map<string, AbortController>();
   readonly #loads = new Map<string, Load>();
   readonly #over = new AbortController();
 
@@ -163,7 +133,10 @@ class Client {
   }
 
   push({ name, stream, ...options }: Verbs['push'][0]): void {
-    this.#producers.set(name, this.#gate.push(stream, { ...options, signal: this.#over.signal }));
+    const abort = new AbortController();
+    const signal = AbortSignal.any([abort.signal, this.#over.signal]);
+    this.#producers.set(name, this.#gate.push(stream, { ...options, signal }));
+    this.#aborts.set(name, abort);
   }
 
   send({ name, entries }: Verbs['send'][0]): Promise<Outcome[]> {
@@ -191,6 +164,10 @@ class Client {
 
   close({ name }: Verbs['close'][0]) {
     return this.#producers.get(name)!.close();
+  }
+
+  abort({ name }: Verbs['abort'][0]): void {
+    this.#aborts.get(name)!.abort();
   }
 
   async drop(): Promise<void> {

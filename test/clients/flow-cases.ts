@@ -14,7 +14,7 @@ export const FLOW_CASES: readonly Case[] = [
       for (let seq = 0; seq < 50; seq++) await world.write(Buffer.alloc(MIB, seq));
       const leaving = await client.pull(world.sid, { lastEntryId: '0', credit: 0 });
       await leaving.until(() => leaving.entries.length === 1);
-      expect(await open()).toBe(1);
+      await vi.waitFor(async () => expect(await open()).toBe(1), SOON);
       await leaving.leave();
       expect(await leaving.end()).toBeNull();
       await closed();

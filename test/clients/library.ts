@@ -4,6 +4,9 @@ import { ALONE, TOGETHER } from './cases.js';
 import { Driver } from './driven-client.js';
 import { type Case, Servers, World } from './world.js';
 
+/** Gateways start several times in a case, beside other tests. */
+const PATIENCE_MS = 60_000;
+
 /** @param command runs the library's driver */
 export function testLibrary(...command: readonly string[]): void {
   let servers: Servers;
@@ -22,14 +25,15 @@ export function testLibrary(...command: readonly string[]): void {
       await run(world);
     } finally {
       await world.end();
+      await servers.restore();
     }
   };
 
-  describe('together', () => {
+  describe('together', { timeout: PATIENCE_MS }, () => {
     for (const one of TOGETHER) test.concurrent(one.name, () => run(one));
   });
 
-  describe('alone', () => {
+  describe('alone', { timeout: PATIENCE_MS }, () => {
     for (const one of ALONE) test(one.name, () => run(one));
   });
 }

@@ -1,7 +1,8 @@
 /** Gateway and Redis are killed and restarted under way: what clients go on with, and what they are told. */
 import { expect, vi } from 'vitest';
 import { checkWrites } from '../support/write-checker.js';
-import type { DrivenClient, DrivenPull, Outcome } from './driven-client.js';
+import type { DrivenClient, DrivenPull } from './driven-client.js';
+import type { Outcome } from './protocol.js';
 import { type Case, SOON, type World } from './world.js';
 
 /** So much is written before, between and after the outages. */
@@ -114,7 +115,7 @@ export const OUTAGE_CASES: readonly Case[] = [
     },
   },
   {
-    name: 'without a gateway: a request fails, a pull and a producer wait for it',
+    name: 'without a gateway: a request fails, a pull and a producer wait for it, and may be given up',
     run: async (world) => {
       await world.servers.killGateway();
       const client = await world.open();
@@ -123,6 +124,10 @@ export const OUTAGE_CASES: readonly Case[] = [
       });
       const once = await client.pull(world.sid, { reconnect: false });
       expect((await once.end())?.code).toBe('unreachable');
+      await client.call('push', { name: 'given up', stream: world.sid });
+      const lost = client.call('send', { name: 'given up', entries: [{ data: { text: 'never sent' } }] });
+      await client.call('abort', { name: 'given up' });
+      expect(await lost).toEqual([expect.objectContaining({ code: expect.any(String) })]);
       const id = await world.write('old');
       const pull = await client.pull(world.sid, { lastEntryId: '0' });
       await client.call('push', { name: 'p', stream: world.sid });

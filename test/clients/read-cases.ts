@@ -1,7 +1,7 @@
 /** What clients read: every entry once and in order, or the newest; and how a read ends. */
 import { expect, vi } from 'vitest';
 import { stampedFrame, stampOf } from '../support/stamped-frames.js';
-import type { ToldEntry } from './driven-client.js';
+import type { ToldEntry } from './protocol.js';
 import { type Case, SOON, type World } from './world.js';
 
 const textOf = ({ data }: ToldEntry): string => Buffer.from(data!, 'base64').toString();

@@ -52,6 +52,12 @@ export class Servers {
     this.#gateway = await startGatewayOn(this.redis, this.#gateway.port);
   }
 
+  /** For the next case, whatever became of the last. */
+  async restore(): Promise<void> {
+    const { exitCode, signalCode } = this.#gateway.process;
+    if (exitCode !== null || signalCode !== null) await this.startGateway();
+  }
+
   async killGateway(signal: 'SIGKILL' | 'SIGTERM' = 'SIGKILL'): Promise<void> {
     const { process } = this.#gateway;
     const exit = once(process, 'exit');

@@ -1,7 +1,7 @@
 /** What clients write: that it is stored as given, in order, and that each call is told what became of its entry. */
 import { createHash } from 'node:crypto';
 import { expect } from 'vitest';
-import type { NewEntry, Outcome, ToldError } from './driven-client.js';
+import type { NewEntry, Outcome, ToldError } from './protocol.js';
 import { type Case, TOO_LARGE_BYTES, type World } from './world.js';
 
 const code = (outcome: Outcome): string =>
