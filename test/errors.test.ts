@@ -14,6 +14,8 @@ const OF_THE_PROTOCOL = [
   CloseCode.SubscriberAlreadyExists,
   CloseCode.TooManyInitialisationRequests,
 ];
+/** A replay has come to its end. */
+const NORMAL_CLOSURE = 1000;
 /** What a client is told by its own library. */
 const NO_CLOSE_FRAME = 1006;
 
