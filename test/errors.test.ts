@@ -144,5 +144,7 @@ test('the README lists every close code that a WebSocket may end with, and no ot
   const rows = [...section!.matchAll(/^\| ([\d, ]+) \| .+ \|$/gm)];
   const told = rows.flatMap(([, codes]) => codes!.split(', ').map(Number));
   const ours = KINDS.map(([, { close }]) => close);
-  expect(told.sort()).toEqual([...new Set([...ours, ...OF_THE_PROTOCOL, NORMAL_CLOSURE, NO_CLOSE_FRAME])].sort());
+  expect(told.sort()).toEqual(
+    [...new Set([...ours, ...OF_THE_PROTOCOL, NORMAL_CLOSURE, NO_CLOSE_FRAME])].sort(),
+  );
 });

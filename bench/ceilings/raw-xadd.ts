@@ -8,7 +8,7 @@
  */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { AppendStream } from '../../src/redis/append-command.js';
+import { AppendStream } from '../../src/redis/append/command.js';
 import { AUTO_ID } from '../../src/wire/push-message.js';
 
 export interface RawXaddTask {

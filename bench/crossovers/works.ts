@@ -4,7 +4,7 @@ import { INLINE_TEXT_BYTES } from '../../src/graphql/entry-subscription.js';
 import type { CommandConnection } from '../../src/redis/command-connection.js';
 import { RangeReader } from '../../src/redis/range-reader.js';
 import { decodeEntry, type EntryForm, StreamDescriber } from '../../src/redis/stream-describer.js';
-import { parseForm } from '../../src/server/form.js';
+import { parseForm } from '../../src/server/data/form.js';
 import { SMALL_BYTES, SMALL_ENTRIES } from '../../src/streams/range-reads.js';
 import type { Threads } from '../../src/streams/threads.js';
 

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { ConfigError, loadConfig } from '../config.js';
 import type { Finding, Level } from '../doctor/findings.js';
-import { EmbeddedRedisError } from '../redis/embedded-error.js';
+import { EmbeddedRedisError } from '../redis/embedded/embedded-error.js';
 import { addSettingOptions } from './setting-options.js';
 
 export function addDoctorCommand(program: Command): void {

@@ -5,8 +5,8 @@ import { TokenFileError } from '../access/token-file.js';
 import { type Config, ConfigError, loadConfig } from '../config.js';
 import { type Gateway, startGateway } from '../gateway.js';
 import { createLogger } from '../logger.js';
-import { RedisBinaryError } from '../redis/binaries.js';
-import { EmbeddedRedisError } from '../redis/embedded-error.js';
+import { RedisBinaryError } from '../redis/embedded/binaries.js';
+import { EmbeddedRedisError } from '../redis/embedded/embedded-error.js';
 import { ListenError } from '../server/listener.js';
 
 /** Failures of starting that are the user's to mend: one sentence, no stack. */

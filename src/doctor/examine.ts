@@ -1,11 +1,11 @@
 /** Looks at Redis and at the machine, and says what will hurt. Changes nothing. */
 import { Redis } from 'ioredis';
 import type { Config } from '../config.js';
-import { findRedisServer } from '../redis/binaries.js';
 import { addressOptions } from '../redis/control.js';
-import { embeddedSocket } from '../redis/embedded.js';
+import { findRedisServer } from '../redis/embedded/binaries.js';
+import { embeddedSocket } from '../redis/embedded/embedded.js';
+import { isListening } from '../redis/embedded/unix-socket.js';
 import { describeTarget, parseRedisUrl, type RedisTarget, unixTarget } from '../redis/target.js';
-import { isListening } from '../redis/unix-socket.js';
 import { type Finding, runChecks } from './findings.js';
 import { REDIS_CHECKS } from './redis-checks.js';
 import { readRedisFacts } from './redis-facts.js';

@@ -5,7 +5,7 @@
  */
 import type { Redis } from 'ioredis';
 import type { Logger } from '../logger.js';
-import { readSettings } from './server-settings.js';
+import { readSettings } from './embedded/server-settings.js';
 
 export interface Durability {
   /** Whether Redis writes each command to its append-only file. */

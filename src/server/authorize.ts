@@ -1,7 +1,7 @@
 /** Who asks: a request's token, wherever it may stand, and what it grants. */
 import type { Grant } from '../access/grant.js';
 import type { GatewayContext } from './context.js';
-import type { HttpExchange } from './http-exchange.js';
+import type { HttpExchange } from './http/http-exchange.js';
 
 /** What the subprotocol begins with that brings a token: browsers let a page set no other header of a WebSocket. */
 const TOKEN_SUBPROTOCOL = 'bearer.';

@@ -3,20 +3,20 @@ import type { Redis } from 'ioredis';
 import type { AccessControl } from '../access/access-control.js';
 import type { Config } from '../config.js';
 import type { Logger } from '../logger.js';
-import type { AppendPipes } from '../redis/append-pipes.js';
+import type { AppendPipes } from '../redis/append/pipes.js';
 import type { DurabilityWatch } from '../redis/durability.js';
 import type { Hub } from '../streams/hub.js';
 import type { RangeReads } from '../streams/range-reads.js';
 import type { Threads } from '../streams/threads.js';
-import type { BorrowedCork } from './borrowed-cork.js';
-import type { ClientSocket } from './client-socket.js';
-import type { ConnectionLimits } from './connection-limits.js';
 import type { ServerCounters } from './counters.js';
-import type { HeldBytes } from './held-bytes.js';
-import type { HostCheck } from './host-check.js';
-import type { OriginPolicy } from './origins.js';
+import type { ConnectionLimits } from './limits/connection-limits.js';
+import type { HeldBytes } from './limits/held-bytes.js';
+import type { HostCheck } from './limits/host-check.js';
+import type { OriginPolicy } from './limits/origins.js';
+import type { WaitingReads } from './limits/waiting-reads.js';
+import type { BorrowedCork } from './sockets/borrowed-cork.js';
+import type { ClientSocket } from './sockets/client-socket.js';
 import type { Underway } from './underway.js';
-import type { WaitingReads } from './waiting-reads.js';
 
 export interface GatewayContext {
   readonly config: Config;

@@ -1,6 +1,6 @@
 /** `/healthz`: the process serves. `/readyz`: it can do its work, and what an ack means on disk. */
 import type { GatewayContext } from './context.js';
-import type { HttpExchange } from './http-exchange.js';
+import type { HttpExchange } from './http/http-exchange.js';
 
 export function healthz(_context: GatewayContext, exchange: HttpExchange): void {
   exchange.answer({ type: 'application/json', body: '{"status":"ok"}' });

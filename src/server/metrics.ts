@@ -8,7 +8,7 @@
 import { collectDefaultMetrics, type Metric, Registry } from 'prom-client';
 import { Histogram } from '../histogram.js';
 import type { GatewayContext } from './context.js';
-import type { HttpExchange } from './http-exchange.js';
+import type { HttpExchange } from './http/http-exchange.js';
 
 /** Values under each value of the metric's label; one number or histogram where it has no label. */
 type Reading = number | Histogram | Readonly<Record<string, number>>;

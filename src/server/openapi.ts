@@ -3,8 +3,8 @@ import { gzipSync } from 'node:zlib';
 import { createDocument } from '../openapi/document.js';
 import { VERSION } from '../version.js';
 import type { Handler } from './authorize.js';
-import { takesGzip } from './gzip.js';
-import type { Header } from './http-exchange.js';
+import { takesGzip } from './http/gzip.js';
+import type { Header } from './http/http-exchange.js';
 
 const HEADERS: readonly Header[] = [
   // Another version may stand there tomorrow.

@@ -5,8 +5,8 @@ import type { Overview } from '../streams/overview.js';
 import { Query } from '../wire/parameters.js';
 import { COMMENT, EVENT_STREAM, jsonEvent } from '../wire/server-sent-events.js';
 import type { GatewayContext } from './context.js';
-import type { HttpExchange } from './http-exchange.js';
-import { openAnswer } from './open-answer.js';
+import type { HttpExchange } from './http/http-exchange.js';
+import { openAnswer } from './http/open-answer.js';
 
 /** No key of a stream that was made here is longer by much. */
 const MAX_FILTER = 2048;

@@ -1,5 +1,5 @@
 /** The pages of the gateway, and what each may load. */
-import type { HttpExchange } from './http-exchange.js';
+import type { HttpExchange } from './http/http-exchange.js';
 import { Site } from './site.js';
 
 /** `live` stands at `/`, `graphiql` at `/graphql`, `docs` at `/docs`. */

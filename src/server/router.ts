@@ -2,9 +2,9 @@
 import type { TemplatedApp, WebSocketBehavior } from 'uWebSockets.js';
 import { Failure } from '../errors.js';
 import type { Handler } from './authorize.js';
-import type { ClientSocket } from './client-socket.js';
 import type { GatewayContext } from './context.js';
-import { type Duty, endpoint, type HttpExchange } from './http-exchange.js';
+import { type Duty, endpoint, type HttpExchange } from './http/http-exchange.js';
+import type { ClientSocket } from './sockets/client-socket.js';
 
 /** What an address does for each method; HEAD is as GET. */
 type Methods = Partial<Record<'get' | 'post', Handler>>;

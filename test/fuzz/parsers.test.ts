@@ -7,9 +7,9 @@ import { Failure, type FailureCode } from '../../src/errors.js';
 import { createSchema } from '../../src/graphql/executable.js';
 import { limitDocument, parseBounded } from '../../src/graphql/limits.js';
 import { streamKey } from '../../src/redis/keys.js';
-import { parseForm } from '../../src/server/form.js';
-import { HostCheck } from '../../src/server/host-check.js';
-import { OriginPolicy } from '../../src/server/origins.js';
+import { parseForm } from '../../src/server/data/form.js';
+import { HostCheck } from '../../src/server/limits/host-check.js';
+import { OriginPolicy } from '../../src/server/limits/origins.js';
 import { checkDeviceId, checkPrefix, checkStreamId, checkWritable } from '../../src/wire/names.js';
 import {
   parsePullParameters,

@@ -1,0 +1,47 @@
+/** The redis-server program: where it is, and how it comes to be there. */
+import { findExecutable } from '../../system/executables.js';
+import { installPackages, PackageError, type PackageNames } from '../../system/packages.js';
+
+const NAMES = ['redis-server', 'valkey-server'] as const;
+
+/** Tried in order: the systems that dropped Redis for Valkey, or never had the other, differ by release. */
+const PACKAGES: readonly PackageNames[] = [
+  { apt: ['redis-server'], dnf: ['redis'], apk: ['redis'], pacman: ['valkey'], brew: ['redis'] },
+  { dnf: ['valkey'], apk: ['valkey'], pacman: ['redis'] },
+];
+
+/** There is no redis-server; the message is one line that tells how to come by one. */
+export class RedisBinaryError extends Error {
+  constructor(advice: string) {
+    super(`No ${NAMES.join(' or ')} is on the PATH. Set REDIS_URL to a Redis of your own, or ${advice}`);
+  }
+}
+
+/** The path of redis-server or valkey-server, or undefined where the PATH has neither. */
+export function findRedisServer(): Promise<string | undefined> {
+  return findExecutable(NAMES);
+}
+
+/**
+ * The path of redis-server or valkey-server, which is installed first if there is none and that is
+ * possible without asking; what the package manager prints goes to `log`.
+ * @throws RedisBinaryError
+ */
+export async function ensureRedisServer(log: (line: string) => void): Promise<string> {
+  let advice: string | undefined;
+  for (const packages of PACKAGES) {
+    const found = await findRedisServer();
+    if (found) return found;
+    try {
+      await installPackages(packages, log);
+    } catch (cause) {
+      if (!(cause instanceof PackageError)) throw cause;
+      advice ??= cause.message;
+    }
+  }
+  const found = await findRedisServer();
+  if (found) return found;
+  throw new RedisBinaryError(
+    advice ?? 'install one by hand, since the package that was installed holds none',
+  );
+}

@@ -1,0 +1,116 @@
+/** `POST /data/{sid}`: a form's parts or the raw body become entries; answers their ids. */
+import type { Rights } from '../../access/rights.js';
+import { Failure, type FailureBody } from '../../errors.js';
+import type { Receipt } from '../../redis/append/batch.js';
+import type { AppendStream } from '../../redis/append/command.js';
+import type { NotReplicated } from '../../redis/append/not-replicated.js';
+import type { ReplyCursor } from '../../redis/resp.js';
+import { checkStreamId, checkWritable } from '../../wire/names.js';
+import { NAMED_BY_ENTRY, parseMinReplicas, Query, type StreamSelection } from '../../wire/parameters.js';
+import { AUTO_ID } from '../../wire/push-message.js';
+import type { BodyHandler } from '../authorize.js';
+import type { GatewayContext } from '../context.js';
+import type { HttpExchange } from '../http/http-exchange.js';
+import { type FormEntry, isForm, parseForm } from './form.js';
+import { readSelection, selectedKey } from './selected-keys.js';
+
+export function postData(context: GatewayContext): BodyHandler {
+  return {
+    limit: context.config.MAX_PAYLOAD_BYTES,
+    prepare: (exchange, { rights }, encodedSid) => preparePost(context, exchange, rights, encodedSid),
+  };
+}
+
+function preparePost(
+  context: GatewayContext,
+  exchange: HttpExchange,
+  rights: Rights,
+  encodedSid: string,
+): (body: Uint8Array) => void {
+  const query = new Query(exchange.query);
+  const selection = readSelection(rights, encodedSid, query);
+  if (selection.sids.length !== 1) {
+    throw new Failure('bad_parameter', "a POST names one stream, or '*' with a form whose parts name theirs");
+  }
+  const sid = selection.sids[0]!;
+  checkWritable(sid);
+  if (sid === NAMED_BY_ENTRY) rights.checkSome('write', selection.device);
+  else selectedKey(context.config, rights, 'write', selection, sid);
+  const minReplicas = parseMinReplicas(query);
+  const contentType = exchange.header('content-type');
+  return (body) => {
+    const entries = isForm(contentType)
+      ? parseForm(contentType, body)
+      : [{ filename: '', payload: body } satisfies FormEntry];
+    storeEntries(context, exchange, rights, selection, sid, entries, minReplicas);
+  };
+}
+
+function storeEntries(
+  context: GatewayContext,
+  exchange: HttpExchange,
+  rights: Rights,
+  selection: StreamSelection,
+  sid: string,
+  entries: readonly FormEntry[],
+  minReplicas: number,
+): void {
+  const pipe = context.pipes.to(minReplicas);
+  // Every name is checked before anything is stored.
+  const streams = new Map<string, AppendStream>();
+  for (const { filename } of entries) {
+    const named = sid === NAMED_BY_ENTRY ? filename : sid;
+    if (streams.has(named)) continue;
+    checkStreamId(named);
+    checkWritable(named);
+    streams.set(named, pipe.streams.get(selectedKey(context.config, rights, 'write', selection, named)));
+  }
+  const receipt = new PostReceipt(context, exchange, entries.length);
+  entries.forEach(({ filename, payload }, index) => {
+    const stream = streams.get(sid === NAMED_BY_ENTRY ? filename : sid)!;
+    context.counters.in.post.bytes += payload.length;
+    pipe.append(stream, AUTO_ID, payload, receipt, index);
+  });
+}
+
+/** Collects what became of a request's entries and answers when all is known. */
+class PostReceipt implements Receipt {
+  readonly #context: GatewayContext;
+  readonly #exchange: HttpExchange;
+  readonly #results: (string | FailureBody)[];
+  #failure: Failure | undefined;
+  #pending: number;
+
+  constructor(context: GatewayContext, exchange: HttpExchange, entries: number) {
+    this.#context = context;
+    this.#exchange = exchange;
+    this.#results = new Array(entries);
+    this.#pending = entries;
+  }
+
+  stored(index: number, reply: ReplyCursor, shortage?: NotReplicated): void {
+    this.#context.counters.in.post.entries++;
+    const id = reply.text();
+    this.#failure ??= shortage;
+    this.#settle(index, shortage === undefined ? id : shortage.bodyOf(id));
+  }
+
+  refused(index: number, failure: Failure): void {
+    this.#context.counters.refuse(failure);
+    // That an entry may be stored already must not be hidden behind an error after which to try again.
+    if (failure.code === 'unknown_outcome') this.#failure = failure;
+    else this.#failure ??= failure;
+    this.#settle(index, failure.body);
+  }
+
+  #settle(index: number, result: string | FailureBody): void {
+    this.#results[index] = result;
+    if (--this.#pending > 0) return;
+    if (this.#failure === undefined) {
+      this.#exchange.answer({ type: 'application/json', body: JSON.stringify(this.#results) });
+    } else {
+      // Which were stored and which were not, in the order of the entries.
+      this.#exchange.fail(this.#failure, [], { entries: this.#results });
+    }
+  }
+}

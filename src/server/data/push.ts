@@ -1,0 +1,73 @@
+/** `/data/{sid}/push`: a WebSocket that producers send entries through. */
+import type { WebSocketBehavior } from 'uWebSockets.js';
+import type { Grant } from '../../access/grant.js';
+import { Failure } from '../../errors.js';
+import {
+  type PushParameters,
+  parsePushParameters,
+  Query,
+  type StreamSelection,
+} from '../../wire/parameters.js';
+import { authenticate } from '../authorize.js';
+import type { GatewayContext } from '../context.js';
+import type { HttpExchange } from '../http/http-exchange.js';
+import type { ClientSocket } from '../sockets/client-socket.js';
+import { closeWithGrant, openSocket } from '../sockets/open-socket.js';
+import { socketLimits } from '../sockets/socket-limits.js';
+import { upgradeSocket } from '../sockets/socket-upgrade.js';
+import { Producer } from './producer.js';
+import { readSelection } from './selected-keys.js';
+
+/** Acks that a producer does not read may fill this much, and one more; then it is closed. */
+const MAX_UNREAD_ACK_BYTES = 1024 * 1024;
+
+interface PushSocket {
+  readonly grant: Grant;
+  readonly selection: StreamSelection;
+  readonly parameters: PushParameters;
+  socket?: ClientSocket;
+  unwatchGrant?: () => void;
+  producer?: Producer;
+}
+
+/** What is checked before a push is opened, and known then. */
+export const preparePush =
+  (context: GatewayContext) =>
+  async (exchange: HttpExchange, encodedSid: string): Promise<PushSocket> => {
+    const grant = await authenticate(context, exchange);
+    const query = new Query(exchange.query);
+    const selection = readSelection(grant.rights, encodedSid, query);
+    const parameters = parsePushParameters(query, selection);
+    Producer.checkStreams(context, grant.rights, selection);
+    return { grant, selection, parameters };
+  };
+
+export function pushBehavior(context: GatewayContext): WebSocketBehavior<PushSocket> {
+  return {
+    ...socketLimits(context.config.MAX_PAYLOAD_BYTES),
+    upgrade: (res, req, socketContext) =>
+      upgradeSocket<PushSocket>(context, res, req, socketContext, preparePush(context)),
+    open: (ws) => {
+      const data = ws.getUserData();
+      const socket = openSocket(context, ws, 'push', data.selection, () => {});
+      data.socket = socket;
+      data.unwatchGrant = closeWithGrant(socket, data.grant);
+      data.producer = new Producer(context, data.grant.rights, data.selection, data.parameters, {
+        end: (failure) => socket.end(failure),
+        send: (text) => {
+          if (socket.waitingBytes > MAX_UNREAD_ACK_BYTES) {
+            socket.endSlow(new Failure('acks_unread', 'the acks of earlier messages are not read'));
+          } else socket.sendText(text);
+        },
+      });
+    },
+    message: (ws, message, isBinary) => ws.getUserData().producer?.take(new Uint8Array(message), isBinary),
+    close: (ws) => {
+      const { producer, socket, unwatchGrant } = ws.getUserData();
+      if (socket === undefined) return;
+      unwatchGrant?.();
+      producer?.close();
+      socket.closed();
+    },
+  };
+}

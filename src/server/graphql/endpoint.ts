@@ -1,0 +1,85 @@
+/** What the three ways to GraphQL have in common: the schema, its limits, and a context for each request. */
+import {
+  type ExecutionArgs,
+  GraphQLError,
+  type GraphQLSchema,
+  getOperationAST,
+  specifiedRules,
+  validate,
+} from 'graphql';
+import type { Grant } from '../../access/grant.js';
+import {
+  createContext,
+  type GraphqlContext,
+  type GraphqlParts,
+  type OpenSubscription,
+} from '../../graphql/context.js';
+import { createSchema } from '../../graphql/executable.js';
+import { limitDocument, parseBounded } from '../../graphql/limits.js';
+import { Devices } from '../../streams/devices.js';
+import type { GatewayContext } from '../context.js';
+import type { ServerCounters } from '../counters.js';
+
+const VALIDATION_RULES = [...specifiedRules, limitDocument];
+
+/** A request as clients send it. */
+export interface GraphqlRequest {
+  readonly query: string;
+  readonly operationName?: string | null | undefined;
+  readonly variables?: Record<string, unknown> | null | undefined;
+}
+
+export class GraphqlEndpoint {
+  readonly schema: GraphQLSchema = createSchema();
+  readonly #parts: GraphqlParts;
+  readonly #operations: ServerCounters['graphqlOperations'];
+
+  constructor({ config, control, hub, threads, counters, logger }: GatewayContext) {
+    this.#operations = counters.graphqlOperations;
+    this.#parts = {
+      control,
+      hub,
+      threads,
+      logger,
+      counters: counters.out.graphql,
+      devices: new Devices(control, config.REDIS_STREAM_MAXLEN),
+      devicePrefixing: !config.DISABLE_MULTI_DEVICE_PREFIXING,
+      allowFlush: config.ALLOW_FLUSH ?? config.REDIS_URL === undefined,
+    };
+  }
+
+  /** @param subscriptions where those that the request makes are kept until they end */
+  createContext({ rights }: Grant, subscriptions: Set<OpenSubscription> = new Set()): GraphqlContext {
+    return createContext(this.#parts, rights, subscriptions);
+  }
+
+  /** Counts an operation that is about to be executed. */
+  count({ document, operationName }: Pick<ExecutionArgs, 'document' | 'operationName'>): void {
+    const type = getOperationAST(document, operationName)?.operation;
+    if (type !== undefined) this.#operations[type]++;
+  }
+
+  /** What to execute, or what is wrong with the document. */
+  prepare(
+    grant: Grant,
+    { query, operationName, variables }: GraphqlRequest,
+    subscriptions?: Set<OpenSubscription>,
+  ): ExecutionArgs | readonly GraphQLError[] {
+    try {
+      const document = parseBounded(query);
+      const errors = validate(this.schema, document, VALIDATION_RULES);
+      if (errors.length > 0) return errors;
+      const operation = {
+        schema: this.schema,
+        document,
+        operationName: operationName ?? null,
+        variableValues: variables ?? null,
+        contextValue: this.createContext(grant, subscriptions),
+      };
+      this.count(operation);
+      return operation;
+    } catch (error) {
+      return [error instanceof GraphQLError ? error : new GraphQLError('the document does not parse')];
+    }
+  }
+}

@@ -1,0 +1,376 @@
+/**
+ * One HTTP request and its answer.
+ *
+ * uWebSockets.js gives up the request when its handler returns, ends the process where a request is
+ * neither answered nor watched for its abortion, and throws where an aborted one is answered. All of that
+ * is kept in here: the exchange copies what is asked for later, and answering an aborted one does nothing.
+ */
+import type { HttpRequest, HttpResponse } from 'uWebSockets.js';
+import { asFailure, Failure, type FailureCode } from '../../errors.js';
+import type { GatewayContext } from '../context.js';
+import { clientAddress } from '../limits/connection-limits.js';
+import { AnswerStream, type StreamListener } from './answer-stream.js';
+import { readHeaders } from './request-headers.js';
+
+const STATUS_TEXT: Record<number, string> = {
+  200: '200 OK',
+  204: '204 No Content',
+  304: '304 Not Modified',
+  400: '400 Bad Request',
+  401: '401 Unauthorized',
+  403: '403 Forbidden',
+  404: '404 Not Found',
+  405: '405 Method Not Allowed',
+  406: '406 Not Acceptable',
+  409: '409 Conflict',
+  411: '411 Length Required',
+  413: '413 Content Too Large',
+  415: '415 Unsupported Media Type',
+  421: '421 Misdirected Request',
+  426: '426 Upgrade Required',
+  429: '429 Too Many Requests',
+  500: '500 Internal Server Error',
+  502: '502 Bad Gateway',
+  503: '503 Service Unavailable',
+  504: '504 Gateway Timeout',
+};
+const RETRY_AFTER_SECONDS = '1';
+/** What a token would have to be, by RFC 6750 §3. */
+const CHALLENGES: Partial<Record<FailureCode, string>> = {
+  unauthorized: 'Bearer realm="streamgate"',
+  invalid_token: 'Bearer realm="streamgate", error="invalid_token"',
+  forbidden: 'Bearer realm="streamgate", error="insufficient_scope"',
+};
+/** Of a path and its query: 1024 streams of 20 characters, with a cursor for each. */
+const MAX_ADDRESS = 64 * 1024;
+/** A refused name is told so far. */
+const SHOWN_HOST = 200;
+/** Bodies from this size on are written as the socket takes them instead of being copied whole. */
+const STREAMED_BYTES = 64 * 1024;
+/** A body this much over the limit is read to its end, so that its sender comes to read the refusal. */
+const DRAINED_BYTES = 64 * 1024 * 1024;
+
+export type Header = readonly [name: string, value: string];
+
+/** What a payload is, is not for browsers to guess. */
+const NO_SNIFFING: Header = ['x-content-type-options', 'nosniff'];
+/** Answers that never have a body, nor a length. */
+const BODILESS = [204, 304];
+
+export interface Answer {
+  readonly status?: number;
+  readonly type?: string;
+  readonly headers?: readonly Header[];
+  readonly body?: string | Uint8Array;
+}
+
+/** How an answer begins that is written message by message. */
+export interface StreamHead extends StreamListener {
+  readonly type: string;
+  readonly headers: readonly Header[];
+  /** A text without a meaning between two messages; '' where there can be none. */
+  readonly filler: string;
+}
+
+/** What an answer's header may hold: the library would write a line break as it is. */
+const HEADER_VALUE = /^[\t -~]*$/;
+
+/** @throws Error */
+function checkHeaders(headers: readonly Header[]): readonly Header[] {
+  for (const [name, value] of headers) {
+    if (!HEADER_VALUE.test(value)) throw new Error(`the header ${name} has a character that none may have`);
+  }
+  return headers;
+}
+
+/** `watch`: somebody asks how the gateway is, and is told to the very end. */
+export type Duty = 'work' | 'watch';
+
+export class HttpExchange {
+  readonly method: string;
+  readonly path: string;
+  readonly query: string;
+  readonly #context: GatewayContext;
+  readonly #res: HttpResponse;
+  readonly #headers: ReadonlyMap<string, string>;
+  /** Whose connection it is, for `ConnectionLimits`. */
+  readonly address: string;
+  #isOver = false;
+  /** The connection is not kept open after the answer. */
+  #isLast = false;
+  #hasLeft = false;
+  /** Its whole answer has been handed over, or its client is gone. */
+  #isFinished = false;
+  #onAborted: (() => void)[] = [];
+
+  /**
+   * @param duty what the request asks of the gateway: `work` is refused once that is going down
+   * @throws nothing; where the request was refused at once, `isOver` is true
+   */
+  constructor(context: GatewayContext, res: HttpResponse, req: HttpRequest, duty: Duty = 'work') {
+    this.#context = context;
+    this.#res = res;
+    this.address = clientAddress(res);
+    const crowd = context.connections.begin(this.address);
+    context.underway.begin();
+    res.onAborted(() => {
+      this.#finish();
+      this.#leave();
+      for (const listener of this.#onAborted) listener();
+    });
+    this.method = req.getMethod();
+    this.path = req.getUrl();
+    // Without a query string the library gives undefined, whatever its types say.
+    this.query = req.getQuery() ?? '';
+    const headers = readHeaders(req);
+    this.#headers = headers ?? new Map();
+    if (headers === undefined) {
+      res.close();
+      return;
+    }
+    if (crowd !== undefined && duty === 'work') {
+      this.#isLast = true;
+      this.fail(crowd);
+    } else if (this.path.length + this.query.length > MAX_ADDRESS) {
+      const refusal = `the address has more than ${MAX_ADDRESS} characters`;
+      this.fail(new Failure('payload_too_large', refusal));
+    } else if (!context.hosts.allows(this.header('host'))) {
+      const host = this.header('host').slice(0, SHOWN_HOST);
+      this.fail(new Failure('forbidden_host', `'${host}' is no name of this gateway: see ALLOWED_HOSTS`));
+    } else if (!context.origins.allows(this.header('origin'), this.header('host'))) {
+      this.fail(
+        new Failure('forbidden_origin', `pages of ${this.header('origin')} may not use this gateway`),
+      );
+    } else if (context.stopping.signal.aborted && duty === 'work') {
+      this.fail(new Failure('shutting_down', 'the gateway is going down'));
+    }
+  }
+
+  /** Answered or aborted: nothing more can be done. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** A header's value; '' where it was not sent. @param name in lower case */
+  header(name: string): string {
+    return this.#headers.get(name) ?? '';
+  }
+
+  /** The client left before it was answered. */
+  onAborted(listener: () => void): void {
+    this.#onAborted.push(listener);
+  }
+
+  answer({ status = 200, type, headers = [], body = '' }: Answer): void {
+    if (this.#isOver) return;
+    const bytes = typeof body === 'string' ? Buffer.from(body) : body;
+    const isStreamed = bytes.length >= STREAMED_BYTES && this.method !== 'head';
+    // Who is going down says so: the client takes its next request elsewhere.
+    const isLast =
+      this.#isLast || this.#context.stopping.signal.aborted || this.#context.connections.isCrowded;
+    const allHeaders = checkHeaders([NO_SNIFFING, ...headers, ...this.#originHeaders()]);
+    if (isStreamed && !this.#context.unread.hold(this, bytes.length, () => this.#res.close())) {
+      this.fail(new Failure('overloaded', 'too much waits for clients to read it: MAX_UNREAD_BYTES'));
+      return;
+    }
+    this.#isOver = true;
+    this.#res.cork(() => {
+      this.#res.writeStatus(STATUS_TEXT[status] ?? String(status));
+      if (type !== undefined) this.#res.writeHeader('content-type', type);
+      for (const [name, value] of allHeaders) this.#res.writeHeader(name, value);
+      const isBodiless = BODILESS.includes(status);
+      if (this.method === 'head' || isBodiless) {
+        // Given the length itself, the library would take the answer for unfinished and close the connection.
+        if (!isBodiless) this.#res.writeHeader('content-length', String(bytes.length));
+        this.#res.endWithoutBody();
+      } else if (isStreamed) this.#stream(bytes);
+      else this.#res.end(bytes, isLast);
+    });
+    if (isStreamed) return;
+    this.#finish();
+    this.#leave();
+  }
+
+  /** The connection is a WebSocket's from now on. */
+  upgraded(): void {
+    this.#finish();
+    this.#leave();
+  }
+
+  /**
+   * Begins an answer that is written message by message, for as long as the client stays.
+   * @returns undefined where nobody reads on: the client is gone, or asked for the head alone
+   */
+  openStream(head: StreamHead): AnswerStream | undefined {
+    if (this.#isOver) return undefined;
+    const res = this.#res;
+    const headers = checkHeaders([...head.headers, NO_SNIFFING, ...this.#originHeaders()]);
+    const isHead = this.method === 'head';
+    this.#finish();
+    res.cork(() => {
+      res.writeStatus(STATUS_TEXT[200]!).writeHeader('content-type', head.type);
+      for (const [name, value] of headers) res.writeHeader(name, value);
+      if (isHead) res.endWithoutBody();
+    });
+    if (isHead) {
+      this.#leave();
+      return undefined;
+    }
+    const { unread, underway } = this.#context;
+    const { filler } = head;
+    const stream = new AnswerStream({ res, filler, unread, underway, onLeft: () => this.#leave() }, head);
+    this.#onAborted.push(() => stream.gone());
+    return stream;
+  }
+
+  fail(cause: unknown, headers: readonly Header[] = [], more: object = {}): void {
+    const failure = asFailure(cause);
+    this.#context.counters.failures[failure.code]++;
+    if (failure.code === 'internal') {
+      this.#context.logger.error({ err: cause, method: this.method, path: this.path }, 'a request failed');
+    }
+    const challenge = CHALLENGES[failure.code];
+    this.answer({
+      status: failure.kind.status,
+      type: 'application/json',
+      headers: [
+        ...headers,
+        ...(failure.mayPass ? [['retry-after', RETRY_AFTER_SECONDS] as const] : []),
+        ...(challenge === undefined ? [] : [['www-authenticate', challenge] as const]),
+      ],
+      body: JSON.stringify({ ...failure.body, ...more }),
+    });
+  }
+
+  /**
+   * Reads the body and hands it to `take`, as a view that is valid during the call only.
+   * A body that is refused is answered here.
+   */
+  readBody(limit: number, take: (body: Uint8Array) => void): void {
+    const length = this.header('content-length');
+    const declared = Number(length);
+    let refusal: Failure | undefined;
+    if (length === '') refusal = new Failure('length_required', 'a body needs a Content-Length header');
+    else if (this.header('content-encoding') !== '') {
+      refusal = new Failure('unsupported_media_type', 'a body must not have a Content-Encoding');
+    } else if (declared > limit) {
+      refusal = new Failure(
+        'payload_too_large',
+        `the body has ${declared} bytes; at most ${limit} are allowed`,
+      );
+    }
+    if (length === '') {
+      // Not at once: the library goes on with what it takes for the next request, and closes a connection
+      // on which one comes before the last is answered.
+      this.#isLast = true;
+      setImmediate(() => this.fail(refusal));
+      return;
+    }
+    if (declared > limit + DRAINED_BYTES) {
+      this.#isLast = true;
+      this.fail(refusal);
+      return;
+    }
+    let whole: Buffer | undefined;
+    let received = 0;
+    this.#res.onData((chunk, isLast) => {
+      if (this.#isOver) return;
+      if (refusal !== undefined) {
+        if (isLast) this.fail(refusal);
+        return;
+      }
+      const bytes = new Uint8Array(chunk);
+      if (isLast && received === 0) {
+        this.#guard(() => take(bytes));
+        return;
+      }
+      if (!this.#context.bodies.hold(this, bytes.length, () => this.#res.close())) {
+        refusal = new Failure('overloaded', 'too many bodies are being received: MAX_BUFFERED_BYTES');
+        this.#context.bodies.release(this);
+        whole = undefined;
+        if (isLast) this.fail(refusal);
+        return;
+      }
+      whole ??= Buffer.allocUnsafeSlow(declared);
+      whole.set(bytes.subarray(0, declared - received), received);
+      received += bytes.length;
+      if (!isLast) return;
+      this.#context.bodies.release(this);
+      this.#guard(() => take(whole!.subarray(0, received)));
+    });
+  }
+
+  /** Runs a step of an endpoint; what it throws or rejects with is answered. */
+  async run(step: () => void | Promise<void>): Promise<void> {
+    try {
+      await step();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  #guard(step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  #originHeaders(): Header[] {
+    const [origin, host] = [this.header('origin'), this.header('host')];
+    // A page under a name that is not ours would look like our own.
+    if (origin === '' || !this.#context.hosts.allows(host)) return [];
+    return this.#context.origins.answerHeaders(origin, host);
+  }
+
+  /** Writes a large body as the socket takes it: it is never copied whole into the library's buffer. */
+  #stream(bytes: Uint8Array): void {
+    const begin = this.#res.getWriteOffset();
+    let isDone = false;
+    const write = (from: number): boolean => {
+      const [ok, done] = this.#res.tryEnd(bytes.subarray(from), bytes.length);
+      isDone = done;
+      if (isDone) {
+        this.#finish();
+        this.#leave();
+      }
+      return ok;
+    };
+    write(0);
+    if (isDone) return;
+    this.#onAborted.push(() => {
+      isDone = true;
+    });
+    this.#res.onWritable((offset) => isDone || write(offset - begin));
+  }
+
+  /** Nothing more is to be done for it. */
+  #finish(): void {
+    this.#isOver = true;
+    if (this.#isFinished) return;
+    this.#isFinished = true;
+    this.#context.underway.end();
+  }
+
+  /** Its connection is free for another request, or gone: nothing is held for it any more. */
+  #leave(): void {
+    if (this.#hasLeft) return;
+    this.#hasLeft = true;
+    this.#context.unread.release(this);
+    this.#context.bodies.release(this);
+    this.#context.connections.end(this.address);
+  }
+}
+
+/** Wraps an endpoint as the library's handler: nothing it does can end the process. */
+export function endpoint(
+  context: GatewayContext,
+  run: (exchange: HttpExchange, req: HttpRequest) => void | Promise<void>,
+  duty: Duty = 'work',
+): (res: HttpResponse, req: HttpRequest) => void {
+  return (res, req) => {
+    const exchange = new HttpExchange(context, res, req, duty);
+    if (!exchange.isOver) void exchange.run(() => run(exchange, req));
+  };
+}
