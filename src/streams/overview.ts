@@ -174,14 +174,13 @@ export class Overview {
   }
 
   async #survey(): Promise<void> {
-    const watched: StreamState[] = [];
-    const others: StreamState[] = [];
-    for (const state of this.#streams.values()) {
-      if (state.isForbidden) continue;
-      if (this.#shown.has(state.key)) watched.push(state);
-      else if (others.length < OTHERS_AT_A_TIME) others.push(state);
-    }
-    const due = [...watched.slice(0, MAX_WATCHED), ...others];
+    let watched = 0;
+    let others = 0;
+    // In the order in which they were looked at last, so that nobody is passed over where not all have their turn.
+    const due = [...this.#streams.values()].filter(({ key, isForbidden }) => {
+      if (isForbidden) return false;
+      return this.#shown.has(key) ? watched++ < MAX_WATCHED : others++ < OTHERS_AT_A_TIME;
+    });
     for (const state of await this.#lookAt(due)) {
       this.#streams.delete(state.key);
       this.#streams.set(state.key, state);

@@ -165,21 +165,23 @@ describe('what is told', () => {
   test('by a Redis that runs no scripts, without the bytes', async () => {
     const other = await startRedis();
     await other.client.xadd('default:cam', '1-0', 'd', 'x');
+    const others = Array.from({ length: 30 }, (_, n) => `mic:${n}`);
+    for (const key of others) await other.client.xadd(key, '2-0', 'd', 'x');
     await other.client.call('ACL', 'SETUSER', 'default', '-@scripting');
     const plain = await startGatewayProcess({ REDIS_URL: other.url });
     try {
-      expect((await (await watch('', plain)).next()).streams).toEqual([
-        {
-          key: 'default:cam',
-          device: 'default',
-          sid: 'cam',
-          length: 1,
-          entriesAdded: 1,
-          lastEntryId: '1-0',
-          lastEntryBytes: null,
-          followers: 0,
-        },
-      ]);
+      // A few at a time, since their frames are moved.
+      const { streams } = await (await watch('', plain)).until((overview) => overview.streams.length === 31);
+      expect(streams.at(-1)).toEqual({
+        key: 'default:cam',
+        device: 'default',
+        sid: 'cam',
+        length: 1,
+        entriesAdded: 1,
+        lastEntryId: '1-0',
+        lastEntryBytes: null,
+        followers: 0,
+      });
     } finally {
       await plain.stop();
       await other.stop();

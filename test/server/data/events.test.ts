@@ -267,6 +267,7 @@ describe('the end', () => {
 
   test('of the gateway ends every answer behind a whole event', async () => {
     const other = await startGatewayProcess({ REDIS_URL: redis.url });
+    onTestFinished(async () => void (await other.stop()));
     const sid = freshSid();
     const { next, answer } = await listen(`${sid}/events`, {}, other);
     await add(sid, '1-0', 'x');
@@ -275,7 +276,6 @@ describe('the end', () => {
     other.process.kill('SIGTERM');
     expect((await answer.rest()).toString()).toMatch(/^(:\n\n)*$/);
     expect(await exit).toEqual([0, null]);
-    await other.stop();
   });
 
   test('of Redis is none', async () => {

@@ -194,6 +194,7 @@ describe('the end', () => {
 
   test('a gateway that goes down ends it, behind a whole frame', async () => {
     const other = await startGatewayProcess({ REDIS_URL: redis.url });
+    onTestFinished(async () => void (await other.stop()));
     const sid = freshSid();
     await post(sid, jpeg(Buffer.alloc(16 * MIB)));
     const { answer, next } = await watch(sid, '', other);
@@ -206,7 +207,6 @@ describe('the end', () => {
     expect((await next()).bytes.length).toBe(16 * MIB + JPEG.length);
     expect((await answer.rest()).toString()).toMatch(/^(X-Filler: 0\r\n)*$/);
     expect(await exit).toEqual([0, null]);
-    await other.stop();
   });
 
   test('a key that is no stream any more ends it, and is counted', async () => {
