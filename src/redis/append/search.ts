@@ -233,9 +233,14 @@ export class StreamSearch {
   #isOvertaken(cursor: string): Promise<boolean> {
     return this.#asking.ask(encodeCommand(['EVAL', OVERTAKEN_SCRIPT, 1, this.#key, cursor]), (reply) => {
       // Where scripts are not allowed, it may have been.
-      if (!reply.isError) return reply.number() === 1;
+      if (reply.isError) {
+        reply.skip();
+        return true;
+      }
+      reply.array();
+      const isOvertaken = reply.number() === 1;
       reply.skip();
-      return true;
+      return isOvertaken;
     });
   }
 }

@@ -76,7 +76,7 @@ function groupOf(pid: number): number[] {
 
 /** A gateway, as far as this goes, as a process of its own, and the process id of its Redis. */
 async function startGateway(cwd = root): Promise<{ gateway: ChildProcess; pid: number }> {
-  const [embedded, log] = ['redis/embedded.js', 'logger.js'].map((file) =>
+  const [embedded, log] = ['redis/embedded/embedded.js', 'logger.js'].map((file) =>
     pathToFileURL(join(import.meta.dirname, '../../../dist/src', file)),
   );
   const program = `
