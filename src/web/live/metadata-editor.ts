@@ -41,18 +41,19 @@ export class MetadataEditor {
     this.element.addEventListener('toggle', () => {
       if (this.element.open && this.#text.value === this.#stored) void this.#load();
     });
+    this.#text.readOnly = true;
     this.#check();
   }
 
   async #load(): Promise<void> {
+    // What somebody began to write before it is there would be lost, and what cannot be read is not replaced.
+    this.#text.readOnly = true;
     try {
       const { device, key } = this.#stream;
-      const before = this.#text.value;
       const meta = await this.#session.run(device, (gate) => gate.streamMeta(key));
       this.#stored = JSON.stringify(meta, null, 2);
-      // What somebody has begun to write stays.
-      if (this.#text.value === before) this.#put(this.#stored);
-      else this.#check();
+      this.#put(this.#stored);
+      this.#text.readOnly = false;
     } catch (error) {
       this.#say(reasonOf(error), true);
     }
