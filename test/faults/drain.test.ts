@@ -35,9 +35,10 @@ async function signal(gateway: GatewayProcess, name: NodeJS.Signals = 'SIGTERM')
   await vi.waitFor(() => expect(gateway.log.map(({ msg }) => msg)).toContain('stopping'), SOON);
 }
 
-async function exitOf({ process }: GatewayProcess): Promise<number | null> {
+/** The exit code, or the signal that ended it. */
+async function exitOf({ process }: GatewayProcess): Promise<number | string | null> {
   if (process.exitCode === null && process.signalCode === null) await once(process, 'exit');
-  return process.exitCode;
+  return process.exitCode ?? process.signalCode;
 }
 
 interface Answer {

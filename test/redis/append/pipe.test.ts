@@ -81,7 +81,7 @@ function emptyRedis(xadd: Answer, clock: (client: number) => number = () => 1): 
     if (name === 'CLIENT' && word === 'LIST') return bulk('');
     if (name === 'TIME') return `*2\r\n${bulk(String(clock(client.index)))}${bulk('0')}`;
     if (name === 'XRANGE') return '*0\r\n';
-    if (name === 'EVAL') return ':0\r\n';
+    if (name === 'EVAL') return '*2\r\n:0\r\n:-1\r\n';
     return name === 'XADD' ? xadd(command, client) : politely(command, client);
   };
 }
