@@ -252,8 +252,12 @@ export function parsePullParameters(
   selection: StreamSelection,
   transport: 'rest' | 'websocket',
 ): PullParameters {
+  // Not spread: each object would have a hidden class of its own, which costs memory and every read of it.
+  const { cursors, resumes, until } = parseRange(query, selection.sids.length);
   const parameters: PullParameters = {
-    ...parseRange(query, selection.sids.length),
+    cursors,
+    resumes,
+    until,
     speed: query.number('speed', MAX_SPEED, 0),
     gaps: query.boolean('gaps', false),
     latest: query.boolean('latest', false),
