@@ -3,6 +3,7 @@
  * request stands for, on as many connections, and Webdis where the PATH has it. The requests are made by
  * wrk where the PATH has that, else by autocannon.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { type GatewayProcess, startGatewayProcess } from '../../test/support/gateway-process.js';
 import { startRedis, type TestRedis } from '../../test/support/redis-server.js';
@@ -22,6 +23,9 @@ const COMMANDS = 60_000;
 /** Entries a second by which those that wait are answered, all of them by each. */
 const FED_RATE = 1000;
 const FED_COMMANDS = 25_000;
+/** How long Webdis may take until it answers. */
+const WEBDIS_MS = 5000;
+const POLL_MS = 50;
 
 interface Bed {
   readonly redis: TestRedis;
@@ -66,12 +70,17 @@ async function load(
   return { ...result, missing: Math.max(0, result.answered - stored) };
 }
 
-/** What Webdis is to be asked, among what would do. */
+/** What Webdis is to be asked, among what would do. Each of its threads connects to Redis by itself, in its time. */
 async function choose(webdis: Webdis, requests: readonly HttpRequest[]): Promise<HttpRequest> {
-  for (const request of requests) {
-    if (request.body !== undefined || (await webdis.ask(request.path)).includes(rest.PAYLOAD)) return request;
+  let answer = '';
+  for (const deadline = performance.now() + WEBDIS_MS; performance.now() < deadline; await delay(POLL_MS)) {
+    for (const request of requests) {
+      if (request.body !== undefined) return request;
+      answer = await webdis.ask(request.path);
+      if (answer.includes(rest.PAYLOAD)) return request;
+    }
   }
-  throw new Error('Webdis answers none of its requests with the entry');
+  throw new Error(`Webdis answers none of its requests with the entry, but '${answer.slice(0, 100)}'`);
 }
 
 /** Ours, the command and Webdis, one after the other. */
