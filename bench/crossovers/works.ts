@@ -1,6 +1,6 @@
 /** Kinds of work that the main thread can do itself or hand to the pool, each by the gateway's own code. */
 import type { Redis } from 'ioredis';
-import { INLINE_TEXT_BYTES } from '../../src/graphql/entry-subscription.js';
+import { INLINE_JSON_BYTES, INLINE_TEXT_BYTES } from '../../src/graphql/entry-subscription.js';
 import type { CommandConnection } from '../../src/redis/command-connection.js';
 import { RangeReader } from '../../src/redis/range-reader.js';
 import { decodeEntry, type EntryForm, StreamDescriber } from '../../src/redis/stream-describer.js';
@@ -41,7 +41,7 @@ function decode(name: string, form: EntryForm, make: (bytes: number) => Buffer):
     name,
     unit: 'KiB',
     sizes: SIZES_KIB,
-    ...(form !== 'data' && { threshold: INLINE_TEXT_BYTES / 1024 }),
+    ...(form !== 'data' && { threshold: (form === 'json' ? INLINE_JSON_BYTES : INLINE_TEXT_BYTES) / 1024 }),
     prepare: (kib, { threads }) => {
       const payload = new Uint8Array(make(kib * 1024));
       return {

@@ -11,9 +11,11 @@ import { AnswerBudget } from '../wire/answer-budget.js';
 import type { GraphqlContext, OpenSubscription } from './context.js';
 
 /**
- * Text and JSON of larger payloads are decoded in the pool: below, the way there costs main more than the
- * work. Base64 is always made on main, where handing over the bytes costs more (`bench/crossovers`).
+ * JSON and text of larger payloads are decoded in the pool: below, the way there costs main more than the
+ * work (`bench/crossovers`; of text that is all ASCII it always does). Base64 is always made on main, where
+ * handing over the bytes costs more.
  */
+export const INLINE_JSON_BYTES = 4 * 1024;
 export const INLINE_TEXT_BYTES = 64 * 1024;
 
 /** One entry, under the schema's names. */
@@ -44,7 +46,8 @@ async function describeEntry(
   const payload = batch.payload(from);
   new AnswerBudget().spend(payload.length * forms.length, copies);
   const time = batch.ids[from]!;
-  if (payload.length <= INLINE_TEXT_BYTES || forms.every((form) => form === 'data')) {
+  const inlineBytes = forms.includes('json') ? INLINE_JSON_BYTES : INLINE_TEXT_BYTES;
+  if (payload.length <= inlineBytes || forms.every((form) => form === 'data')) {
     return { streamId, time, ...decodeEntry(payload, forms) };
   }
   // A copy, since the batch is shared and what is transferred is gone.
