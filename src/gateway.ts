@@ -48,6 +48,8 @@ export interface Gateway {
   reload(): Promise<void>;
   /** Refuses what is new, finishes what was taken, closes all sockets, ends all threads and Redis. */
   stop(): Promise<void>;
+  /** Ends all threads and nothing else, for a process that is to end now. */
+  abort(): Promise<void>;
 }
 
 /** @throws ListenError, AccessSettingsError, TokenFileError, KeySetError, EmbeddedRedisError */
@@ -89,6 +91,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
         stopping ??= stop();
         return stopping;
       },
+      abort: () => parts.threads.close(),
     };
   } catch (error) {
     await stopParts(parts, sweep, embedded);

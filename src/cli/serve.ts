@@ -20,6 +20,9 @@ const TOLD_PLAINLY = [
   EmbeddedRedisError,
 ];
 
+/** How long the threads may take to end, once nobody wants to wait any more. */
+const ABORT_MS = 500;
+
 /** Failures that are the user's to mend are told in a sentence, and the exit code. */
 export async function serveUntilStopped(given: Record<string, string | undefined>): Promise<void> {
   try {
@@ -38,24 +41,40 @@ export async function serveUntilStopped(given: Record<string, string | undefined
 
 /** The first signal stops in order; a second one, from somebody who will not wait, at once. */
 function stopOnSignal(starting: Promise<Gateway>, tell: (signal: string) => void): void {
-  let isStopping = false;
+  let signals = 0;
   const stop = (signal: NodeJS.Signals) => {
-    if (isStopping) process.exit(1);
-    isStopping = true;
-    tell(signal);
-    const stopped = (gateway: Gateway) =>
-      gateway.stop().then(
-        () => process.exit(0),
-        (error: unknown) => {
-          console.error('streamgate: could not stop in order:', error);
-          process.exit(1);
-        },
-      );
-    // A start that fails is told where it was begun.
-    starting.then(stopped, () => process.exit(1));
+    signals++;
+    if (signals === 1) {
+      tell(signal);
+      stopInOrder(starting);
+    } else if (signals === 2) {
+      abort(starting);
+    } else {
+      process.exit(1);
+    }
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
+}
+
+function stopInOrder(starting: Promise<Gateway>): void {
+  const stop = (gateway: Gateway) =>
+    gateway.stop().then(
+      () => process.exit(),
+      (error: unknown) => {
+        console.error('streamgate: could not stop in order:', error);
+        process.exit(1);
+      },
+    );
+  // A start that fails is told where it was begun.
+  starting.then(stop, () => process.exit(1));
+}
+
+/** Ends the threads first: Node now and then crashes when it exits while they are at work. */
+function abort(starting: Promise<Gateway>): void {
+  process.exitCode = 1;
+  setTimeout(() => process.exit(), ABORT_MS);
+  starting.then((gateway) => gateway.abort()).finally(() => process.exit());
 }
 
 /** Where there is nothing to read again the signal ends the process, as it does when a terminal is closed. */

@@ -117,8 +117,9 @@ test('followers that stopped amid large entries are closed once they cost too mu
       { timeout: 15_000, interval: 200 },
     );
   });
-  // All that came between two looks at the sockets, and the replies that the pool packs.
-  expect(peak - memory).toBeLessThan(2 * (FOLLOWERS + THREADS) * ENTRY + SLACK);
+  // All that came between two looks at the sockets, and in each thread of the pool the reply that it packs
+  // and the buffer that this outgrew; some of it waits for the garbage collector.
+  expect(peak - memory).toBeLessThan((2 * FOLLOWERS + 3 * THREADS) * ENTRY + 2 * SLACK);
   expect(await metric('unread_message_bytes')).toBeLessThanOrEqual(MOST);
   const reader = await TestSocket.open(`${gateway.ws}/data/x/pull?header=0&last_entry_id=0`);
   for (const bytes of [1, ENTRY, ENTRY, 1]) expect((await reader.receive()).length).toBe(bytes);
