@@ -9,6 +9,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { Failure, failureFromRedis } from '../src/errors.js';
+import { encodeOvertaken } from '../src/redis/overtaken.js';
 import type { ReplyCursor } from '../src/redis/resp.js';
 import { BlockingRead, packBatches, type ReadEntries, readEntries } from '../src/redis/stream-reads.js';
 import type { PackedBatch } from '../src/wire/batch.js';
@@ -275,7 +276,7 @@ class Reader {
     if (suspects.length === 0) this.#release(held);
     for (const index of suspects) {
       const { key, after, ids } = reads[index]!;
-      this.#ask(this.#trim.question(key, after, ids.at(-1)!), (reply) => {
+      this.#ask(encodeOvertaken(key, after, ids.at(-1)!), (reply) => {
         if (this.#trim.isTrimmed(reply, sources[index]!, ids.length)) {
           batches[index] = { ...batches[index]!, trimmed: true };
         }

@@ -4,8 +4,9 @@
  * XLEN before a read costs Redis next to nothing, and clears nearly every read of the suspicion: what the
  * stream held besides the entries read was older. A script settles the rest.
  */
+
+import { readOvertaken } from '../src/redis/overtaken.js';
 import { encodeCommand, type ReplyCursor } from '../src/redis/resp.js';
-import { OVERTAKEN_SCRIPT } from '../src/redis/scripts.js';
 import type { Followed } from './followed.js';
 import type { TakeReply } from './reader-link.js';
 
@@ -62,23 +63,16 @@ export class TrimCheck {
     this.#asked = [];
   }
 
-  /** The question that settles it, of a read from `after` to `last`. */
-  question(key: string, after: string, last: string): Buffer {
-    return encodeCommand(['EVAL', OVERTAKEN_SCRIPT, 1, key, after, last]);
-  }
-
   /**
-   * What its reply says. Of a stream that holds one entry at a time, it looks at every read as if some were
-   * lost: only the number of entries that were ever added tells, and that is not known at the first.
+   * What the script says that settles it. Of a stream that holds one entry at a time, it looks at every read
+   * as if some were lost: only the number of entries that were ever added tells, and that is not known at the
+   * first.
    */
   isTrimmed(reply: ReplyCursor, followed: Followed, entries: number): boolean {
-    if (reply.isError) {
-      reply.skip();
-      return false;
-    }
-    reply.array();
-    const mayBe = reply.number() === 1;
-    const added = reply.number();
+    const answer = readOvertaken(reply);
+    // Where scripts are not allowed, a loss is not noticed.
+    if (answer === undefined) return false;
+    const { mayBe, added } = answer;
     const expected = followed.added;
     if (added < 0) return mayBe;
     followed.added = added;

@@ -3,8 +3,8 @@ import { failureFromRedis } from '../errors.js';
 import { joinBatches, type PackedBatch } from '../wire/batch.js';
 import { AFTER_LAST } from '../wire/entry-id.js';
 import type { CommandConnection } from './command-connection.js';
-import { encodeCommand, type ReplyCursor } from './resp.js';
-import { OVERTAKEN_SCRIPT } from './scripts.js';
+import { encodeOvertaken, readOvertaken } from './overtaken.js';
+import type { ReplyCursor } from './resp.js';
 import { packBatches, readEntries, xnewestAfter, xrangeAfter } from './stream-reads.js';
 
 const STREAMS_AT_ONCE = 16;
@@ -101,19 +101,12 @@ export class RangeReader {
    */
   async #isTrimmed(key: string, cursor: string, { detectTrimming }: RangeRequest): Promise<boolean> {
     if (!detectTrimming) return false;
-    const question = encodeCommand(['EVAL', OVERTAKEN_SCRIPT, 1, key, cursor]);
     try {
-      return await this.#connection.send(question, (reply) => {
-        // Where scripts are not allowed, a loss is not noticed; reading is not stopped for that.
-        if (reply.isError) {
-          reply.skip();
-          return false;
-        }
-        reply.array();
-        const isOvertaken = reply.number() === 1;
-        reply.skip();
-        return isOvertaken;
-      });
+      // Where scripts are not allowed, a loss is not noticed; reading is not stopped for that.
+      return await this.#connection.send(
+        encodeOvertaken(key, cursor),
+        (reply) => readOvertaken(reply)?.mayBe ?? false,
+      );
     } catch {
       return false;
     }

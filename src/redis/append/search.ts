@@ -9,8 +9,8 @@ import { failureFromRedis } from '../../errors.js';
 import { compareEntryIds } from '../../wire/entry-id.js';
 import { AUTO_ID } from '../../wire/push-message.js';
 import { PAYLOAD_FIELD } from '../keys.js';
+import { encodeOvertaken, readOvertaken } from '../overtaken.js';
 import { encodeCommand, type ReplyCursor } from '../resp.js';
-import { OVERTAKEN_SCRIPT } from '../scripts.js';
 import type { Unanswered } from './batch.js';
 import type { Fate, FoundEntry, StreamEvidence } from './matching.js';
 
@@ -231,17 +231,11 @@ export class StreamSearch {
 
   /** Whether entries after `cursor` were removed. */
   #isOvertaken(cursor: string): Promise<boolean> {
-    return this.#asking.ask(encodeCommand(['EVAL', OVERTAKEN_SCRIPT, 1, this.#key, cursor]), (reply) => {
-      // Where scripts are not allowed, it may have been.
-      if (reply.isError) {
-        reply.skip();
-        return true;
-      }
-      reply.array();
-      const isOvertaken = reply.number() === 1;
-      reply.skip();
-      return isOvertaken;
-    });
+    // Where scripts are not allowed, it may have been.
+    return this.#asking.ask(
+      encodeOvertaken(this.#key, cursor),
+      (reply) => readOvertaken(reply)?.mayBe ?? true,
+    );
   }
 }
 
