@@ -6,6 +6,7 @@
  *
  * What fails is a GatewayError with a code, and `mayPass` where coming back helps.
  */
+import type { Overview } from '../wire/overview.js';
 import { type Place, parseBase } from './address.js';
 import type { WebSocketConstructor } from './connection.js';
 import type { Entry } from './entry.js';
@@ -17,7 +18,7 @@ import {
   type StreamSummary,
   type Variables,
 } from './graphql.js';
-import { type Overview, readOverview } from './overview.js';
+import { readOverview } from './overview.js';
 import { type PullOptions, pull } from './pull.js';
 import { Producer, type PushOptions } from './push.js';
 import {

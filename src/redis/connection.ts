@@ -112,7 +112,11 @@ export class RedisConnection {
       target.path === undefined ? { host: target.host, port: target.port } : { path: target.path };
     if (target.tls) {
       const socket = connectTls({ host: target.host, port: target.port, ...tlsOptions(target.host) });
-      socket.on('data', (chunk: Buffer) => this.#copyIn(chunk));
+      socket.on('data', (chunk: Buffer) => {
+        this.receivedBytes += chunk.length;
+        this.#replies.append(chunk);
+        this.#readReplies();
+      });
       return socket;
     }
     // The socket reads straight into the reply buffer: no buffer for each chunk, and no copy.
@@ -128,18 +132,6 @@ export class RedisConnection {
         },
       },
     });
-  }
-
-  #copyIn(chunk: Buffer): void {
-    this.receivedBytes += chunk.length;
-    for (let at = 0; at < chunk.length; ) {
-      const room = this.#replies.room();
-      const part = chunk.subarray(at, at + room.length);
-      room.set(part);
-      this.#replies.received(part.length);
-      at += part.length;
-      this.#readReplies();
-    }
   }
 
   #readReplies(): void {

@@ -74,6 +74,17 @@ export class ReplyBuffer {
     this.#filled += bytes;
   }
 
+  /** Copies in what was received elsewhere. */
+  append(bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length; ) {
+      const room = this.room();
+      const part = bytes.subarray(at, at + room.length);
+      room.set(part);
+      this.received(part.length);
+      at += part.length;
+    }
+  }
+
   /**
    * @returns a cursor at the next whole reply, or undefined. The cursor and every view it gives are
    *   valid until the next call of `room`. It must be read to its end or skipped.

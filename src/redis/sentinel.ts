@@ -46,13 +46,7 @@ function ask({ host, port }: RedisAddress, group: SentinelGroup, tls: boolean): 
     };
     socket.on('data', (chunk: Buffer) => {
       try {
-        for (let at = 0; at < chunk.length; ) {
-          const room = replies.room();
-          const part = chunk.subarray(at, at + room.length);
-          room.set(part);
-          replies.received(part.length);
-          at += part.length;
-        }
+        replies.append(chunk);
         while (!socket.destroyed && replies.next(cursor)) takeReply();
       } catch (error) {
         socket.destroy(error as Error);

@@ -11,6 +11,7 @@ import { asFailure, type FailureBody } from '../errors.js';
 import { splitStreamKey } from '../redis/keys.js';
 import { ScriptsRefused, type StreamState, surveyStreams, unknownState } from '../redis/stream-survey.js';
 import { compareEntryIds } from '../wire/entry-id.js';
+import type { Overview as OverviewBody, StreamOverview } from '../wire/overview.js';
 import { Devices } from './devices.js';
 import type { Hub } from './hub.js';
 import { listStreamKeys } from './stream-keys.js';
@@ -32,31 +33,6 @@ const FRAMES_AT_A_TIME = 20;
 const LISTING_SHARE = 0.05;
 /** What Redis says of a key that is not there. */
 const MISSING = 'no such key';
-
-/** As clients are told of it. */
-export interface StreamOverview {
-  /** As the client knows it. */
-  readonly key: string;
-  /** null where the key names none. */
-  readonly device: string | null;
-  readonly sid: string;
-  readonly length: number;
-  readonly entriesAdded: number;
-  readonly lastEntryId: string;
-  readonly lastEntryBytes: number | null;
-  /** Clients that follow it here. */
-  readonly followers: number;
-}
-
-export interface OverviewBody {
-  /** The gateway's clock, ms since 1970. */
-  readonly at: number;
-  readonly devices: readonly { readonly id: string; readonly connected: boolean }[];
-  /** The most recently written first. */
-  readonly streams: readonly StreamOverview[];
-  /** Streams that fit and are not told of. */
-  readonly omitted: number;
-}
 
 /** Who watches. */
 export interface OverviewViewer {

@@ -27,13 +27,7 @@ function readAndPack(...replies: Reply[]): { batches: EntryBatch[]; buffers: Arr
   const cursor = new ReplyCursor();
   const reads: ReadEntries[] = [];
   // All in one read of the socket, so that the views of every reply are valid until they are packed.
-  for (let at = 0; at < bytes.length; ) {
-    const room = received.room();
-    const part = bytes.subarray(at, at + room.length);
-    room.set(part);
-    received.received(part.length);
-    at += part.length;
-  }
+  received.append(bytes);
   while (received.next(cursor)) reads.push(readEntries(cursor, `k${reads.length}`, '0-0'));
   const { batches, buffers } = packBatches(reads);
   bytes.fill(0);

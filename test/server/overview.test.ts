@@ -1,6 +1,6 @@
 /** What there is, told once a second to whoever watches. */
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
-import type { OverviewBody } from '../../src/streams/overview.js';
+import type { Overview } from '../../src/wire/overview.js';
 import { type AccessFixture, allows, bearer, startAccessFixture } from '../support/access.js';
 import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
 import { postEntries, refused } from '../support/http.js';
@@ -28,9 +28,9 @@ beforeEach(() => redis.client.flushdb());
 interface Watcher {
   readonly answer: OpenAnswer;
   /** The next overview; rejects where an error is told instead. */
-  next(): Promise<OverviewBody>;
+  next(): Promise<Overview>;
   /** The first that is so. */
-  until(isSo: (overview: OverviewBody) => boolean): Promise<OverviewBody>;
+  until(isSo: (overview: Overview) => boolean): Promise<Overview>;
 }
 
 async function watch(
@@ -45,7 +45,7 @@ async function watch(
   const next = async () => {
     const { event, data } = await nextEvent(answer);
     if (event !== 'overview') throw new Error(data);
-    return JSON.parse(data) as OverviewBody;
+    return JSON.parse(data) as Overview;
   };
   return {
     answer,
@@ -59,9 +59,8 @@ async function watch(
   };
 }
 
-const keysOf = ({ streams }: OverviewBody) => streams.map(({ key }) => key);
-const streamOf = (overview: OverviewBody, key: string) =>
-  overview.streams.find((stream) => stream.key === key);
+const keysOf = ({ streams }: Overview) => streams.map(({ key }) => key);
+const streamOf = (overview: Overview, key: string) => overview.streams.find((stream) => stream.key === key);
 
 describe('what is told', () => {
   test('devices, and streams with how they stand, the most recently written first', async () => {
@@ -319,7 +318,7 @@ describe('when something is in the way', () => {
     expect(told).toMatchObject({ code: 'redis_unavailable' });
     await own.restart();
     await own.client.xadd('default:cam', '1-0', 'd', 'x');
-    const goOn = async (): Promise<OverviewBody> => until(() => true).catch(goOn);
+    const goOn = async (): Promise<Overview> => until(() => true).catch(goOn);
     expect(await goOn()).toBeDefined();
     other.process.kill('SIGTERM');
     await answer.rest();

@@ -43,21 +43,15 @@ export async function startFakeRedis(answer: Answer): Promise<FakeRedis> {
     const received = new ReplyBuffer();
     const cursor = new ReplyCursor();
     socket.on('data', async (chunk) => {
-      for (let at = 0; at < chunk.length; ) {
-        const room = received.room();
-        const part = chunk.subarray(at, at + room.length);
-        room.set(part);
-        received.received(part.length);
-        at += part.length;
-        const arrived: string[][] = [];
-        while (received.next(cursor)) {
-          arrived.push(Array.from({ length: cursor.array() }, () => cursor.text()));
-        }
-        for (const command of arrived) {
-          commands.push(command);
-          const reply = await answer(command, client);
-          if (reply !== undefined && socket.writable) socket.write(reply);
-        }
+      received.append(chunk);
+      const arrived: string[][] = [];
+      while (received.next(cursor)) {
+        arrived.push(Array.from({ length: cursor.array() }, () => cursor.text()));
+      }
+      for (const command of arrived) {
+        commands.push(command);
+        const reply = await answer(command, client);
+        if (reply !== undefined && socket.writable) socket.write(reply);
       }
     });
   });

@@ -2,6 +2,7 @@
 import './styles/page.css';
 import './styles/list.css';
 import './styles/stream.css';
+import type { Overview } from '../../wire/overview.js';
 import { ServerClock } from './clock.js';
 import { showConnection } from './connection-banner.js';
 import { DeviceForm } from './device-form.js';
@@ -9,7 +10,6 @@ import { find, setText } from './elements.js';
 import type { StreamName } from './entries.js';
 import { countOf } from './format.js';
 import { listenToKeys } from './keyboard.js';
-import type { Overview } from './overview.js';
 import { OverviewFeed } from './overview-feed.js';
 import { Rates } from './rates.js';
 import { keyIn } from './route.js';

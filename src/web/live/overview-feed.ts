@@ -1,6 +1,6 @@
 /** The gateway's `GET /overview`, once a second for as long as the page is open. */
-import { readEvents } from './event-stream.js';
-import type { Overview } from './overview.js';
+import { readEvents } from '../../client/event-stream.js';
+import type { Overview } from '../../wire/overview.js';
 import { reasonOf, refusalOf, type Session, sentence } from './session.js';
 
 export type FeedState =

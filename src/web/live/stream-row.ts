@@ -1,8 +1,8 @@
 /** One stream in the list. */
 import { entryTime } from '../../wire/entry-id.js';
+import type { StreamOverview } from '../../wire/overview.js';
 import { make, setText } from './elements.js';
 import { formatAge, formatByteRate, formatRate } from './format.js';
-import type { StreamOverview } from './overview.js';
 import type { StreamRate } from './rates.js';
 import { linkTo } from './route.js';
 

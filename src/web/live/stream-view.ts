@@ -2,6 +2,7 @@
 import type { Entry } from '../../client/entry.js';
 import type { Gap } from '../../client/gap.js';
 import { detectMediaType } from '../../wire/media-type.js';
+import type { StreamOverview } from '../../wire/overview.js';
 import type { ServerClock } from './clock.js';
 import { make, setText } from './elements.js';
 import { Entries, type StreamName } from './entries.js';
@@ -9,7 +10,6 @@ import { formatAge, formatByteRate, formatBytes, formatRate, formatTime } from '
 import { FrameJob } from './frames.js';
 import { LossNotice } from './loss-notice.js';
 import { MetadataEditor } from './metadata-editor.js';
-import type { StreamOverview } from './overview.js';
 import { Player } from './player.js';
 import type { StreamRate } from './rates.js';
 import { reasonOf, type Session } from './session.js';

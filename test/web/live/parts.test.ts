@@ -2,7 +2,6 @@
 import { describe, expect, test } from 'vitest';
 import { ServerClock } from '../../../src/web/live/clock.js';
 import { idBefore } from '../../../src/web/live/entry-steps.js';
-import { readEvents } from '../../../src/web/live/event-stream.js';
 import { formatAge, formatBytes, formatRate, formatValue } from '../../../src/web/live/format.js';
 import { isTimestamp, MOST_SERIES, numbersIn } from '../../../src/web/live/numbers.js';
 import { Rates } from '../../../src/web/live/rates.js';
@@ -86,29 +85,6 @@ test('points of a plot stand in the order of time, within bounds', () => {
   expect(data.times.at(-1)).toBe((4000 + 3 * MOST_POINTS - 1) / 1000);
   data.dropBefore(data.times.at(-1)! * 1000);
   expect(data.times.length).toBe(1);
-});
-
-test('events come whole, however their bytes are cut', async () => {
-  const text = ': hello\n\nevent: overview\ndata: {"ä":\ndata: 1}\r\n\r\ndata: x\n\nevent: lost\ndata: y';
-  const encoded = bytes(text);
-  for (const size of [1, 2, 7, 1000]) {
-    const chunks = Array.from({ length: Math.ceil(encoded.length / size) }, (_, index) =>
-      encoded.subarray(index * size, (index + 1) * size),
-    );
-    const body = new ReadableStream<Uint8Array>({
-      pull: (controller) => {
-        const chunk = chunks.shift();
-        if (chunk === undefined) controller.close();
-        else controller.enqueue(chunk);
-      },
-    });
-    const events: unknown[] = [];
-    for await (const event of readEvents(body)) events.push(event);
-    expect(events).toEqual([
-      { event: 'overview', data: '{"ä":\n1}' },
-      { event: 'message', data: 'x' },
-    ]);
-  }
 });
 
 test('links lead back to their keys', () => {

@@ -1,4 +1,4 @@
-/** What there is, as the gateway's `GET /overview` tells it. */
+/** What `GET /overview` tells, as JSON: devices, and streams with how they stand. */
 
 export interface DeviceOverview {
   readonly id: string;
@@ -6,23 +6,26 @@ export interface DeviceOverview {
 }
 
 export interface StreamOverview {
+  /** As the client knows it. */
   readonly key: string;
-  /** null: the key names none. */
+  /** null where the key names none. */
   readonly device: string | null;
   readonly sid: string;
   readonly length: number;
   readonly entriesAdded: number;
   readonly lastEntryId: string;
-  /** null: not known. */
+  /** null where it is not known. */
   readonly lastEntryBytes: number | null;
+  /** Clients that follow it by this gateway. */
   readonly followers: number;
 }
 
 export interface Overview {
-  /** The gateway's clock, in milliseconds since 1970. */
+  /** The gateway's clock, ms since 1970. */
   readonly at: number;
   readonly devices: readonly DeviceOverview[];
+  /** The most recently written first. */
   readonly streams: readonly StreamOverview[];
-  /** Streams that there are besides, and that are not told of. */
+  /** Streams that fit and are not told of. */
   readonly omitted: number;
 }
