@@ -7,12 +7,11 @@
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { pack } from 'msgpackr';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
+import { startForFile } from '../support/gateway-fixture.js';
 import { SUBPROTOCOL } from '../support/graphql-socket.js';
 import { FORM_TYPE, formBody } from '../support/http.js';
-import { startRedis, type TestRedis } from '../support/redis-server.js';
 import { TestSocket } from '../support/socket.js';
 
 const MIB = 1024 * 1024;
@@ -22,18 +21,7 @@ const MS_PER_MIB = 3;
 /** The first few are met by code that was not compiled yet. */
 const ATTEMPTS = 3;
 
-let redis: TestRedis;
-let gateway: GatewayProcess;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  gateway = await startGatewayProcess({ REDIS_URL: redis.url });
-});
-
-afterAll(async () => {
-  await gateway?.stop();
-  await redis?.stop();
-});
+const { redis, gateway } = await startForFile();
 
 /** How long the gateway's main thread was at work since it began, in ms. */
 async function workMs(): Promise<number> {

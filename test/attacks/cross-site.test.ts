@@ -3,20 +3,17 @@
  * and requests that need no preflight; names of strangers that lead to this machine (DNS rebinding).
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startForFile } from '../support/gateway-fixture.js';
 import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
 import { FORM_TYPE, formBody, sendRaw } from '../support/http.js';
 import { RawClient, upgradeRequest } from '../support/raw-client.js';
-import { startRedis, type TestRedis } from '../support/redis-server.js';
 
-let redis: TestRedis;
 /** Without access control, on loopback. */
-let gateway: GatewayProcess;
+const { redis, gateway } = await startForFile();
 /** The same with pages and names of its own allowed. */
 let listed: GatewayProcess;
 
 beforeAll(async () => {
-  redis = await startRedis();
-  gateway = await startGatewayProcess({ REDIS_URL: redis.url });
   listed = await startGatewayProcess({
     REDIS_URL: redis.url,
     CORS_ORIGINS: 'https://allowed.test,http://plain.test',
@@ -26,8 +23,6 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await listed?.stop();
-  await gateway?.stop();
-  await redis?.stop();
 });
 
 /** Everything that Redis holds, to be the same before and after. */

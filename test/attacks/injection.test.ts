@@ -4,34 +4,25 @@
  */
 import fc from 'fast-check';
 import { pack } from 'msgpackr';
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { streamKey } from '../../src/redis/keys.js';
 import { checkDeviceId, checkStreamId, checkWritable } from '../../src/wire/names.js';
-import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
+import { startForFile } from '../support/gateway-fixture.js';
 import { FORM_TYPE, formBody } from '../support/http.js';
 import { entriesIn } from '../support/push-fixture.js';
 import { openRaw, RawClient } from '../support/raw-client.js';
-import { startRedis, type TestRedis } from '../support/redis-server.js';
 import { TestSocket } from '../support/socket.js';
 
 const SOON = { timeout: 10_000 };
 
-let redis: TestRedis;
-let gateway: GatewayProcess;
+const { redis, gateway } = await startForFile({ REDIS_STREAM_MAXLEN: '1000000' });
 
 beforeAll(async () => {
-  redis = await startRedis();
-  gateway = await startGatewayProcess({ REDIS_URL: redis.url, REDIS_STREAM_MAXLEN: '1000000' });
   // Its threads connect by and by, which would be counted among what they tell Redis.
   await vi.waitFor(async () => expect((await fetch(`${gateway.http}/readyz`)).status).toBe(200), SOON);
 });
 
 beforeEach(() => redis.client.flushall());
-
-afterAll(async () => {
-  await gateway?.stop();
-  await redis?.stop();
-});
 
 /** Text that would be more than text if it were not counted in bytes, or not escaped. */
 const EVIL = [

@@ -2,23 +2,11 @@
  * Requests that two servers could read in two ways, and others that no library would send: whatever comes,
  * the gateway acts on none of it twice, and on nothing that it takes for malformed.
  */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
+import { describe, expect, test } from 'vitest';
+import { startForFile } from '../support/gateway-fixture.js';
 import { RawClient, upgradeRequest } from '../support/raw-client.js';
-import { startRedis, type TestRedis } from '../support/redis-server.js';
 
-let redis: TestRedis;
-let gateway: GatewayProcess;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  gateway = await startGatewayProcess({ REDIS_URL: redis.url });
-});
-
-afterAll(async () => {
-  await gateway?.stop();
-  await redis?.stop();
-});
+const { redis, gateway } = await startForFile();
 
 /** Silence that lasts so long is taken for all there is: the library waits for more, and cuts after 10 s. */
 const SILENCE_MS = 150;

@@ -1,6 +1,6 @@
 /** WebSocket frames as RFC 6455 forbids them, byte by byte: closed, nothing stored, and nobody else harmed. */
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
+import { startForFile } from '../support/gateway-fixture.js';
 import { textsIn } from '../support/push-fixture.js';
 import {
   BINARY,
@@ -13,28 +13,22 @@ import {
   TEXT,
   upgradeRequest,
 } from '../support/raw-client.js';
-import { startRedis, type TestRedis } from '../support/redis-server.js';
 import { TestSocket } from '../support/socket.js';
 
 const LIMIT = 200_000;
 /** By how much a message may be longer before the library cuts it off. */
 const TOLERANCE = 200_000;
 
-let redis: TestRedis;
-let gateway: GatewayProcess;
+const { redis, gateway } = await startForFile({ MAX_PAYLOAD_BYTES: String(LIMIT) });
 /** Somebody else, who must not feel any of it. */
 let neighbour: TestSocket;
 
 beforeAll(async () => {
-  redis = await startRedis();
-  gateway = await startGatewayProcess({ REDIS_URL: redis.url, MAX_PAYLOAD_BYTES: String(LIMIT) });
   neighbour = await TestSocket.open(`${gateway.ws}/data/neighbour/push?ack=1`);
 });
 
 afterAll(async () => {
   await neighbour?.close();
-  await gateway?.stop();
-  await redis?.stop();
 });
 
 const open = (sid: string, query = 'header=0&ack=1') => openRaw(gateway.port, `/data/${sid}/push?${query}`);

@@ -1,22 +1,10 @@
 /** Clients that send a byte now and then: the library cuts them after 10 s, and nobody else waits for them. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
+import { expect, test } from 'vitest';
+import { startForFile } from '../support/gateway-fixture.js';
 import { RawClient } from '../support/raw-client.js';
-import { startRedis, type TestRedis } from '../support/redis-server.js';
 
-let redis: TestRedis;
-let gateway: GatewayProcess;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  gateway = await startGatewayProcess({ REDIS_URL: redis.url });
-});
-
-afterAll(async () => {
-  await gateway?.stop();
-  await redis?.stop();
-});
+const { redis, gateway } = await startForFile();
 
 test('who sends slowly is cut off, and a normal client is served meanwhile', {
   timeout: 40_000,

@@ -1,30 +1,18 @@
 /** The client's pull against a gateway as users run it, with WebSockets that can be paused and with those of browsers. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import type { WebSocketConstructor } from '../../src/client/connection.js';
 import type { Entry } from '../../src/client/entry.js';
 import type { Gap } from '../../src/client/gap.js';
 import { Streamgate } from '../../src/client/node.js';
 import type { StreamgateOptions } from '../../src/client/streamgate.js';
-import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
-import { startRedis, type TestRedis } from '../support/redis-server.js';
+import { startForFile } from '../support/gateway-fixture.js';
 
 /** Others use the machine at the same time. */
 const soon = (check: () => void) => vi.waitFor(check, { timeout: 15_000 });
 
-let redis: TestRedis;
-let gateway: GatewayProcess;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  gateway = await startGatewayProcess({ REDIS_URL: redis.url });
-});
-
-afterAll(async () => {
-  await gateway?.stop();
-  await redis?.stop();
-});
+const { redis, gateway } = await startForFile();
 
 /** What a browser's has, and nothing else. */
 class BrowserSocket extends WebSocket {

@@ -1,23 +1,14 @@
 /** The client's producer against a gateway as users run it. */
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { Streamgate } from '../../src/client/node.js';
-import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
-import { startRedis, type TestRedis } from '../support/redis-server.js';
+import { startForFile } from '../support/gateway-fixture.js';
 
-let redis: TestRedis;
-let gateway: GatewayProcess;
+const { redis, gateway } = await startForFile({ MAX_PAYLOAD_BYTES: '2000000' });
 let gate: Streamgate;
 
 beforeAll(async () => {
-  redis = await startRedis();
-  gateway = await startGatewayProcess({ REDIS_URL: redis.url, MAX_PAYLOAD_BYTES: '2000000' });
   gate = new Streamgate(gateway.http);
-});
-
-afterAll(async () => {
-  await gateway?.stop();
-  await redis?.stop();
 });
 
 async function stored(key: string): Promise<string[]> {

@@ -1,9 +1,8 @@
 /** Clients that come and go leave nothing behind. */
 import { readdir } from 'node:fs/promises';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
-import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
-import { startRedis, type TestRedis } from '../support/redis-server.js';
+import { startForFile } from '../support/gateway-fixture.js';
 
 const MIB = 1024 * 1024;
 const WARM_UP = 2500;
@@ -15,22 +14,10 @@ const MOST_GROWTH = 10 * MIB;
 const LATE = 2;
 const SETTLED = { timeout: 15_000, interval: 100 };
 
-let redis: TestRedis;
-let gateway: GatewayProcess;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  gateway = await startGatewayProcess({
-    REDIS_URL: redis.url,
-    REDIS_STREAM_MAXLEN: '100',
-    // Garbage is collected early, so that what is left of the memory taken is what is in use.
-    NODE_OPTIONS: '--max-old-space-size=40 --max-semi-space-size=1',
-  });
-});
-
-afterAll(async () => {
-  await gateway.stop();
-  await redis.stop();
+const { redis, gateway } = await startForFile({
+  REDIS_STREAM_MAXLEN: '100',
+  // Garbage is collected early, so that what is left of the memory taken is what is in use.
+  NODE_OPTIONS: '--max-old-space-size=40 --max-semi-space-size=1',
 });
 
 const openFiles = async () => (await readdir(`/proc/${gateway.process.pid}/fd`)).length;

@@ -3,9 +3,8 @@
  * it cannot carry, says so, and goes on serving the others.
  */
 import { connect, type Socket } from 'node:net';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
-import { startRedis, type TestRedis } from '../support/redis-server.js';
+import { expect, test, vi } from 'vitest';
+import { startForFile } from '../support/gateway-fixture.js';
 import { StreamFollower } from '../support/stream-follower.js';
 import { StreamWriter } from '../support/stream-writer.js';
 
@@ -18,23 +17,11 @@ const MAXLEN = 4;
 /** The heap, what waits for clients, what waits for Redis, the hub's and readers' batches: bounds of their own. */
 const MOST_MEMORY = 900 * MIB;
 
-let redis: TestRedis;
-let gateway: GatewayProcess;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  gateway = await startGatewayProcess({
-    REDIS_URL: redis.url,
-    REDIS_STREAM_MAXLEN: String(MAXLEN),
-    MAX_UNREAD_BYTES: String(128 * MIB),
-    MAX_BUFFERED_BYTES: String(128 * MIB),
-    NODE_OPTIONS: '--max-old-space-size=256',
-  });
-});
-
-afterAll(async () => {
-  await gateway.stop();
-  await redis.stop();
+const { gateway } = await startForFile({
+  REDIS_STREAM_MAXLEN: String(MAXLEN),
+  MAX_UNREAD_BYTES: String(128 * MIB),
+  MAX_BUFFERED_BYTES: String(128 * MIB),
+  NODE_OPTIONS: '--max-old-space-size=256',
 });
 
 /** A follower that reads the answer to its upgrade, and nothing after. */

@@ -1,7 +1,6 @@
 /** Redis is at its memory limit and evicts nothing: whoever writes is told, and nobody else feels it. */
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
-import { startRedis, type TestRedis } from '../support/redis-server.js';
+import { expect, test } from 'vitest';
+import { startForFile } from '../support/gateway-fixture.js';
 import { TestSocket } from '../support/socket.js';
 import { storedEntries } from '../support/stored-entries.js';
 import { StreamFollower } from '../support/stream-follower.js';
@@ -9,18 +8,10 @@ import { StreamWriter } from '../support/stream-writer.js';
 
 const FULL = { code: 'redis_out_of_memory', error: expect.stringMatching(/OOM/) };
 
-let redis: TestRedis;
-let gateway: GatewayProcess;
-
-beforeAll(async () => {
-  redis = await startRedis('--maxmemory-policy', 'noeviction');
-  gateway = await startGatewayProcess({ REDIS_URL: redis.url, REDIS_STREAM_MAXLEN: '1000000' });
-});
-
-afterAll(async () => {
-  await gateway.stop();
-  await redis.stop();
-});
+const { redis, gateway } = await startForFile({ REDIS_STREAM_MAXLEN: '1000000' }, [
+  '--maxmemory-policy',
+  'noeviction',
+]);
 
 test('writes are refused with a code of their own, and reads go on', async () => {
   const follower = await StreamFollower.open(gateway, 'x', 'block=50');

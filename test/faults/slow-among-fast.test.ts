@@ -1,7 +1,6 @@
 /** Followers that have stopped reading, among others that keep up: those do not feel it. */
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
-import { startRedis, type TestRedis } from '../support/redis-server.js';
+import { expect, test, vi } from 'vitest';
+import { startForFile } from '../support/gateway-fixture.js';
 import { storedEntries } from '../support/stored-entries.js';
 import { StreamFollower } from '../support/stream-follower.js';
 import { StreamWriter } from '../support/stream-writer.js';
@@ -19,18 +18,7 @@ const MOST_MS = 2000;
 /** A message in part for each slow one, and what lies between two garbage collections. */
 const MOST_GROWTH = SLOW * MIB + 80 * MIB;
 
-let redis: TestRedis;
-let gateway: GatewayProcess;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  gateway = await startGatewayProcess({ REDIS_URL: redis.url, REDIS_STREAM_MAXLEN: '1000000' });
-});
-
-afterAll(async () => {
-  await gateway.stop();
-  await redis.stop();
-});
+const { redis, gateway } = await startForFile({ REDIS_STREAM_MAXLEN: '1000000' });
 
 test('fast followers are sent each frame at once, and slow ones all of them later', {
   timeout: 60_000,

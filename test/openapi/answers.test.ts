@@ -1,24 +1,15 @@
 /** Described answers against those of the gateway that runs: statuses, headers, media types and bodies. */
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
+import { beforeAll, expect, test } from 'vitest';
+import { startForFile } from '../support/gateway-fixture.js';
 import { FORM_TYPE, postEntries } from '../support/http.js';
-import { startRedis, type TestRedis } from '../support/redis-server.js';
 import { type Asked, ask, DESCRIPTION, OPERATIONS, operationOf, UPGRADE } from './described.js';
 
-let redis: TestRedis;
-let gateway: GatewayProcess;
+const { redis, gateway } = await startForFile();
 
 beforeAll(async () => {
-  redis = await startRedis();
-  gateway = await startGatewayProcess({ REDIS_URL: redis.url });
   await postEntries(`${gateway.http}/data/cam`, '{"n": 1}');
   await redis.client.set('default:text', 'no stream');
-});
-
-afterAll(async () => {
-  await gateway?.stop();
-  await redis?.stop();
 });
 
 /** In which a request that is not valid has a status of its own. */

@@ -1,23 +1,14 @@
 /** Every described parameter, against the gateway that runs: what its schema allows is taken, and nothing else. */
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import type { Parameter, Schema } from '../../src/openapi/model.js';
-import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
+import { startForFile } from '../support/gateway-fixture.js';
 import { postEntries, type RawAnswer } from '../support/http.js';
-import { startRedis, type TestRedis } from '../support/redis-server.js';
 import { ask, type Described, OPERATIONS, UPGRADE } from './described.js';
 
-let redis: TestRedis;
-let gateway: GatewayProcess;
+const { gateway } = await startForFile();
 
 beforeAll(async () => {
-  redis = await startRedis();
-  gateway = await startGatewayProcess({ REDIS_URL: redis.url });
   await postEntries(`${gateway.http}/data/cam`, '{"n": 1}');
-});
-
-afterAll(async () => {
-  await gateway?.stop();
-  await redis?.stop();
 });
 
 /** What a request needs besides, so that it is not refused, or not made to wait, for another reason. */

@@ -6,23 +6,14 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
+import { startForFile } from '../support/gateway-fixture.js';
 import { postEntries } from '../support/http.js';
-import { startRedis, type TestRedis } from '../support/redis-server.js';
 import { OPERATIONS, operationOf } from './described.js';
 
-let redis: TestRedis;
-let gateway: GatewayProcess;
+const { gateway } = await startForFile();
 
 beforeAll(async () => {
-  redis = await startRedis();
-  gateway = await startGatewayProcess({ REDIS_URL: redis.url });
   await postEntries(`${gateway.http}/data/cam`, 'x');
-});
-
-afterAll(async () => {
-  await gateway?.stop();
-  await redis?.stop();
 });
 
 const run = promisify(execFile);

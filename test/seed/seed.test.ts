@@ -1,7 +1,6 @@
 /** Every example of the seed that sends or receives data, run by the Python clients that it names. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
-import { startRedis, type TestRedis } from '../support/redis-server.js';
+import { describe, expect, test } from 'vitest';
+import { startForFile } from '../support/gateway-fixture.js';
 import { TestSocket } from '../support/socket.js';
 import { Example, type ExampleOptions } from './example.js';
 
@@ -9,18 +8,7 @@ import { Example, type ExampleOptions } from './example.js';
 const MAX_BLOCK_MS = 1000;
 const MINUTE_MS = 60_000;
 
-let redis: TestRedis;
-let gateway: GatewayProcess;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  gateway = await startGatewayProcess({ REDIS_URL: redis.url, MAX_BLOCK_MS: String(MAX_BLOCK_MS) });
-});
-
-afterAll(async () => {
-  await gateway?.stop();
-  await redis?.stop();
-});
+const { redis, gateway } = await startForFile({ MAX_BLOCK_MS: String(MAX_BLOCK_MS) });
 
 const runExample = (name: string, options?: ExampleOptions) => new Example(name, gateway.http, options);
 

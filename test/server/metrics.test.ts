@@ -1,11 +1,11 @@
 /** `/metrics`: its form, what it counts, and that the README and the dashboard speak of the same. */
 import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { METRICS } from '../../src/server/metrics.js';
-import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
+import { startForFile } from '../support/gateway-fixture.js';
+import { startGatewayProcess } from '../support/gateway-process.js';
 import { GraphqlSocket } from '../support/graphql-socket.js';
 import { postEntries } from '../support/http.js';
-import { startRedis, type TestRedis } from '../support/redis-server.js';
 import { TestSocket } from '../support/socket.js';
 import { StreamFollower } from '../support/stream-follower.js';
 import { StreamWriter } from '../support/stream-writer.js';
@@ -13,18 +13,7 @@ import { StreamWriter } from '../support/stream-writer.js';
 const WAIT = { timeout: 10_000, interval: 20 };
 const SAMPLE = /^([a-zA-Z_:][\w:]*)(\{(?:\w+="(?:[^"\\]|\\.)*",?)*\})? (-?[\d.]+(?:e[-+]?\d+)?|NaN|[-+]Inf)$/;
 
-let redis: TestRedis;
-let gateway: GatewayProcess;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  gateway = await startGatewayProcess({ REDIS_URL: redis.url });
-});
-
-afterAll(async () => {
-  await gateway.stop();
-  await redis.stop();
-});
+const { redis, gateway } = await startForFile();
 
 const scrape = async () => (await fetch(`${gateway.http}/metrics`)).text();
 const own = Object.entries(METRICS).map(([name, kind]) => ({ name: `streamgate_${name}`, ...kind }));

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { Overview } from '../../src/wire/overview.js';
 import { type AccessFixture, allows, bearer, startAccessFixture } from '../support/access.js';
+import { startForFile } from '../support/gateway-fixture.js';
 import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
 import { postEntries, refused } from '../support/http.js';
 import { nextEvent, OpenAnswer } from '../support/open-answer.js';
@@ -10,18 +11,7 @@ import { TestSocket } from '../support/socket.js';
 
 const WAIT = { timeout: 10_000 };
 
-let redis: TestRedis;
-let gateway: GatewayProcess;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  gateway = await startGatewayProcess({ REDIS_URL: redis.url });
-});
-
-afterAll(async () => {
-  await gateway?.stop();
-  await redis?.stop();
-});
+const { redis, gateway } = await startForFile();
 
 beforeEach(() => redis.client.flushdb());
 

@@ -2,8 +2,8 @@
 import { randomInt } from 'node:crypto';
 import { Packr } from 'msgpackr';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startForFile } from '../support/gateway-fixture.js';
 import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
-import { startRedis, type TestRedis } from '../support/redis-server.js';
 import { TestSocket } from '../support/socket.js';
 import { stampedFrame, stampOf } from '../support/stamped-frames.js';
 import { type Stored, storedEntries } from '../support/stored-entries.js';
@@ -13,18 +13,7 @@ import { StreamWriter } from '../support/stream-writer.js';
 const MIB = 1024 * 1024;
 const seqOf = (stamp: string) => Number(stamp.split('#')[1]);
 
-let redis: TestRedis;
-let gateway: GatewayProcess;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  gateway = await startGatewayProcess({ REDIS_URL: redis.url, REDIS_STREAM_MAXLEN: '1000000' });
-});
-
-afterAll(async () => {
-  await gateway.stop();
-  await redis.stop();
-});
+const { redis, gateway } = await startForFile({ REDIS_STREAM_MAXLEN: '1000000' });
 
 /** What a follower got of each stream; raw frames have no ids. */
 function told(follower: StreamFollower, sid: string, stored: readonly Stored[]): string[] {

@@ -1,9 +1,8 @@
 /** Many followers of one stream, and followers of many: what they cost Redis and the gateway is bounded. */
 import { readFile } from 'node:fs/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
+import { expect, test } from 'vitest';
+import { startForFile } from '../support/gateway-fixture.js';
 import { costOf } from '../support/redis-cost.js';
-import { startRedis, type TestRedis } from '../support/redis-server.js';
 import { stampedFrame } from '../support/stamped-frames.js';
 import { StreamFollower } from '../support/stream-follower.js';
 
@@ -15,21 +14,9 @@ const TICK_MS = 10;
 /** Of processor time for an entry that is delivered: some twenty times what it takes. */
 const MOST_MS_AN_ENTRY = 0.3;
 
-let redis: TestRedis;
-let gateway: GatewayProcess;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  gateway = await startGatewayProcess({
-    REDIS_URL: redis.url,
-    READER_THREADS: '1',
-    MAX_CONNECTIONS_PER_ADDRESS: '0',
-  });
-});
-
-afterAll(async () => {
-  await gateway.stop();
-  await redis.stop();
+const { redis, gateway } = await startForFile({
+  READER_THREADS: '1',
+  MAX_CONNECTIONS_PER_ADDRESS: '0',
 });
 
 /** Processor time that the gateway has taken, in ms. */

@@ -3,29 +3,19 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { FaultProxy } from '../support/fault-proxy.js';
-import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
-import { startRedis, type TestRedis } from '../support/redis-server.js';
+import { startForFile } from '../support/gateway-fixture.js';
+import { startGatewayProcess } from '../support/gateway-process.js';
+import { startRedis } from '../support/redis-server.js';
 import { stampedFrame } from '../support/stamped-frames.js';
 import { type Framing, StreamFollower } from '../support/stream-follower.js';
 
 /** Until a reset is noticed that nothing but the readers' own looks reveals. */
 const NOTICED = { timeout: 5000, interval: 20 };
 
-let redis: TestRedis;
-let gateway: GatewayProcess;
+const { redis, gateway } = await startForFile();
 let streams = 0;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  gateway = await startGatewayProcess({ REDIS_URL: redis.url });
-});
-
-afterAll(async () => {
-  await gateway.stop();
-  await redis.stop();
-});
 
 const freshSid = () => `stream-${streams++}`;
 const keyOf = (sid: string) => `default:${sid}`;

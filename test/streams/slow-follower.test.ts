@@ -1,8 +1,7 @@
 /** A follower that stops reading costs the gateway next to nothing, however much passes it by. */
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
-import { startRedis, type TestRedis } from '../support/redis-server.js';
+import { startForFile } from '../support/gateway-fixture.js';
 import { stampedFrame } from '../support/stamped-frames.js';
 import { storedEntries } from '../support/stored-entries.js';
 import { StreamFollower } from '../support/stream-follower.js';
@@ -18,19 +17,8 @@ const MOST_GROWTH = 50 * MIB;
 /** Where a sample falls between two garbage collections is chance. */
 const MOST_PEAK_GROWTH = 100 * MIB;
 
-let redis: TestRedis;
-let gateway: GatewayProcess;
+const { redis, gateway } = await startForFile({ REDIS_STREAM_MAXLEN: '50' });
 let sent = 0;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  gateway = await startGatewayProcess({ REDIS_URL: redis.url, REDIS_STREAM_MAXLEN: '50' });
-});
-
-afterAll(async () => {
-  await gateway.stop();
-  await redis.stop();
-});
 
 /** Pushes frames of 1 MB until `frames` were acknowledged, a few under way at once. */
 async function push(frames: number): Promise<void> {

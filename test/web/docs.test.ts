@@ -6,20 +6,16 @@ import { createDocument } from '../../src/openapi/document.js';
 import type { Operation } from '../../src/openapi/model.js';
 import { VERSION } from '../../src/version.js';
 import { openPage, type TestPage } from '../support/browser.js';
-import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
-import { startRedis, type TestRedis } from '../support/redis-server.js';
+import { startForFile } from '../support/gateway-fixture.js';
 
 const description = createDocument(VERSION);
 const OPERATIONS = Object.values(description.paths).flatMap((item) => Object.values(item) as Operation[]);
 
-let redis: TestRedis;
-let gateway: GatewayProcess;
+const { gateway } = await startForFile();
 let browser: TestPage;
 let page: Page;
 
 beforeAll(async () => {
-  redis = await startRedis();
-  gateway = await startGatewayProcess({ REDIS_URL: redis.url });
   browser = await openPage({ permissions: ['clipboard-read', 'clipboard-write'] });
   page = browser.page;
   await page.goto(`${gateway.http}/docs`);
@@ -28,8 +24,6 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await browser?.close();
-  await gateway?.stop();
-  await redis?.stop();
 });
 
 const operation = (id: string) => page.locator(`details#${id}`);

@@ -2,18 +2,14 @@
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openPage, BROWSER_PATIENCE as PATIENCE, type TestPage } from '../support/browser.js';
-import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
-import { startRedis, type TestRedis } from '../support/redis-server.js';
+import { startForFile } from '../support/gateway-fixture.js';
 import { TestSocket } from '../support/socket.js';
 
-let redis: TestRedis;
-let gateway: GatewayProcess;
+const { gateway } = await startForFile();
 let browser: TestPage;
 let page: Page;
 
 beforeAll(async () => {
-  redis = await startRedis();
-  gateway = await startGatewayProcess({ REDIS_URL: redis.url });
   // The editors put only the lines that are in sight into the page.
   browser = await openPage({ viewport: { width: 1280, height: 1600 } });
   page = browser.page;
@@ -21,8 +17,6 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await browser?.close();
-  await gateway?.stop();
-  await redis?.stop();
 });
 
 const button = (name: RegExp) => page.getByRole('button', { name });

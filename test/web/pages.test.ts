@@ -1,22 +1,10 @@
 /** The pages as files: who is given one, how they are packed, and what they may load. */
 import { request } from 'node:http';
 import { gunzipSync } from 'node:zlib';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
-import { startRedis, type TestRedis } from '../support/redis-server.js';
+import { describe, expect, test } from 'vitest';
+import { startForFile } from '../support/gateway-fixture.js';
 
-let redis: TestRedis;
-let gateway: GatewayProcess;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  gateway = await startGatewayProcess({ REDIS_URL: redis.url });
-});
-
-afterAll(async () => {
-  await gateway?.stop();
-  await redis?.stop();
-});
+const { gateway } = await startForFile();
 
 const get = (path: string, headers: Record<string, string> = {}) =>
   fetch(`${gateway.http}${path}`, { headers });

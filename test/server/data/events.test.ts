@@ -1,28 +1,18 @@
 /** Entries as server-sent events, read as a browser's EventSource would. */
 import { once } from 'node:events';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { allows, bearer, startAccessFixture } from '../../support/access.js';
+import { startForFile } from '../../support/gateway-fixture.js';
 import { type GatewayProcess, startGatewayProcess } from '../../support/gateway-process.js';
 import { postEntries, refused } from '../../support/http.js';
 import { nextEvent, OpenAnswer, type ReceivedEvent } from '../../support/open-answer.js';
-import { startRedis, type TestRedis } from '../../support/redis-server.js';
+import { startRedis } from '../../support/redis-server.js';
 
 const MIB = 1024 * 1024;
 const WAIT = { timeout: 10_000 };
 
-let redis: TestRedis;
-let gateway: GatewayProcess;
+const { redis, gateway } = await startForFile();
 let streams = 0;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  gateway = await startGatewayProcess({ REDIS_URL: redis.url });
-});
-
-afterAll(async () => {
-  await gateway?.stop();
-  await redis?.stop();
-});
 
 const freshSid = () => `stream-${streams++}`;
 const add = async (sid: string, id: string, payload: string | Buffer) =>

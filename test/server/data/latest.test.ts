@@ -1,26 +1,16 @@
 /** One entry at an address of its own: as browsers show it, and ask again whether it holds. */
 import sharp from 'sharp';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type GatewayProcess, startGatewayProcess } from '../../support/gateway-process.js';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { startForFile } from '../../support/gateway-fixture.js';
+import { startGatewayProcess } from '../../support/gateway-process.js';
 import { postEntries, refused, sendRaw } from '../../support/http.js';
-import { startRedis, type TestRedis } from '../../support/redis-server.js';
+import { startRedis } from '../../support/redis-server.js';
 
 const MIB = 1024 * 1024;
 const WAIT = { timeout: 10_000 };
 
-let redis: TestRedis;
-let gateway: GatewayProcess;
+const { redis, gateway } = await startForFile();
 let streams = 0;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  gateway = await startGatewayProcess({ REDIS_URL: redis.url });
-});
-
-afterAll(async () => {
-  await gateway?.stop();
-  await redis?.stop();
-});
 
 const freshSid = () => `stream-${streams++}`;
 const add = async (sid: string, id: string, payload: string | Buffer) =>

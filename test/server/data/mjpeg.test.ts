@@ -1,29 +1,18 @@
 /** A stream of frames at an address that `<img>` plays. */
 import { once } from 'node:events';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { type GatewayProcess, startGatewayProcess } from '../../support/gateway-process.js';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { startForFile } from '../../support/gateway-fixture.js';
+import { startGatewayProcess } from '../../support/gateway-process.js';
 import { postEntries, refused } from '../../support/http.js';
 import { type FramePart, nextFrame, OpenAnswer } from '../../support/open-answer.js';
-import { startRedis, type TestRedis } from '../../support/redis-server.js';
 
 const WAIT = { timeout: 10_000 };
 const MIB = 1024 * 1024;
 /** What a JPEG begins with. */
 const JPEG = Buffer.from([0xff, 0xd8, 0xff, 0xe0]);
 
-let redis: TestRedis;
-let gateway: GatewayProcess;
+const { redis, gateway } = await startForFile();
 let streams = 0;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  gateway = await startGatewayProcess({ REDIS_URL: redis.url });
-});
-
-afterAll(async () => {
-  await gateway?.stop();
-  await redis?.stop();
-});
 
 const freshSid = () => `cam-${streams++}`;
 const jpeg = (content: string | Buffer) => Buffer.concat([JPEG, Buffer.from(content)]);

@@ -1,24 +1,12 @@
 /** `/data/{sid}/pull`: where a follower begins. */
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type GatewayProcess, startGatewayProcess } from '../../support/gateway-process.js';
-import { startRedis, type TestRedis } from '../../support/redis-server.js';
+import { expect, test } from 'vitest';
+import { startForFile } from '../../support/gateway-fixture.js';
 import { TestSocket } from '../../support/socket.js';
 import { StreamFollower } from '../../support/stream-follower.js';
 import { StreamWriter } from '../../support/stream-writer.js';
 
-let redis: TestRedis;
-let gateway: GatewayProcess;
+const { redis, gateway } = await startForFile();
 let streams = 0;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  gateway = await startGatewayProcess({ REDIS_URL: redis.url });
-});
-
-afterAll(async () => {
-  await gateway.stop();
-  await redis.stop();
-});
 
 const freshSid = () => `stream-${streams++}`;
 

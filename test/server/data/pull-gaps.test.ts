@@ -1,27 +1,16 @@
 /** `gaps=1`: who was not sent entries, since Redis held them no more, is told so. */
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { FaultProxy } from '../../support/fault-proxy.js';
-import { type GatewayProcess, startGatewayProcess } from '../../support/gateway-process.js';
-import { startRedis, type TestRedis } from '../../support/redis-server.js';
+import { startForFile } from '../../support/gateway-fixture.js';
+import { startGatewayProcess } from '../../support/gateway-process.js';
 import { stampedFrame } from '../../support/stamped-frames.js';
 import { type Framing, StreamFollower } from '../../support/stream-follower.js';
 
 const FRAMINGS = ['1', '0', 'msgpack'] as const;
 const MIB = 1024 * 1024;
 
-let redis: TestRedis;
-let gateway: GatewayProcess;
+const { redis, gateway } = await startForFile();
 let streams = 0;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  gateway = await startGatewayProcess({ REDIS_URL: redis.url });
-});
-
-afterAll(async () => {
-  await gateway.stop();
-  await redis.stop();
-});
 
 const freshSid = () => `stream-${streams++}`;
 const keyOf = (sid: string) => `default:${sid}`;

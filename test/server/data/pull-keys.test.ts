@@ -1,22 +1,11 @@
 /** `/data/{sid}/pull`: which keys are followed, what they are called, and what is refused. */
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type GatewayProcess, startGatewayProcess } from '../../support/gateway-process.js';
-import { startRedis, type TestRedis } from '../../support/redis-server.js';
+import { expect, test } from 'vitest';
+import { startForFile } from '../../support/gateway-fixture.js';
+import { startGatewayProcess } from '../../support/gateway-process.js';
 import { TestSocket } from '../../support/socket.js';
 
-let redis: TestRedis;
-let gateway: GatewayProcess;
+const { redis, gateway } = await startForFile({ READER_THREADS: '1' });
 let streams = 0;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  gateway = await startGatewayProcess({ REDIS_URL: redis.url, READER_THREADS: '1' });
-});
-
-afterAll(async () => {
-  await gateway.stop();
-  await redis.stop();
-});
 
 const freshSid = () => `stream-${streams++}`;
 

@@ -1,26 +1,14 @@
 /** `/data/{sid}/pull`: what decides when a follower is sent the next message: `latest`, `ack`, `max_fps`. */
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { compareEntryIds } from '../../../src/wire/entry-id.js';
-import { type GatewayProcess, startGatewayProcess } from '../../support/gateway-process.js';
-import { startRedis, type TestRedis } from '../../support/redis-server.js';
+import { startForFile } from '../../support/gateway-fixture.js';
 import { TestSocket } from '../../support/socket.js';
 import { stampedFrame } from '../../support/stamped-frames.js';
 import { StreamFollower } from '../../support/stream-follower.js';
 import { StreamWriter } from '../../support/stream-writer.js';
 
-let redis: TestRedis;
-let gateway: GatewayProcess;
+const { redis, gateway } = await startForFile();
 let streams = 0;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  gateway = await startGatewayProcess({ REDIS_URL: redis.url });
-});
-
-afterAll(async () => {
-  await gateway.stop();
-  await redis.stop();
-});
 
 const freshSid = () => `stream-${streams++}`;
 

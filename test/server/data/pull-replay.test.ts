@@ -1,8 +1,7 @@
 /** `/data/{sid}/pull` with `speed`, `from` and `until`: entries come as they were written. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { compareEntryIds, entryTime } from '../../../src/wire/entry-id.js';
-import { type GatewayProcess, startGatewayProcess } from '../../support/gateway-process.js';
-import { startRedis, type TestRedis } from '../../support/redis-server.js';
+import { startForFile } from '../../support/gateway-fixture.js';
 import { stampedFrame } from '../../support/stamped-frames.js';
 import { type Framing, StreamFollower } from '../../support/stream-follower.js';
 import { StreamWriter } from '../../support/stream-writer.js';
@@ -11,19 +10,8 @@ import { StreamWriter } from '../../support/stream-writer.js';
 const RECORDED = Date.parse('2024-05-06T07:08:09.000Z');
 const END = { code: 1000, reason: 'end of replay' };
 
-let redis: TestRedis;
-let gateway: GatewayProcess;
+const { redis, gateway } = await startForFile({ REDIS_STREAM_MAXLEN: '100000' });
 let streams = 0;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  gateway = await startGatewayProcess({ REDIS_URL: redis.url, REDIS_STREAM_MAXLEN: '100000' });
-});
-
-afterAll(async () => {
-  await gateway.stop();
-  await redis.stop();
-});
 
 const freshSid = () => `stream-${streams++}`;
 

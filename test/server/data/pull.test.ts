@@ -1,9 +1,8 @@
 /** `/data/{sid}/pull`: how entries are framed, and what is sent while there are none. */
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type GatewayProcess, startGatewayProcess } from '../../support/gateway-process.js';
-import { startRedis, type TestRedis } from '../../support/redis-server.js';
+import { expect, test } from 'vitest';
+import { startForFile } from '../../support/gateway-fixture.js';
 import { TestSocket } from '../../support/socket.js';
 import { stampedFrame, stampOf } from '../../support/stamped-frames.js';
 import { splitMessage, unpackMessage } from '../../support/stream-follower.js';
@@ -11,19 +10,8 @@ import { splitMessage, unpackMessage } from '../../support/stream-follower.js';
 /** Timers may be this much early, since the clocks of two processes are compared in whole ms. */
 const CLOCK_MS = 2;
 
-let redis: TestRedis;
-let gateway: GatewayProcess;
+const { redis, gateway } = await startForFile();
 let streams = 0;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  gateway = await startGatewayProcess({ REDIS_URL: redis.url });
-});
-
-afterAll(async () => {
-  await gateway.stop();
-  await redis.stop();
-});
 
 const freshSid = () => `stream-${streams++}`;
 

@@ -1,27 +1,15 @@
 /** `GET /data/{sid}`: which entries are read, in which form, and how long it waits for them. */
 import { Unpackr } from 'msgpackr';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type GatewayProcess, startGatewayProcess } from '../../support/gateway-process.js';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { startForFile } from '../../support/gateway-fixture.js';
 import { postEntries, readEntries, refused } from '../../support/http.js';
-import { startRedis, type TestRedis } from '../../support/redis-server.js';
 
 const MAX_BLOCK_MS = 300;
 /** Timers may be this much early, since the clocks of two processes are compared in whole ms. */
 const CLOCK_MS = 2;
 
-let redis: TestRedis;
-let gateway: GatewayProcess;
+const { redis, gateway } = await startForFile({ MAX_BLOCK_MS: String(MAX_BLOCK_MS) });
 let streams = 0;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  gateway = await startGatewayProcess({ REDIS_URL: redis.url, MAX_BLOCK_MS: String(MAX_BLOCK_MS) });
-});
-
-afterAll(async () => {
-  await gateway?.stop();
-  await redis?.stop();
-});
 
 const freshSid = () => `stream-${streams++}`;
 const address = (path: string) => `${gateway.http}/data/${path}`;

@@ -1,24 +1,13 @@
 /** Redis going away and coming back: what requests are told meanwhile, and that all is well again after. */
 import { once } from 'node:events';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type GatewayProcess, startGatewayProcess } from '../../support/gateway-process.js';
+import { expect, test } from 'vitest';
+import { startForFile } from '../../support/gateway-fixture.js';
+import { startGatewayProcess } from '../../support/gateway-process.js';
 import { postEntries, readEntries, refused } from '../../support/http.js';
-import { startRedis, type TestRedis } from '../../support/redis-server.js';
 
 const WAIT = { timeout: 15_000 };
 
-let redis: TestRedis;
-let gateway: GatewayProcess;
-
-beforeAll(async () => {
-  redis = await startRedis('--appendonly', 'yes', '--appendfsync', 'always');
-  gateway = await startGatewayProcess({ REDIS_URL: redis.url });
-});
-
-afterAll(async () => {
-  await gateway?.stop();
-  await redis?.stop();
-});
+const { redis, gateway } = await startForFile({}, ['--appendonly', 'yes', '--appendfsync', 'always']);
 
 const address = (path: string) => `${gateway.http}/data/${path}`;
 const readiness = async () => (await fetch(`${gateway.http}/readyz`)).status;

@@ -1,23 +1,11 @@
 /** Clients that poll with `x-last-entry-id` while others write: nothing is missed, nothing comes twice. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type GatewayProcess, startGatewayProcess } from '../../support/gateway-process.js';
+import { describe, expect, test } from 'vitest';
+import { startForFile } from '../../support/gateway-fixture.js';
 import { readEntries } from '../../support/http.js';
-import { startRedis, type TestRedis } from '../../support/redis-server.js';
 import { TestSocket } from '../../support/socket.js';
 
-let redis: TestRedis;
-let gateway: GatewayProcess;
+const { redis, gateway } = await startForFile();
 let streams = 0;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  gateway = await startGatewayProcess({ REDIS_URL: redis.url });
-});
-
-afterAll(async () => {
-  await gateway?.stop();
-  await redis?.stop();
-});
 
 const freshSid = () => `stream-${streams++}`;
 

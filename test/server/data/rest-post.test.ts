@@ -1,29 +1,17 @@
 /** `POST /data/{sid}`: what is stored, what is refused, and what is told of a request stored in part. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type GatewayProcess, startGatewayProcess } from '../../support/gateway-process.js';
+import { describe, expect, test } from 'vitest';
+import { startForFile } from '../../support/gateway-fixture.js';
 import { FORM_BOUNDARY, FORM_TYPE, formBody, postEntries, refused, sendRaw } from '../../support/http.js';
 import { PYTHON } from '../../support/machine.js';
-import { startRedis, type TestRedis } from '../../support/redis-server.js';
 
 const ID = /^\d{13,}-\d+$/;
 const FORM = { 'content-type': FORM_TYPE };
 const ALL_BYTES = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
 
-let redis: TestRedis;
-let gateway: GatewayProcess;
+const { redis, gateway } = await startForFile();
 let streams = 0;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  gateway = await startGatewayProcess({ REDIS_URL: redis.url });
-});
-
-afterAll(async () => {
-  await gateway?.stop();
-  await redis?.stop();
-});
 
 const freshSid = () => `stream-${streams++}`;
 const address = (path: string) => `${gateway.http}/data/${path}`;

@@ -1,22 +1,10 @@
 /** DISABLE_MULTI_DEVICE_PREFIXING: the keys are `{prefix}{sid}`. */
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type GatewayProcess, startGatewayProcess } from '../../support/gateway-process.js';
+import { expect, test } from 'vitest';
+import { startForFile } from '../../support/gateway-fixture.js';
 import { postEntries, readEntries, refused } from '../../support/http.js';
-import { startRedis, type TestRedis } from '../../support/redis-server.js';
 import { TestSocket } from '../../support/socket.js';
 
-let redis: TestRedis;
-let gateway: GatewayProcess;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  gateway = await startGatewayProcess({ REDIS_URL: redis.url, DISABLE_MULTI_DEVICE_PREFIXING: '1' });
-});
-
-afterAll(async () => {
-  await gateway?.stop();
-  await redis?.stop();
-});
+const { redis, gateway } = await startForFile({ DISABLE_MULTI_DEVICE_PREFIXING: '1' });
 
 const address = (path: string) => `${gateway.http}/data/${path}`;
 

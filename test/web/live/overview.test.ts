@@ -2,28 +2,22 @@
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { BROWSER_PATIENCE, openPage, type TestPage } from '../../support/browser.js';
-import { type GatewayProcess, startGatewayProcess } from '../../support/gateway-process.js';
-import { startRedis, type TestRedis } from '../../support/redis-server.js';
+import { startForFile } from '../../support/gateway-fixture.js';
 import { TestSocket } from '../../support/socket.js';
 
 const HOSTILE = '<img src=x onerror="window.broken = 1">';
 
-let redis: TestRedis;
-let gateway: GatewayProcess;
+const { redis, gateway } = await startForFile();
 let browser: TestPage;
 let page: Page;
 
 beforeAll(async () => {
-  redis = await startRedis();
-  gateway = await startGatewayProcess({ REDIS_URL: redis.url });
   browser = await openPage({ viewport: { width: 1280, height: 800 } });
   page = browser.page;
 });
 
 afterAll(async () => {
   await browser?.close();
-  await gateway?.stop();
-  await redis?.stop();
 });
 
 const expectPoll = <T>(read: () => T | Promise<T>) => expect.poll(read, BROWSER_PATIENCE);

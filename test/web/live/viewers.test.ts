@@ -3,8 +3,7 @@ import type { Page } from 'playwright-core';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BROWSER_PATIENCE, openPage, type TestPage } from '../../support/browser.js';
-import { type GatewayProcess, startGatewayProcess } from '../../support/gateway-process.js';
-import { startRedis, type TestRedis } from '../../support/redis-server.js';
+import { startForFile } from '../../support/gateway-fixture.js';
 import { TestSocket } from '../../support/socket.js';
 
 /** So few entries are kept that trimming can overtake a reader. */
@@ -18,14 +17,11 @@ declare global {
   }
 }
 
-let redis: TestRedis;
-let gateway: GatewayProcess;
+const { redis, gateway } = await startForFile({ REDIS_STREAM_MAXLEN: String(KEPT) });
 let browser: TestPage;
 let page: Page;
 
 beforeAll(async () => {
-  redis = await startRedis();
-  gateway = await startGatewayProcess({ REDIS_URL: redis.url, REDIS_STREAM_MAXLEN: String(KEPT) });
   browser = await openPage({ viewport: { width: 1280, height: 800 } });
   page = browser.page;
   // By a canvas made for it: the browser warns where others are read often.
@@ -46,8 +42,6 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await browser?.close();
-  await gateway?.stop();
-  await redis?.stop();
 });
 
 const expectPoll = <T>(read: () => T | Promise<T>) => expect.poll(read, BROWSER_PATIENCE);
