@@ -5,42 +5,24 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { Failure } from '../../src/errors.js';
 import { RedisConnection } from '../../src/redis/connection.js';
 import { encodeCommand } from '../../src/redis/resp.js';
 import { parseRedisUrl, type RedisTarget, unixTarget } from '../../src/redis/target.js';
-import { type Answer, type FakeRedis, politely, startFakeRedis } from '../support/fake-redis.js';
+import { politely } from '../support/fake-redis.js';
+import { fakeRedisForTest, redisForTest } from '../support/for-test.js';
 import { freePort } from '../support/free-port.js';
 import { startGatewayProcess } from '../support/gateway-process.js';
-import { startRedis, type TestRedis } from '../support/redis-server.js';
+import type { TestRedis } from '../support/redis-server.js';
 import { TestSocket } from '../support/socket.js';
 
 const WAIT = { timeout: 15_000, interval: 5 };
 const SECRET = 's3cret:/@%é';
 
-let cleanup: (() => unknown)[];
-
-beforeEach(() => {
-  cleanup = [];
-});
-
-afterEach(async () => {
+afterEach(() => {
   vi.useRealTimers();
-  for (const clean of cleanup.reverse()) await clean();
 });
-
-async function newRedis(...settings: string[]): Promise<TestRedis> {
-  const redis = await startRedis(...settings);
-  cleanup.push(() => redis.stop());
-  return redis;
-}
-
-async function newFake(answer: Answer): Promise<FakeRedis> {
-  const fake = await startFakeRedis(answer);
-  cleanup.push(() => fake.close());
-  return fake;
-}
 
 /** A connection whose replies are awaited one by one. */
 class Client {
@@ -76,7 +58,7 @@ class Client {
         isClosed(cause);
       },
     });
-    cleanup.push(() => this.connection.destroy());
+    onTestFinished(() => this.connection.destroy());
   }
 
   async call(...args: (string | number)[]): Promise<string> {
@@ -88,7 +70,7 @@ class Client {
 
 describe('connecting', () => {
   test('over a Unix socket', async () => {
-    const redis = await newRedis();
+    const redis = await redisForTest();
     const client = new Client(parseRedisUrl(redis.url));
     expect(await client.call('ECHO', 'é漢😀')).toBe('é漢😀');
     expect(await client.call('CLIENT', 'GETNAME')).toBe('streamgate-test');
@@ -96,19 +78,19 @@ describe('connecting', () => {
 
   test.each(['127.0.0.1', 'localhost'])('over TCP to %s', async (host) => {
     const port = await freePort();
-    await newRedis('--port', String(port), '--bind', '127.0.0.1');
+    await redisForTest('--port', String(port), '--bind', '127.0.0.1');
     const client = new Client(parseRedisUrl(`redis://${host}:${port}`));
     expect(await client.call('ECHO', 'hello')).toBe('hello');
   });
 
   test('to a database', async () => {
-    const redis = await newRedis();
+    const redis = await redisForTest();
     const client = new Client(parseRedisUrl(`${redis.url}?db=3`));
     expect(await client.call('CLIENT', 'INFO')).toContain(' db=3 ');
   });
 
   test('to a database that is not there', async () => {
-    const redis = await newRedis();
+    const redis = await redisForTest();
     const client = new Client(parseRedisUrl(`${redis.url}?db=99`));
     expect(await client.closed).toMatchObject({
       code: 'redis_denied',
@@ -125,7 +107,7 @@ describe('connecting', () => {
   });
 
   test('to a server that hangs up', async () => {
-    const fake = await newFake((_, { socket }) => {
+    const fake = await fakeRedisForTest((_, { socket }) => {
       socket.end();
       return undefined;
     });
@@ -134,7 +116,7 @@ describe('connecting', () => {
   });
 
   test('to what is no Redis', async () => {
-    const fake = await newFake(() => 'HTTP/1.1 400 Bad Request\r\n\r\n');
+    const fake = await fakeRedisForTest(() => 'HTTP/1.1 400 Bad Request\r\n\r\n');
     const client = new Client(fake.target);
     expect((await client.closed).message).toContain('unknown type');
   });
@@ -145,7 +127,7 @@ describe('connecting', () => {
     const ping = new Promise<void>((resolve) => {
       pinged = resolve;
     });
-    const fake = await newFake((command, client) => {
+    const fake = await fakeRedisForTest((command, client) => {
       if (command[0] !== 'PING') return politely(command, client);
       pinged();
       return undefined;
@@ -167,14 +149,14 @@ describe('logging in', () => {
   const encoded = encodeURIComponent(SECRET);
 
   test('with a password', async () => {
-    const redis = await newRedis();
+    const redis = await redisForTest();
     await redis.client.config('SET', 'requirepass', SECRET);
     const client = new Client(targetOf(redis, `:${encoded}`));
     expect(await client.call('ECHO', 'hello')).toBe('hello');
   });
 
   test('as a user', async () => {
-    const redis = await newRedis();
+    const redis = await redisForTest();
     await redis.client.call('ACL', 'SETUSER', 'gate', 'on', `>${SECRET}`, '~*', '+@all');
     await redis.client.config('SET', 'requirepass', 'another');
     const client = new Client(targetOf(redis, `gate:${encoded}`));
@@ -182,7 +164,7 @@ describe('logging in', () => {
   });
 
   test('as a user who may do little more than append', async () => {
-    const redis = await newRedis();
+    const redis = await redisForTest();
     await redis.client.call('ACL', 'SETUSER', 'gate', 'on', `>${SECRET}`, '~a*', '+xadd', '+ping');
     const client = new Client(targetOf(redis, `gate:${encoded}`));
     expect(await client.call('XADD', 'a', '5-1', 'd', 'x')).toBe('5-1');
@@ -196,7 +178,7 @@ describe('logging in', () => {
     ['a wrong password of a user', `gate:wrong${encoded}`],
     ['a user who is off', `off:${encoded}`],
   ])('with %s fails and does not tell the password', async (_, login) => {
-    const redis = await newRedis();
+    const redis = await redisForTest();
     await redis.client.call('ACL', 'SETUSER', 'gate', 'on', `>${SECRET}`, '~*', '+@all');
     await redis.client.call('ACL', 'SETUSER', 'off', 'off', `>${SECRET}`, '~*', '+@all');
     await redis.client.config('SET', 'requirepass', SECRET);
@@ -210,7 +192,7 @@ describe('logging in', () => {
   });
 
   test('with a password that the server does not ask for', async () => {
-    const redis = await newRedis();
+    const redis = await redisForTest();
     const client = new Client(targetOf(redis, `:${encoded}`));
     const cause = await client.closed;
     expect(cause).toMatchObject({ code: 'redis_denied' });
@@ -223,7 +205,7 @@ describe('a server that is not quite ready', () => {
     '%s: it is asked until it is',
     async (error) => {
       let asked = 0;
-      const fake = await newFake(([name], client) => {
+      const fake = await fakeRedisForTest(([name], client) => {
         if (name !== 'PING') return politely([name!], client);
         return ++asked < 3 ? `-${error}\r\n` : '+PONG\r\n';
       });
@@ -237,7 +219,7 @@ describe('a server that is not quite ready', () => {
   test('LOADING may take longer than connecting may', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     let asked = 0;
-    const fake = await newFake(([name], client) => {
+    const fake = await fakeRedisForTest(([name], client) => {
       if (name !== 'PING') return politely([name!], client);
       return ++asked < 20 ? '-LOADING Redis is loading\r\n' : '+PONG\r\n';
     });
@@ -258,7 +240,7 @@ describe('a server that is not quite ready', () => {
     ['PING', '-MISCONF Redis is configured to save RDB snapshots, but it is currently not able to\r\n'],
     ['PING', '-MASTERDOWN Link with MASTER is down\r\n'],
   ])('%s answered with %j does not matter', async (word, error) => {
-    const fake = await newFake((command, client) =>
+    const fake = await fakeRedisForTest((command, client) =>
       command.includes(word) ? error : politely(command, client),
     );
     const client = new Client(fake.target);
@@ -268,7 +250,7 @@ describe('a server that is not quite ready', () => {
 
 describe('replies', () => {
   test('come in the order of their commands', async () => {
-    const redis = await newRedis();
+    const redis = await redisForTest();
     const client = new Client(parseRedisUrl(redis.url));
     await client.ready;
     const numbers = Array.from({ length: 1000 }, (_, index) => String(index));
@@ -278,7 +260,7 @@ describe('replies', () => {
   });
 
   test('cut into bytes', async () => {
-    const fake = await newFake((command, client) => {
+    const fake = await fakeRedisForTest((command, client) => {
       for (const letter of command[0] === 'PING' ? '+PONG\r\n' : '$5\r\nhello\r\n')
         client.socket.write(letter);
       return undefined;
@@ -288,7 +270,7 @@ describe('replies', () => {
   });
 
   test('that a handler cannot make sense of end the connection', async () => {
-    const fake = await newFake((command, client) => {
+    const fake = await fakeRedisForTest((command, client) => {
       return command[0] === 'A' ? '+one\r\n+two\r\n' : politely(command, client);
     });
     const fault = new Error('no sense');
@@ -303,7 +285,7 @@ describe('replies', () => {
 
 describe('the end', () => {
   test('comes once, and nothing after it', async () => {
-    const fake = await newFake((command, client) => {
+    const fake = await fakeRedisForTest((command, client) => {
       return command[0] === 'A' ? '+one\r\n+two\r\n' : politely(command, client);
     });
     const cause = new Error('enough');
@@ -317,7 +299,7 @@ describe('the end', () => {
   });
 
   test('is told when the server goes', async () => {
-    const redis = await newRedis();
+    const redis = await redisForTest();
     const client = new Client(parseRedisUrl(redis.url));
     await client.ready;
     redis.process.kill('SIGKILL');
@@ -329,7 +311,9 @@ describe('the end', () => {
     const server = createServer();
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
-    cleanup.push(() => server.close());
+    onTestFinished(() => {
+      server.close();
+    });
     const { port } = server.address() as { port: number };
     const client = new Client(parseRedisUrl(`redis://127.0.0.1:${port}`));
     client.connection.destroy();
@@ -356,7 +340,7 @@ describe('TLS', () => {
 
   async function newTlsRedis(): Promise<{ redis: TestRedis; port: number }> {
     const port = await freePort();
-    const redis = await newRedis(
+    const redis = await redisForTest(
       ...['--tls-port', String(port), '--bind', '127.0.0.1', '--tls-auth-clients', 'no'],
       ...['--tls-cert-file', file('redis.crt'), '--tls-key-file', file('redis.key')],
       ...['--tls-ca-cert-file', file('ca.crt')],
@@ -366,7 +350,9 @@ describe('TLS', () => {
 
   async function newGateway(settings: Record<string, string>) {
     const gateway = await startGatewayProcess({ LOG_LEVEL: 'debug', ...settings });
-    cleanup.push(() => gateway.stop());
+    onTestFinished(async () => {
+      await gateway.stop();
+    });
     return gateway;
   }
 

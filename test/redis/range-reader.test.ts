@@ -1,45 +1,27 @@
 import { once } from 'node:events';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { CommandConnection } from '../../src/redis/command-connection.js';
 import { RangeReader, type RangeRequest } from '../../src/redis/range-reader.js';
 import { parseRedisUrl, type RedisTarget } from '../../src/redis/target.js';
 import { EntryBatch } from '../../src/wire/batch.js';
 import { AFTER_LAST } from '../../src/wire/entry-id.js';
-import { type Answer, politely, startFakeRedis } from '../support/fake-redis.js';
-import { startRedis, type TestRedis } from '../support/redis-server.js';
+import { politely } from '../support/fake-redis.js';
+import { fakeRedisForTest, redisForTest } from '../support/for-test.js';
+import type { TestRedis } from '../support/redis-server.js';
 
 const WAIT = { timeout: 15_000, interval: 5 };
 
-let cleanup: (() => unknown)[];
-
-beforeEach(() => {
-  cleanup = [];
-});
-
-afterEach(async () => {
+afterEach(() => {
   vi.useRealTimers();
-  for (const clean of cleanup.reverse()) await clean();
 });
-
-async function newRedis(): Promise<TestRedis> {
-  const redis = await startRedis();
-  cleanup.push(() => redis.stop());
-  return redis;
-}
 
 /** A reader's only end is that of its thread, so the servers that it reads from end first. */
-async function newFake(answer: Answer): Promise<RedisTarget> {
-  const fake = await startFakeRedis(answer);
-  cleanup.push(() => fake.close());
-  return fake.target;
-}
-
 function readerOf(target: RedisTarget): RangeReader {
   return new RangeReader(new CommandConnection(target, 'test'));
 }
 
 async function newReader(): Promise<{ redis: TestRedis; reader: RangeReader }> {
-  const redis = await newRedis();
+  const redis = await redisForTest();
   return { redis, reader: readerOf(parseRedisUrl(redis.url)) };
 }
 
@@ -261,7 +243,7 @@ describe('a read that fails', () => {
   });
 
   test('because the connection was lost under it', async () => {
-    const target = await newFake((command, client) => {
+    const { target } = await fakeRedisForTest((command, client) => {
       if (command[0] !== 'XRANGE') return politely(command, client);
       if (client.index > 0) return '*0\r\n';
       client.socket.destroy();
@@ -275,7 +257,7 @@ describe('a read that fails', () => {
   test('because no answer came for four seconds', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     let asked = 0;
-    const target = await newFake((command, client) => {
+    const { target } = await fakeRedisForTest((command, client) => {
       if (command[0] !== 'XRANGE') return politely(command, client);
       return asked++ < 2 ? undefined : '*0\r\n';
     });

@@ -1,28 +1,15 @@
-import type { Redis } from 'ioredis';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import {
   ScriptsRefused,
   type StreamState,
   surveyStreams,
   unknownState,
 } from '../../src/redis/stream-survey.js';
-import { openControl } from '../support/control.js';
-import { startRedis, type TestRedis } from '../support/redis-server.js';
+import { controlForFile, openControl } from '../support/control.js';
 
 const MIB = 1024 * 1024;
 
-let redis: TestRedis;
-let control: Redis;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  control = await openControl(redis);
-});
-
-afterAll(async () => {
-  control?.disconnect();
-  await redis?.stop();
-});
+const { redis, control } = await controlForFile();
 
 beforeEach(async () => {
   await redis.client.flushdb();

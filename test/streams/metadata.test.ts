@@ -1,5 +1,4 @@
-import type { Redis } from 'ioredis';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import {
   decodeMetadata,
   deleteStream,
@@ -7,23 +6,12 @@ import {
   mergeStreamMeta,
   replaceStreamMeta,
 } from '../../src/streams/metadata.js';
-import { openControl } from '../support/control.js';
-import { startRedis, type TestRedis } from '../support/redis-server.js';
+import { controlForFile, openControl } from '../support/control.js';
+import { startRedis } from '../support/redis-server.js';
 
 const KEY = ':stream:meta:cam:x';
 
-let redis: TestRedis;
-let control: Redis;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  control = await openControl(redis);
-});
-
-afterAll(async () => {
-  control?.disconnect();
-  await redis?.stop();
-});
+const { redis, control } = await controlForFile();
 
 beforeEach(() => redis.client.flushdb());
 

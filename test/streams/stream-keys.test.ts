@@ -1,6 +1,5 @@
 import fc from 'fast-check';
-import type { Redis } from 'ioredis';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import {
   allKeys,
   deviceStreamKey,
@@ -8,21 +7,10 @@ import {
   listKeys,
   resolveBareIds,
 } from '../../src/streams/stream-keys.js';
-import { openControl } from '../support/control.js';
-import { startRedis, type TestRedis } from '../support/redis-server.js';
+import { controlForFile, openControl } from '../support/control.js';
+import { startRedis } from '../support/redis-server.js';
 
-let redis: TestRedis;
-let control: Redis;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  control = await openControl(redis);
-});
-
-afterAll(async () => {
-  control?.disconnect();
-  await redis?.stop();
-});
+const { redis, control } = await controlForFile();
 
 beforeEach(() => redis.client.flushdb());
 

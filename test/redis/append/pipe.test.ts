@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { Failure } from '../../../src/errors.js';
 import { createLogger } from '../../../src/logger.js';
 import type { Receipt } from '../../../src/redis/append/batch.js';
@@ -9,8 +9,9 @@ import { AppendStream } from '../../../src/redis/append/command.js';
 import { AppendPipe, type AppendPipeOptions } from '../../../src/redis/append/pipe.js';
 import type { ReplyCursor } from '../../../src/redis/resp.js';
 import { parseRedisUrl } from '../../../src/redis/target.js';
-import { type Answer, type FakeRedis, politely, startFakeRedis } from '../../support/fake-redis.js';
-import { startRedis, type TestRedis } from '../../support/redis-server.js';
+import { type Answer, type FakeRedis, politely } from '../../support/fake-redis.js';
+import { fakeRedisForTest, redisForTest } from '../../support/for-test.js';
+import type { TestRedis } from '../../support/redis-server.js';
 
 const MIB = 1024 * 1024;
 const WAIT = { timeout: 15_000, interval: 5 };
@@ -46,28 +47,9 @@ class Ledger implements Receipt {
 
 const failing = (code: string) => expect.objectContaining({ code });
 
-let cleanup: (() => unknown)[];
-
-beforeEach(() => {
-  cleanup = [];
-});
-
-afterEach(async () => {
+afterEach(() => {
   vi.useRealTimers();
-  for (const clean of cleanup.reverse()) await clean();
 });
-
-async function newRedis(...settings: string[]): Promise<TestRedis> {
-  const redis = await startRedis(...settings);
-  cleanup.push(() => redis.stop());
-  return redis;
-}
-
-async function newFake(answer: Answer): Promise<FakeRedis> {
-  const fake = await startFakeRedis(answer);
-  cleanup.push(() => fake.close());
-  return fake;
-}
 
 /** A Redis without entries that answers what is asked before some are written, and `xadd` as it says. */
 function emptyRedis(xadd: Answer, clock: (client: number) => number = () => 1): Answer {
@@ -95,7 +77,7 @@ function newPipe(to: TestRedis | FakeRedis, options: Partial<AppendPipeOptions> 
     maxOutageMs: 10_000,
     ...options,
   });
-  cleanup.push(() => pipe.close());
+  onTestFinished(() => pipe.close());
   return pipe;
 }
 
@@ -129,7 +111,7 @@ async function entries(redis: TestRedis, key: string): Promise<[id: string, payl
 
 describe('storing', () => {
   test('entries are stored byte for byte, in order, and told with their ids', async () => {
-    const redis = await newRedis();
+    const redis = await redisForTest();
     const pipe = newPipe(redis);
     const ledger = new Ledger();
     const keys = ['a', 'b:\r\n', '漢'];
@@ -153,7 +135,7 @@ describe('storing', () => {
   });
 
   test('ids of the producer’s own', async () => {
-    const redis = await newRedis();
+    const redis = await redisForTest();
     const pipe = newPipe(redis);
     const ledger = new Ledger();
     const ids = ['5-*', '5-*', '7-3', '7-3', '6-*', '*'];
@@ -170,7 +152,7 @@ describe('storing', () => {
   });
 
   test('an entry that Redis refuses harms no other', async () => {
-    const redis = await newRedis();
+    const redis = await redisForTest();
     await redis.client.set('text', 'x');
     const pipe = newPipe(redis);
     const ledger = new Ledger();
@@ -189,7 +171,7 @@ describe('storing', () => {
   });
 
   test('the payload may change once it was taken', async () => {
-    const redis = await newRedis();
+    const redis = await redisForTest();
     const pipe = newPipe(redis);
     const payloads = [Buffer.alloc(100, 'a'), Buffer.alloc(100_000, 'a')];
     const ledger = new Ledger();
@@ -203,7 +185,7 @@ describe('storing', () => {
   });
 
   test('streams are trimmed to about their length', async () => {
-    const redis = await newRedis();
+    const redis = await redisForTest();
     const pipe = newPipe(redis);
     const trimmed = new AppendStream('k', 10);
     const ledger = new Ledger();
@@ -217,7 +199,7 @@ describe('storing', () => {
 
   test('whatever the pieces that Redis answers in', async () => {
     let id = 0;
-    const fake = await newFake(
+    const fake = await fakeRedisForTest(
       emptyRedis((_, client) => {
         const text = `${++id}-0`;
         for (const letter of `$${text.length}\r\n${text}\r\n`) client.socket.write(letter);
@@ -234,7 +216,7 @@ describe('storing', () => {
 
 describe('what may wait', () => {
   test('is bounded: beyond it entries are refused, until there is room', async () => {
-    const redis = await newRedis();
+    const redis = await redisForTest();
     const pipe = newPipe(redis, { budget: { usedBytes: 0, maxBytes: 100_000 } });
     await store(pipe);
     redis.process.kill('SIGSTOP');
@@ -255,7 +237,7 @@ describe('what may wait', () => {
   });
 
   test('entries without a payload count too', async () => {
-    const fake = await newFake(emptyRedis(() => undefined));
+    const fake = await fakeRedisForTest(emptyRedis(() => undefined));
     const pipe = newPipe(fake, { budget: { usedBytes: 0, maxBytes: 1024 } });
     const ledger = new Ledger();
     for (let index = 0; index < 100; index++) append(pipe, 'k', '', ledger, index);
@@ -264,7 +246,7 @@ describe('what may wait', () => {
   });
 
   test('idle resolves when all of it is stored or given up', async () => {
-    const redis = await newRedis();
+    const redis = await redisForTest();
     const pipe = newPipe(redis, { maxOutageMs: 50 });
     await pipe.idle();
     const ledger = new Ledger();
@@ -280,7 +262,7 @@ describe('what may wait', () => {
   });
 
   test('is given up on close, and nothing is taken any more', async () => {
-    const fake = await newFake(emptyRedis(() => undefined));
+    const fake = await fakeRedisForTest(emptyRedis(() => undefined));
     const pipe = newPipe(fake);
     const ledger = new Ledger();
     append(pipe, 'k', 'x', ledger, 0);
@@ -303,7 +285,7 @@ describe('what may wait', () => {
 
 describe('a lost connection', () => {
   test('under load: every entry is answered once and stored once, in order', async () => {
-    const redis = await newRedis();
+    const redis = await redisForTest();
     const pipe = newPipe(redis);
     const ledger = new Ledger();
     const streams = ['a', 'b', 'c'].map(stream);
@@ -334,7 +316,7 @@ describe('a lost connection', () => {
   });
 
   test('amid a large payload: it goes out again whole', async () => {
-    const redis = await newRedis();
+    const redis = await redisForTest();
     const pipe = newPipe(redis);
     await store(pipe);
     // Redis takes nothing more, so that the command is stuck half-way when the connection ends.
@@ -359,7 +341,9 @@ describe('a lost connection', () => {
     ['an answer too many', '$3\r\n0-1\r\n$3\r\n9-9\r\n', '0-1'],
     ['an answer that is none', 'nonsense\r\n', '1-1'],
   ])('is made of one with %s', async (_, reply, id) => {
-    const fake = await newFake(emptyRedis((__, client) => (client.index === 0 ? reply : '$3\r\n1-1\r\n')));
+    const fake = await fakeRedisForTest(
+      emptyRedis((__, client) => (client.index === 0 ? reply : '$3\r\n1-1\r\n')),
+    );
     const pipe = newPipe(fake);
     expect(await store(pipe)).toBe(id);
     await vi.waitFor(() => expect(pipe.disconnects).toBe(1), WAIT);
@@ -373,7 +357,7 @@ describe('a lost connection', () => {
   ])(
     'the first entry of a stream is looked for by the clock of Redis, if that %s',
     async (_, later, { result }) => {
-      const fake = await newFake(
+      const fake = await fakeRedisForTest(
         emptyRedis(
           (__, client) => {
             if (client.index === 0) client.socket.destroy();
@@ -392,7 +376,9 @@ describe('a lost connection', () => {
 
   test('is made of one on which nothing moves any more', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
-    const fake = await newFake(emptyRedis((_, client) => (client.index === 0 ? undefined : '$3\r\n1-1\r\n')));
+    const fake = await fakeRedisForTest(
+      emptyRedis((_, client) => (client.index === 0 ? undefined : '$3\r\n1-1\r\n')),
+    );
     const pipe = newPipe(fake);
     const ledger = new Ledger();
     append(pipe, 'k', 'x', ledger);
@@ -411,7 +397,7 @@ describe('a lost connection', () => {
 
 describe('a server that is not the master', () => {
   test('is left once all is answered, since another may be at its address by now', async () => {
-    const fake = await newFake(
+    const fake = await fakeRedisForTest(
       emptyRedis((command, client) => {
         if (client.index > 0) return '$3\r\n1-1\r\n';
         return command.at(-1) === 'refused' ? "-READONLY You can't write\r\n" : '$3\r\n0-1\r\n';
@@ -427,7 +413,7 @@ describe('a server that is not the master', () => {
   });
 
   test('is not left again and again', async () => {
-    const fake = await newFake(emptyRedis(() => "-READONLY You can't write\r\n"));
+    const fake = await fakeRedisForTest(emptyRedis(() => "-READONLY You can't write\r\n"));
     const pipe = newPipe(fake);
     for (let index = 0; index < 100; index++)
       await expect(store(pipe)).rejects.toMatchObject({ code: 'redis_read_only' });
@@ -437,7 +423,7 @@ describe('a server that is not the master', () => {
 
 describe('an outage', () => {
   test('after a while what waits is refused, then all that is new at once, until Redis is back', async () => {
-    const redis = await newRedis();
+    const redis = await redisForTest();
     const pipe = newPipe(redis, { maxOutageMs: 100 });
     await store(pipe);
     redis.process.kill('SIGKILL');
@@ -463,7 +449,7 @@ describe('an outage', () => {
   });
 
   test('that is shorter than that goes unnoticed', async () => {
-    const redis = await newRedis();
+    const redis = await redisForTest();
     const pipe = newPipe(redis);
     await store(pipe);
     redis.process.kill('SIGKILL');
@@ -478,7 +464,7 @@ describe('an outage', () => {
   });
 
   test('from the start on', async () => {
-    const redis = await newRedis();
+    const redis = await redisForTest();
     redis.process.kill('SIGKILL');
     await once(redis.process, 'exit');
     const warnings: string[] = [];
@@ -500,7 +486,7 @@ describe('an outage', () => {
   });
 
   test('a gateway that stops during one does not wait for its end', async () => {
-    const redis = await newRedis();
+    const redis = await redisForTest();
     const pipe = newPipe(redis);
     redis.process.kill('SIGKILL');
     await once(redis.process, 'exit');
