@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis';
 import type { Rights } from '../access/rights.js';
 import type { Logger } from '../logger.js';
 import type { Devices } from '../streams/devices.js';
-import type { FollowerContext } from '../streams/followed-stream.js';
+import type { FollowerContext } from '../streams/follower-context.js';
 import { DeviceLoader } from './device-loader.js';
 import { NameBudget } from './limits.js';
 import { StreamLoader } from './stream-loader.js';

@@ -4,8 +4,9 @@
  */
 import type { Failure } from '../errors.js';
 import { decodeEntry, type EntryForm } from '../redis/stream-describer.js';
-import type { FollowerStream, Run } from '../streams/followed-stream.js';
+import type { FollowerStream } from '../streams/followed-stream.js';
 import { Follower, type FollowerOutlet } from '../streams/follower.js';
+import type { Run } from '../streams/run.js';
 import type { Threads } from '../streams/threads.js';
 import { AnswerBudget } from '../wire/answer-budget.js';
 import type { GraphqlContext, OpenSubscription } from './context.js';

@@ -1,6 +1,6 @@
 /** What the endpoints count: plain numbers, so that counting costs an addition. `metrics.ts` tells them. */
 import { FAILURES, type Failure, type FailureCode } from '../errors.js';
-import type { FollowerCounters } from '../streams/followed-stream.js';
+import type { FollowerCounters } from '../streams/follower-context.js';
 
 /** Where clients hold a connection open; `graphql_events` are GraphQL's server-sent events. */
 const CONNECTION_ENDPOINTS = [

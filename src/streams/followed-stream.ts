@@ -13,43 +13,11 @@ import type { EntryBatch } from '../wire/batch.js';
 import { BEFORE_FIRST, compareEntryIds } from '../wire/entry-id.js';
 import type { Gap } from '../wire/pull-message.js';
 import { type Answer, Backlog, type BacklogOwner, MOST_APPETITE_BYTES } from './backlog.js';
-import type { Hub } from './hub.js';
+import type { FollowerContext } from './follower-context.js';
 import { HubPlace } from './hub-place.js';
 import type { HubListener, HubStream, Reset } from './hub-stream.js';
 import { ASK_REDIS, findNewest } from './newest-entry.js';
-import type { Threads } from './threads.js';
-
-/** Entries `from` to `to` (excluded) of a batch of one of a follower's streams: one message. */
-export interface Run {
-  /** The stream's place among those that the follower was given. */
-  readonly index: number;
-  readonly batch: EntryBatch;
-  readonly from: number;
-  readonly to: number;
-  /** Others that keep up are sent the same. */
-  readonly isShared: boolean;
-  /** What was lost before them. */
-  readonly gap: Gap | undefined;
-}
-
-/** Whether a follower keeps up; `follower.ts` says what each means. */
-export type FollowerState = 'live' | 'catching_up' | 'behind';
-
-/** What followers did, over all of them, for the metrics. */
-export interface FollowerCounters {
-  /** Those that there are. */
-  readonly followers: Set<{ readonly state: FollowerState }>;
-  entries: number;
-  bytes: number;
-  skipped: number;
-  trimmed: number;
-}
-
-export interface FollowerContext {
-  readonly hub: Hub;
-  readonly threads: Threads;
-  readonly counters: FollowerCounters;
-}
+import type { Run } from './run.js';
 
 /** A stream as a request names it. */
 export interface FollowerStream {

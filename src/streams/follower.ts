@@ -12,16 +12,11 @@
  */
 import type { Failure } from '../errors.js';
 import { entryTime } from '../wire/entry-id.js';
-import {
-  FollowedStream,
-  type FollowerContext,
-  type FollowerState,
-  type FollowerStream,
-  type Run,
-  type StreamFollower,
-} from './followed-stream.js';
+import { FollowedStream, type FollowerStream, type StreamFollower } from './followed-stream.js';
+import type { FollowerContext, FollowerState } from './follower-context.js';
 import { ReplayClock } from './replay-clock.js';
 import { ReplayTurns, replayShare } from './replay-turns.js';
+import type { Run } from './run.js';
 import { Turns } from './turns.js';
 
 /** Where a follower's messages go: its client's connection, in its client's framing. */

@@ -7,8 +7,9 @@
  * again in time. Once the clock has caught up with the present the streams are followed as any others are.
  */
 import { compareEntryIds } from '../wire/entry-id.js';
-import type { FollowedStream, Run } from './followed-stream.js';
+import type { FollowedStream } from './followed-stream.js';
 import type { ReplayClock } from './replay-clock.js';
+import type { Run } from './run.js';
 import { Turns } from './turns.js';
 
 /** What a replay's streams may hold together while nothing of it is due. */

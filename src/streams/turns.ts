@@ -2,7 +2,8 @@
  * Whose turn it is: of a follower's streams those that may have something to send, one message each in turn.
  * A stream that has nothing costs nothing before it is added again.
  */
-import type { FollowedStream, Run } from './followed-stream.js';
+import type { FollowedStream } from './followed-stream.js';
+import type { Run } from './run.js';
 
 /** Turns that were taken are cut off the front of the queue once there are so many. */
 const MAX_TAKEN = 1024;

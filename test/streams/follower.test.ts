@@ -2,10 +2,12 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Failure } from '../../src/errors.js';
 import { packBatches } from '../../src/redis/stream-reads.js';
-import { FollowedStream, type FollowerCounters, type Run } from '../../src/streams/followed-stream.js';
+import { FollowedStream } from '../../src/streams/followed-stream.js';
 import { Follower, type FollowerOutlet } from '../../src/streams/follower.js';
+import type { FollowerCounters } from '../../src/streams/follower-context.js';
 import { Hub } from '../../src/streams/hub.js';
 import type { ReaderThread } from '../../src/streams/reader-thread.js';
+import type { Run } from '../../src/streams/run.js';
 import type { Threads } from '../../src/streams/threads.js';
 import { EntryBatch } from '../../src/wire/batch.js';
 

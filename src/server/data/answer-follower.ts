@@ -1,8 +1,9 @@
 /** Followers whose messages are written into an answer that stays open: a picture that moves, events. */
 import type { Grant } from '../../access/grant.js';
 import type { Failure } from '../../errors.js';
-import type { FollowerStream, Run } from '../../streams/followed-stream.js';
+import type { FollowerStream } from '../../streams/followed-stream.js';
 import { Follower, type FollowerOutlet, type FollowerParameters } from '../../streams/follower.js';
+import type { Run } from '../../streams/run.js';
 import { readTails, resolveCursors } from '../../streams/tails.js';
 import type { StreamSelection } from '../../wire/parameters.js';
 import type { GatewayContext } from '../context.js';

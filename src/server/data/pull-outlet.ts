@@ -1,7 +1,7 @@
 /** A follower's messages in the framing that its client asked for, on its WebSocket. */
 import type { Failure } from '../../errors.js';
-import type { Run } from '../../streams/followed-stream.js';
 import type { FollowerOutlet } from '../../streams/follower.js';
+import type { Run } from '../../streams/run.js';
 import type { PullParameters } from '../../wire/parameters.js';
 import { describeGap, heartbeat, type PullMessage, pullMessage } from '../../wire/pull-message.js';
 import type { ClientSocket } from '../sockets/client-socket.js';
