@@ -70,7 +70,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     await borrowCork(),
     await maxConnections(config, logger),
   );
-  const sweep = setInterval(() => sweepSockets(parts), SWEEP_MS);
+  const sweep = setInterval(() => sweepSockets(parts.sockets, config.MAX_UNREAD_BYTES), SWEEP_MS);
   try {
     await tryRedis(parts.control);
     const listener = await Listener.start(config, logger, createRoutes(parts, await loadPages()));

@@ -52,8 +52,10 @@ export class ClientSocket {
   #drainTimer: NodeJS.Immediate | undefined;
   /** Found full since it last had room: the sweep looks after it, should the library forget to. */
   #isStuck = false;
-  /** What was unread when that was asked last. */
+  /** What was unread at the last look at it; infinite where the client has read on since. */
   #lastUnread = Number.POSITIVE_INFINITY;
+  /** Looks in a row at which it had read nothing. */
+  #stalledLooks = 0;
   /** Pings that came since everything was read. */
   #unreadPongs = 0;
   #isShuttingDown = false;
@@ -86,12 +88,13 @@ export class ClientSocket {
     return bytes;
   }
 
-  /** Whether the client has read nothing since this was asked last. */
-  get hasStalled(): boolean {
+  /** Looks whether the client has read on since the last look. @returns at how many in a row it had not */
+  lookForStall(): number {
     const unread = this.unreadBytes;
     const hasStalled = unread > 0 && unread >= this.#lastUnread;
+    this.#stalledLooks = hasStalled ? this.#stalledLooks + 1 : 0;
     this.#lastUnread = unread || Number.POSITIVE_INFINITY;
-    return hasStalled;
+    return this.#stalledLooks;
   }
 
   /** To be called for each ping: the library answers by itself, whatever waits already. */
@@ -137,8 +140,10 @@ export class ClientSocket {
     }
   }
 
-  /** To be called when the library says that the socket drained. */
+  /** To be called when the library says that the socket drained, be it in part. */
   drained(): void {
+    // As much may wait again at the next look: of another message.
+    this.#lastUnread = Number.POSITIVE_INFINITY;
     // Not within the library's callback: a large send that fills the socket again there is never
     // followed by another drain, since the library stops polling for room when the callback returns.
     this.#drainTimer ??= setImmediate(() => {

@@ -1,26 +1,38 @@
 /** Looks after WebSockets that do not drain: wakes those that were forgotten, closes those that cost too much. */
 import { Failure } from '../../errors.js';
-import type { GatewayContext } from '../context.js';
 import type { ClientSocket } from './client-socket.js';
 
-/** To be called now and then. */
-export function sweepSockets({ sockets, config }: Pick<GatewayContext, 'sockets' | 'config'>): void {
-  const stuck: ClientSocket[] = [];
-  let bytes = 0;
+type SweptSocket = Pick<ClientSocket, 'resumeIfStuck' | 'unreadBytes' | 'lookForStall' | 'endSlow'>;
+
+interface StalledSocket {
+  readonly socket: SweptSocket;
+  readonly bytes: number;
+  /** Sweeps since it was seen to read. */
+  readonly sweeps: number;
+}
+
+/**
+ * To be called now and then. Only clients that have read nothing since the last call are closed.
+ * @param mostBytes may wait in all the sockets together
+ */
+export function sweepSockets(sockets: Iterable<SweptSocket>, mostBytes: number): void {
+  const stalled: StalledSocket[] = [];
+  let unread = 0;
   for (const socket of sockets) {
     socket.resumeIfStuck();
-    const { unreadBytes } = socket;
-    if (unreadBytes === 0) continue;
-    bytes += unreadBytes;
-    if (socket.hasStalled) stuck.push(socket);
+    const bytes = socket.unreadBytes;
+    const sweeps = socket.lookForStall();
+    unread += bytes;
+    if (sweeps > 0) stalled.push({ socket, bytes, sweeps });
   }
-  if (bytes <= config.MAX_UNREAD_BYTES) return;
-  // The most costly first, so that as few as can be are closed.
-  stuck.sort((a, b) => b.unreadBytes - a.unreadBytes);
-  for (const socket of stuck) {
-    if (bytes <= config.MAX_UNREAD_BYTES) return;
-    bytes -= socket.unreadBytes;
-    const waits = `${socket.unreadBytes} bytes wait to be read`;
+  if (unread <= mostBytes) return;
+  // Those first that have read nothing for longest: who reads now and then, or stumbled just now, may go on.
+  // Of these the most costly, so that as few as can be are closed.
+  stalled.sort((a, b) => b.sweeps - a.sweeps || b.bytes - a.bytes);
+  for (const { socket, bytes } of stalled) {
+    if (unread <= mostBytes) return;
+    unread -= bytes;
+    const waits = `${bytes} bytes wait to be read`;
     socket.endSlow(new Failure('overloaded', `${waits}, and too much for all: MAX_UNREAD_BYTES`));
   }
 }
