@@ -48,8 +48,13 @@ export class CommandConnection {
       this.#waiting.push({ take: (reply) => resolve(take(reply)), reject });
       if (this.#connection === undefined) this.#connect();
       this.#unsent.push(command);
-      this.#flushTimer ??= setImmediate(this.#flush);
+      this.#flushTimer ??= setImmediate(this.#endTurn);
     });
+  }
+
+  /** Sends at once what would be sent at the end of the turn. */
+  flush(): void {
+    if (this.#isReady && this.#unsent.length > 0) this.#connection?.write(...this.#unsent.splice(0));
   }
 
   /** Ends the connection; what waits for an answer is rejected. */
@@ -58,9 +63,9 @@ export class CommandConnection {
   }
 
   /** What one turn asks goes out in one call. */
-  readonly #flush = (): void => {
+  readonly #endTurn = (): void => {
     this.#flushTimer = undefined;
-    if (this.#isReady && this.#unsent.length > 0) this.#connection?.write(...this.#unsent.splice(0));
+    this.flush();
   };
 
   #connect(): void {
@@ -68,7 +73,7 @@ export class CommandConnection {
       ready: () => {
         this.#isReady = true;
         clearTimeout(this.#connectTimer);
-        this.#flush();
+        this.flush();
       },
       reply: (cursor: ReplyCursor) => this.#reply(cursor),
       closed: () => this.#lost(),

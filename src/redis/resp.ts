@@ -31,12 +31,17 @@ export const bulk = (text: string) => `$${Buffer.byteLength(text)}\r\n${text}\r\
 
 /** Encodes a command; strings as UTF-8. */
 export function encodeCommand(args: readonly (string | number | Uint8Array)[]): Buffer {
-  const parts: Uint8Array[] = [Buffer.from(`*${args.length}\r\n`)];
+  const parts: Uint8Array[] = [];
+  // Words that stand together are encoded together: a buffer for each would cost more than all else.
+  let words = `*${args.length}\r\n`;
   for (const arg of args) {
-    const bytes = arg instanceof Uint8Array ? arg : Buffer.from(String(arg));
-    parts.push(Buffer.from(`$${bytes.length}\r\n`), bytes, Buffer.from('\r\n'));
+    if (typeof arg === 'object') {
+      parts.push(Buffer.from(`${words}$${arg.length}\r\n`), arg);
+      words = '\r\n';
+    } else words += bulk(String(arg));
   }
-  return Buffer.concat(parts);
+  const last = Buffer.from(words);
+  return parts.length === 0 ? last : Buffer.concat([...parts, last]);
 }
 
 /**

@@ -69,6 +69,7 @@ function refuse(name: string, expected: string, value: string): Failure {
 }
 
 function decode(name: string, encoded: string): string {
+  if (!encoded.includes('%')) return encoded;
   try {
     return decodeURIComponent(encoded);
   } catch {
@@ -220,7 +221,7 @@ const isAfterFirst = (cursor: string) => cursor !== NEWEST && cursor !== BEFORE_
 
 /** One for all, or one each. */
 function forEach<T>(given: readonly T[], streams: number): readonly T[] {
-  return given.length === 1 ? Array.from({ length: streams }, () => given[0]!) : given;
+  return given.length === streams ? given : new Array<T>(streams).fill(given[0]!);
 }
 
 /** @throws Failure `bad_parameter` */
