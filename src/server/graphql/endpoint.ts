@@ -1,12 +1,5 @@
 /** What the three ways to GraphQL have in common: the schema, its limits, and a context for each request. */
-import {
-  type ExecutionArgs,
-  GraphQLError,
-  type GraphQLSchema,
-  getOperationAST,
-  specifiedRules,
-  validate,
-} from 'graphql';
+import { type ExecutionArgs, GraphQLError, type GraphQLSchema, getOperationAST } from 'graphql';
 import type { Grant } from '../../access/grant.js';
 import {
   createContext,
@@ -14,13 +7,11 @@ import {
   type GraphqlParts,
   type OpenSubscription,
 } from '../../graphql/context.js';
+import { Documents } from '../../graphql/documents.js';
 import { createSchema } from '../../graphql/executable.js';
-import { limitDocument, parseBounded } from '../../graphql/limits.js';
 import { Devices } from '../../streams/devices.js';
 import type { GatewayContext } from '../context.js';
 import type { ServerCounters } from '../counters.js';
-
-const VALIDATION_RULES = [...specifiedRules, limitDocument];
 
 /** A request as clients send it. */
 export interface GraphqlRequest {
@@ -31,6 +22,7 @@ export interface GraphqlRequest {
 
 export class GraphqlEndpoint {
   readonly schema: GraphQLSchema = createSchema();
+  readonly documents = new Documents(this.schema);
   readonly #parts: GraphqlParts;
   readonly #operations: ServerCounters['graphqlOperations'];
 
@@ -66,8 +58,8 @@ export class GraphqlEndpoint {
     subscriptions?: Set<OpenSubscription>,
   ): ExecutionArgs | readonly GraphQLError[] {
     try {
-      const document = parseBounded(query);
-      const errors = validate(this.schema, document, VALIDATION_RULES);
+      const document = this.documents.parse(query);
+      const errors = this.documents.validate(document);
       if (errors.length > 0) return errors;
       const operation = {
         schema: this.schema,

@@ -3,7 +3,7 @@ import { getOperationAST, OperationTypeNode } from 'graphql';
 import { createHandler, parseRequestParams } from 'graphql-http';
 import type { Grant } from '../../access/grant.js';
 import { Failure } from '../../errors.js';
-import { checkRequestText, limitDocument, MAX_REQUEST_BYTES, parseBounded } from '../../graphql/limits.js';
+import { checkRequestText, MAX_REQUEST_BYTES } from '../../graphql/limits.js';
 import type { BodyHandler, GrantedHandler } from '../authorize.js';
 import type { GatewayContext } from '../context.js';
 import type { Header, HttpExchange } from '../http/http-exchange.js';
@@ -23,7 +23,7 @@ export function createGraphqlHandlers(
 ): { readonly get: GrantedHandler; readonly post: BodyHandler } {
   const handle = createHttpHandle(endpoint);
   const answer: Handle = async (exchange, grant, body) => {
-    const request = await readEventsRequest(exchange, body);
+    const request = await readEventsRequest(endpoint, exchange, body);
     if (request === undefined) await handle(exchange, grant, body);
     else await streamEvents(context, endpoint, exchange, grant, request);
   };
@@ -57,9 +57,8 @@ function portable<T>(exchange: HttpExchange, body: string | null, context: T) {
 function createHttpHandle(endpoint: GraphqlEndpoint): Handle {
   const handler = createHandler<HttpExchange, Grant>({
     schema: endpoint.schema,
-    parse: parseBounded,
-    // Beside the specification's own, which the library adds.
-    validationRules: [limitDocument],
+    parse: (source) => endpoint.documents.parse(typeof source === 'string' ? source : source.body),
+    validate: (_schema, document) => endpoint.documents.validate(document),
     context: ({ context: grant }) => endpoint.createContext(grant) as never,
     // Errors alone, as of a missing variable, are a bad request, which the library takes for an answer.
     onOperation: (_req, args, result) => {
@@ -96,6 +95,7 @@ function answerPortable(
  * @throws Failure `bad_body`, `unsupported_media_type`
  */
 async function readEventsRequest(
+  endpoint: GraphqlEndpoint,
   exchange: HttpExchange,
   body: string | null,
 ): Promise<GraphqlRequest | undefined> {
@@ -110,12 +110,12 @@ async function readEventsRequest(
     throw new Failure('unsupported_media_type', 'the body must be application/json');
   }
   const isFirst = !types.slice(0, events).some((type) => JSON_TYPES.includes(type));
-  return isFirst || isSubscription(request) ? request : undefined;
+  return isFirst || isSubscription(endpoint, request) ? request : undefined;
 }
 
-function isSubscription({ query, operationName }: GraphqlRequest): boolean {
+function isSubscription({ documents }: GraphqlEndpoint, { query, operationName }: GraphqlRequest): boolean {
   try {
-    const operation = getOperationAST(parseBounded(query), operationName);
+    const operation = getOperationAST(documents.parse(query), operationName);
     return operation?.operation === OperationTypeNode.SUBSCRIPTION;
   } catch {
     return false;

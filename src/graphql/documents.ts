@@ -1,0 +1,55 @@
+/**
+ * Parses and validates documents, and remembers those that were valid: clients send the same few again and
+ * again, and to validate one costs several times what most cost to execute.
+ */
+import { type DocumentNode, type GraphQLError, type GraphQLSchema, specifiedRules, validate } from 'graphql';
+import { limitDocument, parseBounded } from './limits.js';
+
+const VALIDATION_RULES = [...specifiedRules, limitDocument];
+/** Of the texts that are remembered: a parsed document takes some hundred times its text in bytes. */
+const MAX_LENGTH = 64 * 1024;
+
+export class Documents {
+  readonly #schema: GraphQLSchema;
+  /** The valid ones by their text, those first that were asked for longest ago. */
+  readonly #byText = new Map<string, DocumentNode>();
+  readonly #texts = new WeakMap<DocumentNode, string>();
+  #length = 0;
+
+  constructor(schema: GraphQLSchema) {
+    this.#schema = schema;
+  }
+
+  /** Nobody may change the document: others are given the same. @throws GraphQLError */
+  parse(text: string): DocumentNode {
+    const known = this.#byText.get(text);
+    if (known !== undefined) {
+      this.#byText.delete(text);
+      this.#byText.set(text, known);
+      return known;
+    }
+    const document = parseBounded(text);
+    this.#texts.set(document, text);
+    return document;
+  }
+
+  /** What is wrong with a document of `parse`. */
+  validate(document: DocumentNode): readonly GraphQLError[] {
+    const text = this.#texts.get(document);
+    if (text !== undefined && this.#byText.get(text) === document) return [];
+    const errors = validate(this.#schema, document, VALIDATION_RULES);
+    if (errors.length === 0 && text !== undefined) this.#remember(text, document);
+    return errors;
+  }
+
+  #remember(text: string, document: DocumentNode): void {
+    if (text.length > MAX_LENGTH || this.#byText.has(text)) return;
+    this.#byText.set(text, document);
+    this.#length += text.length;
+    for (const [oldest] of this.#byText) {
+      if (this.#length <= MAX_LENGTH) return;
+      this.#byText.delete(oldest);
+      this.#length -= oldest.length;
+    }
+  }
+}
