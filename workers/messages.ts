@@ -1,4 +1,5 @@
 /** Every message across a thread boundary. */
+import type { MessagePort } from 'node:worker_threads';
 import type { FailureBody } from '../src/errors.js';
 import type { RangeRequest } from '../src/redis/range-reader.js';
 import type {
@@ -78,6 +79,23 @@ export interface RangeResult {
   readonly batches: readonly PackedBatch[];
 }
 
+/**
+ * A task for the pool, answered at once: serve a port with ranges of a stream, the first after `after`, which
+ * whoever wishes for them has had.
+ */
+export interface RangesTask extends Pick<RangeRequest, 'until'> {
+  readonly type: 'ranges';
+  readonly port: MessagePort;
+  readonly key: string;
+  readonly after: string;
+}
+
+/** On that port, to the thread: read the range after the last one. */
+export type RangeWish = Pick<RangeRequest, 'count' | 'maxBytes' | 'expectedBytes' | 'spare'>;
+
+/** On that port, to main: what was wished for, in order; a failure is the last. */
+export type RangeNews = { readonly batch: PackedBatch } | { readonly failure: FailureBody };
+
 /** A task for the pool: what XINFO STREAM and the metadata say of some streams. */
 export interface DescribeTask extends DescribeRequest {
   readonly type: 'describe';
@@ -93,6 +111,7 @@ export interface DecodeTask {
 /** Each kind of task and what it is answered. */
 export interface PoolTasks {
   readonly range: { readonly task: RangeTask; readonly answer: RangeResult };
+  readonly ranges: { readonly task: RangesTask; readonly answer: undefined };
   readonly describe: { readonly task: DescribeTask; readonly answer: DescribeResult };
   readonly decode: { readonly task: DecodeTask; readonly answer: DecodedEntry };
 }

@@ -10,10 +10,12 @@ import { CommandConnection } from '../src/redis/command-connection.js';
 import { RangeReader } from '../src/redis/range-reader.js';
 import { decodeEntry, StreamDescriber } from '../src/redis/stream-describer.js';
 import type { PoolAnswer, PoolBeat, PoolTask, PoolTasks, RangeResult, ThreadData } from './messages.js';
+import { RangeServer } from './range-server.js';
 
 const { target, beatMs } = workerData as ThreadData;
 const connection = new CommandConnection(target, 'pool');
 const ranges = new RangeReader(connection);
+const rangeServer = new RangeServer(ranges);
 const describer = new StreamDescriber(connection);
 
 const beat = () => parentPort?.postMessage({ threadId } satisfies PoolBeat);
@@ -33,6 +35,10 @@ function moved(result: RangeResult): PoolAnswer<Answer> {
 export default async function run(task: PoolTask): Promise<PoolAnswer<Answer>> {
   try {
     if (task.type === 'range') return moved({ batches: await ranges.read(task) });
+    if (task.type === 'ranges') {
+      rangeServer.serve(task);
+      return { ok: undefined };
+    }
     if (task.type === 'describe') return { ok: await describer.describe(task) };
     return { ok: decodeEntry(task.payload, task.forms) };
   } catch (error) {

@@ -20,8 +20,6 @@ import { SoakWriter, type WriterTotals } from './writer.js';
 const STREAMS = ['a', 'b'];
 const WRITERS_EACH = 2;
 const SAMPLE_MS = 5000;
-/** Entries a stream keeps: more than come while somebody catches up after an outage. */
-const MAXLEN = 500_000;
 const STILL_MS = 5000;
 /** Longer than the truth waits for an entry. */
 const POLL_MS = 500;
@@ -34,6 +32,9 @@ const { values } = parseArgs({
     'restart-seconds': { type: 'string', default: '60' },
   },
 });
+const rate = Number(values.rate);
+/** Entries a stream keeps: more than come while somebody catches up after an outage, the one who checks included. */
+const maxLength = Math.max(500_000, (rate / STREAMS.length) * 60);
 const durationMs = Number(values.minutes) * 60_000;
 const restartMs = Number(values['restart-seconds']) * 1000;
 
@@ -61,7 +62,7 @@ async function settled(digests: () => readonly (readonly [Digest, Digest])[]): P
 
 async function soak(): Promise<string[]> {
   const redis = await startRedis('--appendonly', 'yes', '--appendfsync', 'everysec');
-  const gateway = await startGatewayProcess({ REDIS_URL: redis.url, REDIS_STREAM_MAXLEN: String(MAXLEN) });
+  const gateway = await startGatewayProcess({ REDIS_URL: redis.url, REDIS_STREAM_MAXLEN: String(maxLength) });
   const readers: Redis[] = [];
   try {
     const truths = STREAMS.map((sid) => {
@@ -89,7 +90,7 @@ async function soak(): Promise<string[]> {
           new SoakWriter({
             url: `${gateway.ws}/data/${sid}/push?ack=1`,
             name: `${sid}${number}`,
-            rate: Number(values.rate) / (STREAMS.length * WRITERS_EACH),
+            rate: rate / (STREAMS.length * WRITERS_EACH),
             bytes: Number(values.bytes),
             truth: truths[at]!,
             totals,

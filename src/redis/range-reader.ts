@@ -1,6 +1,6 @@
 /** Range reads of streams, packed as they come. */
 import { failureFromRedis } from '../errors.js';
-import { joinBatches, type PackedBatch } from '../wire/batch.js';
+import { joinBatches, lastId, type PackedBatch } from '../wire/batch.js';
 import { AFTER_LAST } from '../wire/entry-id.js';
 import type { CommandConnection } from './command-connection.js';
 import { encodeOvertaken, readOvertaken } from './overtaken.js';
@@ -90,7 +90,7 @@ export class RangeReader {
       entries += part.ends.length;
       bytes += part.ends.at(-1) ?? 0;
       if (request.latest || part.ends.length < count) break;
-      cursor = part.ids.slice(part.ids.lastIndexOf(' ') + 1);
+      cursor = lastId(part);
     }
     return { ...joinBatches(parts), trimmed: await trimmed };
   }

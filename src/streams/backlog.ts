@@ -6,6 +6,7 @@
  */
 import type { Failure } from '../errors.js';
 import type { EntryBatch } from '../wire/batch.js';
+import { isFull, RangePort, type RangeSize } from './range-port.js';
 import type { Threads } from './threads.js';
 
 /** What the pool is asked for. */
@@ -45,7 +46,9 @@ export interface BacklogOwner {
 
 const FIRST_APPETITE_BYTES = 256 * 1024;
 const LEAST_APPETITE_BYTES = 64 * 1024;
-export const MOST_APPETITE_BYTES = 4 * 1024 * 1024;
+const MOST_APPETITE_BYTES = 4 * 1024 * 1024;
+/** A range ends with the entry that fills it. One that is larger than this, of large entries, is not held twice. */
+const MOST_AHEAD_BYTES = 2 * MOST_APPETITE_BYTES;
 const MAX_RANGE_COUNT = 10_000;
 /** What an entry is taken for before any was seen. */
 const GUESS_ENTRY_BYTES = 64 * 1024;
@@ -66,6 +69,8 @@ export class Backlog {
   #appetite = FIRST_APPETITE_BYTES;
   /** In a replay what may be held while nothing of it is due, in bytes: reading needs leave, and holding none. */
   share: number | undefined;
+  /** What follows the last range, read in advance: there while ranges follow one another. */
+  #following: RangePort | undefined;
   #isReading = false;
   #mayRead = false;
   #awaitsLeave = false;
@@ -118,6 +123,11 @@ export class Backlog {
     this.isNewest = isNewest;
   }
 
+  /** Whether what follows a batch may be read before that is sent. In a replay there is time. */
+  mayReadAhead({ bytes }: EntryBatch): boolean {
+    return this.share === undefined && bytes.length <= MOST_AHEAD_BYTES;
+  }
+
   /** Asks the pool, unless it is reading already or may not yet. */
   async read(question: Question): Promise<void> {
     if (this.#isReading || this.#hasFailed) return;
@@ -126,27 +136,23 @@ export class Backlog {
     if (!this.#mayRead) return;
     this.#isReading = true;
     const resets = this.#resets;
-    const { after, until, latest, detectTrimming, entryBytes } = question;
     try {
-      const [batch] = await this.#threads.range({
-        streams: [{ key: this.#key, after }],
-        count: latest ? 1 : MAX_RANGE_COUNT,
-        latest,
-        until,
-        maxBytes: Math.min(this.#appetite, this.share ?? MOST_APPETITE_BYTES),
-        expectedBytes: this.#entryBytes || entryBytes || GUESS_ENTRY_BYTES,
-        detectTrimming,
-      });
+      const batch = await this.#readRange(question);
       this.#isReading = false;
-      if (this.#isClosed || batch === undefined) return;
+      if (this.#isClosed) return;
+      if (batch === undefined) {
+        this.#owner.onReady();
+        return;
+      }
       if (batch.length > 0) this.#entryBytes = batch.bytes.length / batch.length;
       if (resets === this.#resets) {
         const answer = { batch, question };
-        if (this.#batch?.lastId === after) this.#ahead = answer;
+        if (this.#batch?.lastId === question.after) this.#ahead = answer;
         else this.#owner.onRead(answer);
       }
       this.#owner.onReady();
     } catch (error) {
+      this.#stopFollowing();
       this.#isReading = false;
       this.#hasFailed = true;
       if (!this.#isClosed) this.#owner.onReadFailed(error as Failure);
@@ -157,6 +163,7 @@ export class Backlog {
   letGo(): void {
     this.#batch = undefined;
     this.#ahead = undefined;
+    this.#stopFollowing();
   }
 
   /** Lets go of what the client does not take, and reads less from now on. @returns whether there was any */
@@ -177,6 +184,7 @@ export class Backlog {
   release(): void {
     if (!this.#mayRead || this.#isReading) return;
     if (this.#batch !== undefined && this.share === undefined) return;
+    this.#stopFollowing();
     this.#mayRead = false;
     this.#owner.endRead();
   }
@@ -195,5 +203,36 @@ export class Backlog {
   close(): void {
     this.#isClosed = true;
     this.letGo();
+  }
+
+  /** @returns undefined where what was read in advance was let go meanwhile */
+  async #readRange({ after, until, latest, ...question }: Question): Promise<EntryBatch | undefined> {
+    const size: RangeSize = {
+      count: latest ? 1 : MAX_RANGE_COUNT,
+      maxBytes: Math.min(this.#appetite, this.share ?? MOST_APPETITE_BYTES),
+      expectedBytes: this.#entryBytes || question.entryBytes || GUESS_ENTRY_BYTES,
+    };
+    const following = this.#following;
+    if (following !== undefined && following.after === after && !latest) {
+      const batch = await following.next(size);
+      if (batch === undefined) return undefined;
+      if (following.isAtEnd || !this.mayReadAhead(batch)) this.#stopFollowing();
+      // That there was nothing in advance does not say that there is nothing now.
+      if (batch.length > 0) return batch;
+    }
+    this.#stopFollowing();
+    const { detectTrimming } = question;
+    const streams = [{ key: this.#key, after }];
+    const [batch] = await this.#threads.range({ ...size, streams, latest, until, detectTrimming });
+    if (!latest && isFull(batch!, size) && this.mayReadAhead(batch!) && !this.#isClosed) {
+      const task = { key: this.#key, after: batch!.lastId, until };
+      this.#following = new RangePort(this.#threads, task, size);
+    }
+    return batch;
+  }
+
+  #stopFollowing(): void {
+    this.#following?.close();
+    this.#following = undefined;
   }
 }

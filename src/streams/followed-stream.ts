@@ -12,7 +12,7 @@ import type { Failure } from '../errors.js';
 import type { EntryBatch } from '../wire/batch.js';
 import { BEFORE_FIRST, compareEntryIds } from '../wire/entry-id.js';
 import type { Gap } from '../wire/pull-message.js';
-import { type Answer, Backlog, type BacklogOwner, MOST_APPETITE_BYTES } from './backlog.js';
+import { type Answer, Backlog, type BacklogOwner } from './backlog.js';
 import type { FollowerContext } from './follower-context.js';
 import { HubPlace } from './hub-place.js';
 import type { HubListener, HubStream, Reset } from './hub-stream.js';
@@ -390,12 +390,9 @@ export class FollowedStream implements HubListener, BacklogOwner {
     });
   }
 
-  /**
-   * The next read is made while this batch is sent, by a client that takes some of it. Entries that are larger
-   * than all that is read at once are not held twice, and in a replay there is time.
-   */
+  /** The next read is made while this batch is sent, by a client that takes some of it. */
   #readAhead(batch: EntryBatch): void {
-    if (batch.bytes.length > MOST_APPETITE_BYTES || this.#backlog.share !== undefined) return;
+    if (!this.#backlog.mayReadAhead(batch)) return;
     const isHubPast = compareEntryIds(batch.lastId, this.#hub.startAfter) < 0;
     if (isHubPast || this.#isPastUntil) this.#fetch(batch.lastId);
   }

@@ -1,8 +1,15 @@
 /** The worker threads: the one file that starts them. */
 import { fileURLToPath } from 'node:url';
-import { Worker } from 'node:worker_threads';
+import { type TransferListItem, Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
-import type { PoolAnswer, PoolBeat, PoolTasks, RangeTask, ThreadData } from '../../workers/messages.js';
+import type {
+  PoolAnswer,
+  PoolBeat,
+  PoolTasks,
+  RangesTask,
+  RangeTask,
+  ThreadData,
+} from '../../workers/messages.js';
 import { Failure } from '../errors.js';
 import type { Logger } from '../logger.js';
 import { SpareBuffers } from '../redis/spare-buffers.js';
@@ -105,9 +112,22 @@ export class Threads {
    * @throws Failure
    */
   async range(task: Omit<RangeTask, 'type'>): Promise<EntryBatch[]> {
-    const spare = this.#spares.take(task.maxBytes);
+    const spare = this.takeSpare(task.maxBytes);
     const answer = await this.#run<'range'>({ type: 'range', ...task, spare }, spare ? [spare] : []);
     return answer.batches.map((packed) => new EntryBatch(packed));
+  }
+
+  /**
+   * Has a thread of the pool serve the other end of a port with ranges of a stream; see `RangePort`.
+   * @throws Failure
+   */
+  async serveRanges(task: Omit<RangesTask, 'type'>): Promise<void> {
+    await this.#run<'ranges'>({ type: 'ranges', ...task }, [task.port]);
+  }
+
+  /** A buffer that a batch of `range` was in, if there is one for so many bytes. */
+  takeSpare(bytes: number): ArrayBuffer | undefined {
+    return this.#spares.take(bytes);
   }
 
   /** Takes back the bytes of a batch that `range` gave and nobody will look at again. */
@@ -140,7 +160,7 @@ export class Threads {
 
   async #run<K extends keyof PoolTasks>(
     task: PoolTasks[K]['task'],
-    transferList: ArrayBuffer[] = [],
+    transferList: TransferListItem[] = [],
   ): Promise<PoolTasks[K]['answer']> {
     let answer: PoolAnswer<PoolTasks[K]['answer']>;
     try {

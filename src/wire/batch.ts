@@ -25,6 +25,11 @@ export interface PackedBatch {
   readonly trimmed: boolean;
 }
 
+/** The id of the last entry; `after` where there is none. */
+export function lastId({ ids, after }: Pick<PackedBatch, 'ids' | 'after'>): string {
+  return ids === '' ? after : ids.slice(ids.lastIndexOf(' ') + 1);
+}
+
 export class EntryBatch {
   readonly key: string;
   readonly after: string;
@@ -56,8 +61,7 @@ export class EntryBatch {
 
   /** The id of the last entry; `after` where there is none. */
   get lastId(): string {
-    const last = this.#joinedIds.slice(this.#joinedIds.lastIndexOf(' ') + 1);
-    return last === '' ? this.after : last;
+    return lastId({ ids: this.#joinedIds, after: this.after });
   }
 
   /** The first entry, from entry `low` on, whose id is after `id`; `length` where there is none. */

@@ -226,7 +226,8 @@ describe('file descriptors', () => {
     expect(gateway.log.map(({ msg }) => msg)).toContainEqual(expect.stringContaining('ulimit -n'));
     const masses = await many(400, () => connect('127.0.0.3'));
     await vi.waitFor(() => expect(masses.filter((client) => client.hasEnded).length).toBeGreaterThan(200));
-    expect(await openFiles()).toBeLessThan(250);
+    // All that came in one turn of the loop is taken before those beyond the limit are let go.
+    await vi.waitFor(async () => expect(await openFiles()).toBeLessThan(200));
     expect(await producer.push([], 'amid')).toEqual([expect.stringMatching(/^\d+-/)]);
     await producer.close();
     // Who comes with the first from elsewhere is heard.

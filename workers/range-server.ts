@@ -1,0 +1,67 @@
+/**
+ * Reads the ranges of a stream one after the other, each where the last ended, as often as they are wished
+ * for on a port of their own: so that Redis and this thread are at work on the next while main still sends.
+ */
+import type { MessagePort } from 'node:worker_threads';
+import { Failure } from '../src/errors.js';
+import type { RangeReader } from '../src/redis/range-reader.js';
+import { lastId } from '../src/wire/batch.js';
+import type { RangeNews, RangesTask, RangeWish } from './messages.js';
+
+/** Redis holds the replies to all reads that are asked for at once, however many ports wish. */
+const READS_AT_ONCE = 4;
+
+export class RangeServer {
+  readonly #reader: RangeReader;
+  #reading = 0;
+  /** Those that wait for one of the reads to end. */
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(reader: RangeReader) {
+    this.#reader = reader;
+  }
+
+  /** Serves a port until it is closed: by main, or after a failure. */
+  serve({ port, key, after, until }: RangesTask): void {
+    let cursor = after;
+    let isClosed = false;
+    /** Wishes are granted in their order. */
+    let last = Promise.resolve();
+    const read = async (wish: RangeWish) => {
+      if (isClosed) return;
+      const request = { streams: [{ key, after: cursor }], latest: false, until, detectTrimming: true };
+      try {
+        const [batch] = await this.#reader.read({ ...request, ...wish });
+        cursor = lastId(batch!);
+        tell(port, { batch: batch! }, [batch!.buffer]);
+      } catch (error) {
+        // What nobody has foreseen ends this thread, and is logged.
+        if (!(error instanceof Failure)) throw error;
+        tell(port, { failure: error.body });
+        port.close();
+      }
+    };
+    port.on('close', () => {
+      isClosed = true;
+    });
+    port.on('message', (wish: RangeWish) => {
+      last = last.then(() => this.#inTurn(() => read(wish)));
+    });
+  }
+
+  async #inTurn(read: () => Promise<void>): Promise<void> {
+    if (this.#reading >= READS_AT_ONCE) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.#reading++;
+    try {
+      await read();
+    } finally {
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#reading--;
+      else next();
+    }
+  }
+}
+
+function tell(port: MessagePort, news: RangeNews, transferred: ArrayBuffer[] = []): void {
+  port.postMessage(news, transferred);
+}
