@@ -25,7 +25,7 @@ export type ReaderCommand =
   | { readonly type: 'unfollow'; readonly key: string }
   /** See soon whether the stream still reaches up to what was read of it; answered by `checked`. */
   | { readonly type: 'check'; readonly key: string }
-  /** Main has taken in so many bytes of entries: the reader may have as many more under way. */
+  /** Main has taken in so many more bytes of entries: the reader may have as many more under way. */
   | { readonly type: 'consumed'; readonly bytes: number }
   | { readonly type: 'stop' };
 

@@ -14,6 +14,11 @@ const FIRST_RESPAWN_MS = 50;
 const LAST_RESPAWN_MS = 1000;
 /** A thread that has lived so long ends for a new reason. */
 const SETTLED_MS = 10_000;
+/**
+ * What was taken in is told in steps of so many bytes, a part of what may be under way: each time wakes the
+ * thread, which costs as much as taking in a small entry.
+ */
+const CONSUMED_STEP_BYTES = 1024 * 1024;
 /** Far more than the largest reply takes a reader. */
 const SILENCE_MS = 1500;
 
@@ -44,6 +49,8 @@ export class ReaderThread {
   #worker: Worker;
   #heartbeat: Heartbeat;
   #startedAt = 0;
+  /** Taken in, and not told yet. */
+  #consumedBytes = 0;
   #respawnMs = FIRST_RESPAWN_MS;
   #respawnTimer: NodeJS.Timeout | undefined;
   #isClosed = false;
@@ -95,6 +102,7 @@ export class ReaderThread {
   #spawn(): [Worker, Heartbeat] {
     const worker = this.#start();
     this.#startedAt = performance.now();
+    this.#consumedBytes = 0;
     const heartbeat = new Heartbeat(SILENCE_MS, () => {
       this.#logger.error('a reader thread has stopped and is ended');
       void worker.terminate();
@@ -171,6 +179,9 @@ export class ReaderThread {
       this.#listener.onEntries(last);
     });
     this.#listener.onReply(bytes, last);
-    this.#send({ type: 'consumed', bytes });
+    this.#consumedBytes += bytes;
+    if (this.#consumedBytes < CONSUMED_STEP_BYTES) return;
+    this.#send({ type: 'consumed', bytes: this.#consumedBytes });
+    this.#consumedBytes = 0;
   }
 }

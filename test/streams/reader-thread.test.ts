@@ -9,6 +9,8 @@ import type { HubListener, HubStream, Reset } from '../../src/streams/hub-stream
 import { ReaderThread } from '../../src/streams/reader-thread.js';
 import type { ReaderCommand, ReaderEvent } from '../../workers/messages.js';
 
+const MIB = 1024 * 1024;
+
 /** A thread that does what a test says. */
 class FakeWorker extends EventEmitter {
   readonly commands: ReaderCommand[] = [];
@@ -32,6 +34,11 @@ class FakeWorker extends EventEmitter {
   get followed(): Record<string, Extract<ReaderCommand, { type: 'follow' }>> {
     const follows = this.commands.filter((command) => command.type === 'follow');
     return Object.fromEntries(follows.map((command) => [command.key, command]));
+  }
+
+  /** What it was told that was taken in, in bytes. */
+  get consumed(): number[] {
+    return this.commands.flatMap((command) => (command.type === 'consumed' ? [command.bytes] : []));
   }
 
   /** Tells of entries of a stream as of that following. */
@@ -103,6 +110,16 @@ afterEach(async () => {
   vi.useRealTimers();
 });
 
+test('what was taken in is told in steps of some size, and all of it', () => {
+  const take = (bytes: number) => worker().tell({ type: 'entries', batches: [], generations: [], bytes });
+  for (let reply = 0; reply < 1000; reply++) take(1000);
+  expect(worker().consumed).toEqual([]);
+  for (let reply = 0; reply < 2000; reply++) take(1000);
+  take(MIB);
+  const step = Math.ceil(MIB / 1000) * 1000;
+  expect(worker().consumed).toEqual([step, step, 3_000_000 - 2 * step + MIB]);
+});
+
 describe('what was under way of an earlier following', () => {
   test('comes too late for the next: a batch is not delivered twice', () => {
     // The stream's last follower has left, and its time is over while entry 11-0 is on its way. Who follows
@@ -120,8 +137,15 @@ describe('what was under way of an earlier following', () => {
     expect(again.generation).not.toBe(generation);
     worker().bring('k', again.generation, '10-0', '11-0', '12-0');
     expect(second.ids).toEqual(['11-0', '12-0']);
-    // Whatever it was for, the thread may bring more.
-    expect(worker().commands.filter(({ type }) => type === 'consumed')).toHaveLength(2);
+  });
+
+  test('counts as taken in all the same: whatever it was for, the thread may bring more', () => {
+    const listener = new Listener().follow(hub, 'k', '10-0');
+    const { generation } = worker().followed.k!;
+    hub.unfollow(listener.stream!, listener);
+    vi.advanceTimersByTime(2000);
+    worker().tell({ type: 'entries', batches: [], generations: [generation], bytes: 3 * MIB });
+    expect(worker().consumed).toEqual([3 * MIB]);
   });
 
   test('does not end or reset the next', () => {
