@@ -44,6 +44,8 @@ export interface Report extends Machine {
   readonly scope: string;
   readonly mode: 'full' | 'quick';
   readonly rounds: number;
+  /** Of figures on whose targets those did not agree. */
+  readonly mostRounds: number;
   readonly seconds: number;
   readonly results: readonly FigureResult[];
   readonly failed: readonly FailedFigure[];
@@ -57,6 +59,13 @@ export function spreadOf(values: readonly number[]): Spread {
 export function judge(value: number, target: number | undefined, better: FigureSpec['better']): Verdict {
   if (target === undefined) return 'no target';
   return (better === 'more' ? value >= target : value <= target) ? 'reached' : 'missed';
+}
+
+/** Whether all rounds would give the same verdicts. */
+export function isDecided({ ours, limit, rivals }: FigureResult): boolean {
+  const isWithin = (target: number | undefined, { least, greatest }: Spread) =>
+    target !== undefined && least < target && target < greatest;
+  return !isWithin(limit, ours) && !rivals.some(({ target, ratio }) => isWithin(target, ratio));
 }
 
 /** One miss is a miss; without any target there is nothing to reach. */

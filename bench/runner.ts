@@ -1,7 +1,7 @@
 /** Runs scenarios: rounds of ours and the rivals in turns, each figure told as it is done. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { formatNumber } from './numbers.js';
-import { type FailedFigure, type FigureResult, summarise } from './results.js';
+import { type FailedFigure, type FigureResult, isDecided, summarise } from './results.js';
 import type { Round, Scenario } from './scenario.js';
 
 /** For the start of a scenario, and for each round. */
@@ -11,6 +11,8 @@ export interface Work {
   /** Share of the full amount of work. */
   readonly scale: number;
   readonly rounds: number;
+  /** So many rounds at most, where rounds do not agree on whether a target is reached. */
+  readonly mostRounds: number;
   /** A line of progress. */
   tell(line: string): void;
 }
@@ -43,7 +45,7 @@ async function withinPatience<T>(work: Promise<T>): Promise<T> {
   }
 }
 
-async function measure(scenario: Scenario, { scale, rounds }: Work): Promise<FigureResult[]> {
+async function measure(scenario: Scenario, { scale, rounds, mostRounds }: Work): Promise<FigureResult[]> {
   const opening = scenario.open(scale);
   const open = await withinPatience(opening).catch((error: unknown) => {
     // What opens too late after all is closed.
@@ -54,19 +56,25 @@ async function measure(scenario: Scenario, { scale, rounds }: Work): Promise<Fig
     throw error;
   });
   const measured: (readonly Round[])[] = [];
+  const results = () =>
+    scenario.figures.map((figure, index) =>
+      summarise(
+        scenario.scope,
+        figure,
+        measured.map((figures) => figures[index]!),
+      ),
+    );
   try {
     const wanted = scenario.isSteady ? 1 : rounds;
-    for (let round = 0; round < wanted; round++) measured.push(await withinPatience(open.round()));
+    while (measured.length < wanted) measured.push(await withinPatience(open.round()));
+    const most = scenario.isSteady ? 1 : mostRounds;
+    while (measured.length < most && !results().every(isDecided)) {
+      measured.push(await withinPatience(open.round()));
+    }
   } finally {
     await open.close();
   }
-  return scenario.figures.map((figure, index) =>
-    summarise(
-      scenario.scope,
-      figure,
-      measured.map((figures) => figures[index]!),
-    ),
-  );
+  return results();
 }
 
 /** What is told of a figure: ours and the ratios. */

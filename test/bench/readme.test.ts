@@ -10,7 +10,7 @@ import {
   performanceSection,
   replaceSection,
 } from '../../bench/readme.js';
-import { type FigureResult, overall, type Report, summarise } from '../../bench/results.js';
+import { type FigureResult, isDecided, overall, type Report, summarise } from '../../bench/results.js';
 import type { FigureSpec, Round } from '../../bench/scenario.js';
 
 const PUSH: FigureSpec = {
@@ -54,6 +54,22 @@ describe('results', () => {
   test('compare within each round, not across rounds', () => {
     expect(push.rivals[0]!.ratio).toEqual({ median: 0.8, least: 0.5, greatest: 0.9 });
     expect(push.rivals[1]!.ratio).toEqual({ median: 6, least: 4, greatest: 9 });
+  });
+
+  test.each([
+    ['all rounds reach the target', [90, 85], [100, 100], true],
+    ['none does', [70, 60], [100, 100], true],
+    ['the worst one just does', [90, 80], [100, 100], true],
+    ['they do not agree', [90, 70], [100, 100], false],
+  ])('are decided or not where %s', (_name, ours, ceilings, decided) => {
+    const rounds = ours.map((value, index) => ({ ours: value, rivals: [ceilings[index]!, 1, 1] }));
+    expect(isDecided(summarise('push', PUSH, rounds))).toBe(decided);
+  });
+
+  test('are not decided where rounds do not agree on a limit', () => {
+    const rounds = (...ours: number[]) => ours.map((value) => ({ ours: value, rivals: [1000] }));
+    expect(isDecided(summarise('lag', LAG, rounds(40, 60)))).toBe(false);
+    expect(isDecided(summarise('lag', LAG, rounds(40, 45)))).toBe(true);
   });
 
   test('reach a target that they equal, and one miss is a miss', () => {
