@@ -5,6 +5,7 @@
  * a slow client holds up one piece in the library's buffer, and of the message what it may share with others.
  */
 import type { HttpResponse } from 'uWebSockets.js';
+import { libraryText } from '../library-text.js';
 import type { HeldBytes } from '../limits/held-bytes.js';
 import type { Underway } from '../underway.js';
 
@@ -119,7 +120,7 @@ export class AnswerStream {
     const { res } = this.#parts;
     let hasRoom = false;
     res.cork(() => {
-      hasRoom = res.write(piece);
+      hasRoom = res.write(typeof piece === 'string' ? libraryText(piece) : piece);
     });
     return hasRoom;
   }

@@ -8,6 +8,7 @@ import type { WebSocket } from 'uWebSockets.js';
 import { FAILURES, Failure } from '../../errors.js';
 import { closeReason } from '../../wire/close-reason.js';
 import type { PullMessage } from '../../wire/pull-message.js';
+import { libraryText } from '../library-text.js';
 
 /** The library's answer to a send that went out whole. */
 const SENT = 1;
@@ -114,14 +115,14 @@ export class ClientSocket {
 
   /** One text frame, whatever waits already: who calls it bounds `waitingBytes`. */
   sendText(text: string): void {
-    if (this.#ws !== undefined && this.#ws.send(text, false) !== SENT) this.#isBackedUp = true;
+    if (this.#ws !== undefined && this.#ws.send(libraryText(text), false) !== SENT) this.#isBackedUp = true;
   }
 
   /** Only while `isWritable`. */
   send({ text, binary }: PullMessage): void {
     const ws = this.#ws;
     if (ws === undefined) return;
-    if (text !== undefined && ws.send(text, false) !== SENT) this.#isBackedUp = true;
+    if (text !== undefined && ws.send(libraryText(text), false) !== SENT) this.#isBackedUp = true;
     if (binary.length === 1) {
       this.sendBinary(binary[0]!);
     } else {
@@ -188,7 +189,7 @@ export class ClientSocket {
   }
 
   close(code: number, reason: string): void {
-    this.#ws?.end(code, closeReason(reason));
+    this.#ws?.end(code, libraryText(closeReason(reason)));
   }
 
   /** The library says that the socket is closed: it must not be touched again. */

@@ -240,17 +240,17 @@ describe('refuses', () => {
   });
 
   test.each([
-    ['a chunked body', undefined, 'Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n'],
-    ['another transfer encoding', undefined, 'Transfer-Encoding: identity\r\n\r\n'],
-    ['two hosts', undefined, 'Host: y\r\nContent-Length: 1\r\n\r\nx'],
-    // These the library sees itself, and says so before it closes.
-    ['a chunked body with a length', 400, 'Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\nx'],
-    ['two lengths', undefined, 'Content-Length: 1\r\nContent-Length: 2\r\n\r\nx'],
-  ])('%s, and the request that may hide behind it', async (_, status, rest) => {
+    ['a chunked body', [undefined], 'Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n'],
+    ['another transfer encoding', [undefined], 'Transfer-Encoding: identity\r\n\r\n'],
+    // What the library sees itself it says before it closes; its builds for newer Nodes see more.
+    ['two hosts', [undefined, 400], 'Host: y\r\nContent-Length: 1\r\n\r\nx'],
+    ['a chunked body with a length', [400], 'Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\nx'],
+    ['two lengths', [undefined], 'Content-Length: 1\r\nContent-Length: 2\r\n\r\nx'],
+  ])('%s, and the request that may hide behind it', async (_, statuses, rest) => {
     const sid = freshSid();
     const start = `POST /data/${sid} HTTP/1.1\r\nHost: localhost\r\n`;
     const answer = await sendRaw(gateway.port, `${start}${rest}${start}Content-Length: 1\r\n\r\nx`);
-    expect(answer?.status).toBe(status);
+    expect(statuses).toContain(answer?.status);
     await postEntries(address(sid), 'the only one');
     expect(await stored(`default:${sid}`)).toEqual([[expect.any(String), 'the only one']]);
   });
