@@ -148,12 +148,14 @@ describe('what is counted', () => {
         const pull = await TestSocket.open(`${gateway.ws}/data/open/pull?block=0`);
         const graphql = await GraphqlSocket.open(gateway);
         const query = encodeURIComponent('subscription { data(streamIds: ["open"]) { string } }');
-        await fetch(`${gateway.http}/graphql?query=${query}`, {
+        const events = await fetch(`${gateway.http}/graphql?query=${query}`, {
           headers: { accept: 'text/event-stream' },
           signal: leaving.signal,
         });
         await expect.poll(open, WAIT).toEqual([1, 1, 1, 1]);
         await expect.poll(() => gateway.metric('graphql_subscriptions'), WAIT).toBe(1);
+        // Kept until here: an answer that nobody holds is collected, and its connection closed.
+        expect(events.status).toBe(200);
         leaving.abort();
         await Promise.all([push.close(), pull.close(), graphql.close()]);
       },
