@@ -65,10 +65,8 @@ async function measure(scenario: Scenario, { scale, rounds, mostRounds }: Work):
       ),
     );
   try {
-    const wanted = scenario.isSteady ? 1 : rounds;
-    while (measured.length < wanted) measured.push(await withinPatience(open.round()));
-    const most = scenario.isSteady ? 1 : mostRounds;
-    while (measured.length < most && !results().every(isDecided)) {
+    const [least, most] = scenario.isSteady ? [1, 1] : [rounds, mostRounds];
+    while (measured.length < least || (measured.length < most && !results().every(isDecided))) {
       measured.push(await withinPatience(open.round()));
     }
   } finally {

@@ -13,7 +13,6 @@ export class Documents {
   readonly #schema: GraphQLSchema;
   /** The valid ones by their text, those first that were asked for longest ago. */
   readonly #byText = new Map<string, DocumentNode>();
-  readonly #texts = new WeakMap<DocumentNode, string>();
   #length = 0;
 
   constructor(schema: GraphQLSchema) {
@@ -28,14 +27,12 @@ export class Documents {
       this.#byText.set(text, known);
       return known;
     }
-    const document = parseBounded(text);
-    this.#texts.set(document, text);
-    return document;
+    return parseBounded(text);
   }
 
   /** What is wrong with a document of `parse`. */
   validate(document: DocumentNode): readonly GraphQLError[] {
-    const text = this.#texts.get(document);
+    const text = document.loc?.source.body;
     if (text !== undefined && this.#byText.get(text) === document) return [];
     const errors = validate(this.#schema, document, VALIDATION_RULES);
     if (errors.length === 0 && text !== undefined) this.#remember(text, document);

@@ -1,4 +1,5 @@
 /** Ranges read in advance. The thread's part runs in this one, on a Redis of its own; the port is a real one. */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { MessagePort } from 'node:worker_threads';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { CommandConnection } from '../../src/redis/command-connection.js';
@@ -51,6 +52,12 @@ function portOf(threads: Threads, size: RangeSize, after = '0-0', until?: string
   return port;
 }
 
+/** Until Redis was asked for so many ranges. */
+const untilRead = (redis: TestRedis, ranges: number) =>
+  vi.waitFor(async () =>
+    expect(await redis.client.info('commandstats')).toContain(`cmdstat_xrange:calls=${ranges},`),
+  );
+
 const numbersOf = (batch: EntryBatch | undefined) => batch?.ids.map((id) => Number.parseInt(id, 10));
 
 describe('a port', () => {
@@ -80,10 +87,8 @@ describe('a port', () => {
       const port = portOf(threads, sizeOf(10));
       const first = await port.next(sizeOf(10));
       expect(numbersOf(first)).toHaveLength(10);
-      await vi.waitFor(async () =>
-        expect(await redis.client.info('commandstats')).toMatch(/cmdstat_xrange:calls=2/),
-      );
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await untilRead(redis, 2);
+      await delay(50);
     });
     expect(calls.xrange).toBe(2);
   });
@@ -125,8 +130,8 @@ describe('a port', () => {
     port.close();
     // It may have come before, and what is under way then is read to its end.
     expect([undefined, 11]).toContain(numbersOf(await next)?.[0]);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    const { calls } = await costOf(redis.client, () => new Promise((resolve) => setTimeout(resolve, 50)));
+    await delay(50);
+    const { calls } = await costOf(redis.client, () => delay(50));
     expect(calls.xrange).toBeUndefined();
   });
 
@@ -232,9 +237,7 @@ describe('a backlog', () => {
     const first = await read('0-0');
     expect(first).toHaveLength(FULL);
     // What follows is being read, and there is nothing yet.
-    await vi.waitFor(async () =>
-      expect(await redis.client.info('commandstats')).toMatch(/cmdstat_xrange:calls=2/),
-    );
+    await untilRead(redis, 2);
     await fill(redis, FULL + 5, FULL + 1);
     const second = await read(first!.lastId);
     expect(numbersOf(second)).toEqual([1, 2, 3, 4, 5].map((index) => FULL + index));

@@ -120,9 +120,8 @@ export class ClientSocket {
 
   /** Only while `isWritable`. */
   send({ text, binary }: PullMessage): void {
-    const ws = this.#ws;
-    if (ws === undefined) return;
-    if (text !== undefined && ws.send(libraryText(text), false) !== SENT) this.#isBackedUp = true;
+    if (this.#ws === undefined) return;
+    if (text !== undefined) this.sendText(text);
     if (binary.length === 1) {
       this.sendBinary(binary[0]!);
     } else {
