@@ -1,6 +1,7 @@
 /** `npm run bench`: ours beside ceilings and peers, in turns, several rounds; a table of medians. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { comparedWith } from './build-before.js';
 import { performanceChart } from './chart.js';
 import { describeMachine, machineLine } from './machine.js';
 import { endChildrenOnExit } from './programs.js';
@@ -42,15 +43,25 @@ interface Options {
   readonly chart?: string;
   readonly readme?: true;
   readonly from?: string;
+  readonly against?: string;
+  readonly rounds?: string;
 }
 
-async function measure({ scope, quick }: Options): Promise<Report> {
-  const scenarios = select(SCENARIOS, scope);
+/** @throws Error where it is no whole number of rounds */
+function roundsFrom(text: string): number {
+  const rounds = Number(text);
+  if (Number.isInteger(rounds) && rounds > 0) return rounds;
+  throw new Error(`--rounds is '${text}', but must be a whole number from 1 on`);
+}
+
+async function measure({ scope, quick, against, rounds: asked }: Options): Promise<Report> {
+  const all = select(SCENARIOS, scope);
+  const scenarios = against === undefined ? all : comparedWith(against, all);
   if (scenarios.length === 0) throw new Error(`no scope and no figure has '${scope}' in its name`);
   const machine = await describeMachine();
   console.log(machineLine(machine));
-  const rounds = quick ? 1 : ROUNDS;
-  const mostRounds = quick ? 1 : MOST_ROUNDS;
+  const rounds = asked === undefined ? (quick ? 1 : ROUNDS) : roundsFrom(asked);
+  const mostRounds = asked !== undefined || quick ? rounds : MOST_ROUNDS;
   const start = performance.now();
   const measured = await runScenarios(scenarios, {
     scale: quick ? QUICK_SCALE : 1,
@@ -71,6 +82,7 @@ function writeReport(file: string, report: Report): void {
 /** The measured state that is kept with the source: the results, the chart, and the README's section. */
 function publish(report: Report): void {
   const { mode, scope, failed } = report;
+  if (options.against !== undefined) throw new Error('the README shows no comparison of builds');
   if (mode === 'quick' || scope !== '' || failed.length > 0) {
     throw new Error('the README shows whole runs only: all scopes, not quick, and nothing failed');
   }
@@ -85,6 +97,8 @@ const program = new Command('bench')
   .option('--json <file>', 'write the results there')
   .option('--chart <file>', 'write the chart there, as SVG')
   .option('--readme', "renew the README's section, its chart and its JSON")
+  .option('--against <folder>', 'compare with the build in that checkout instead of the rivals')
+  .option('--rounds <number>', 'exactly so many rounds of each scenario')
   .option('--from <file>', 'measure nothing, take the results from this JSON')
   .parse();
 const options = program.opts<Options>();

@@ -46,7 +46,7 @@ async function withinPatience<T>(work: Promise<T>): Promise<T> {
 }
 
 async function measure(scenario: Scenario, { scale, rounds, mostRounds }: Work): Promise<FigureResult[]> {
-  const opening = scenario.open(scale);
+  const opening = scenario.open({ scale });
   const open = await withinPatience(opening).catch((error: unknown) => {
     // What opens too late after all is closed.
     opening.then(

@@ -37,13 +37,23 @@ export interface Round {
   readonly cpuMicroseconds?: number;
 }
 
+/** What a scenario measures, and how much of it. */
+export interface Opening {
+  /** Share of the full amount of work. */
+  readonly scale: number;
+  /** The measured gateway's `main.js`; undefined: this build's. */
+  readonly main?: string | undefined;
+  /** Measure ours alone. A scenario may measure its rivals all the same. */
+  readonly isAlone?: boolean;
+}
+
 export interface Scenario {
   readonly scope: string;
   readonly figures: readonly FigureSpec[];
   /** It comes out the same every time, so one round is enough. */
   readonly isSteady?: true;
-  /** Starts what all rounds share. @param scale share of the full amount of work */
-  open(scale: number): Promise<OpenScenario>;
+  /** Starts what all rounds share. */
+  open(opening: Opening): Promise<OpenScenario>;
 }
 
 export interface OpenScenario {

@@ -117,11 +117,11 @@ function catchUpScenario(history: History): Scenario {
   return {
     scope: 'catch-up',
     figures: figureSpecs(history),
-    open: (scale) =>
+    open: ({ scale, main }) =>
       opening(async (started) => {
         const entries = history.entries * scale;
         const redis = started.add(await startRedis());
-        const gateway = started.add(await startGatewayProcess({ REDIS_URL: redis.url }));
+        const gateway = started.add(await startGatewayProcess({ REDIS_URL: redis.url }, [], main));
         await fillStream({ socketPath: redis.path, key: keyOf(history), entries, bytes });
         return async () => {
           const raw = await readRaw(redis, history, entries);

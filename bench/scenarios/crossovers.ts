@@ -24,7 +24,7 @@ function figureOf({ name, unit, sizes, threshold }: Work): FigureSpec {
 const CROSSOVERS_SCENARIO: Scenario = {
   scope: 'crossovers',
   figures: WORKS.map(figureOf),
-  open: (scale) =>
+  open: ({ scale }) =>
     opening(async (started) => {
       const redis = started.add(await startRedis());
       const task: CrossoversTask = { socketPath: redis.path, ms: Math.max(LEAST_MS, MEASURED_MS * scale) };

@@ -33,9 +33,9 @@ export class FanOutBed {
     this.#peer = peer;
   }
 
-  static async open(started: Started): Promise<FanOutBed> {
+  static async open(started: Started, main?: string): Promise<FanOutBed> {
     const redis = started.add(await startRedis());
-    const gateway = started.add(await startGatewayProcess({ REDIS_URL: redis.url }));
+    const gateway = started.add(await startGatewayProcess({ REDIS_URL: redis.url }, [], main));
     const task: PlainGatewayTask = { redisPath: redis.path, maxLength: MAX_LENGTH };
     const peer = started.add(startProgram('peers/plain-gateway', task));
     return new FanOutBed(

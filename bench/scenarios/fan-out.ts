@@ -65,17 +65,18 @@ function fanOutScenario(figures: readonly FanOutFigure[]): Scenario {
   return {
     scope: 'fan-out',
     figures: figures.map(figureSpec),
-    open: (scale) =>
+    open: ({ scale, main, isAlone }) =>
       opening(async (started) => {
         const timing: Timing = { warmUpMs: WARM_UP_MS, ms: MEASURED_MS * scale };
-        const bed = await FanOutBed.open(started);
+        const bed = await FanOutBed.open(started, main);
         const bare = figures.map((figure) => new BareRival(figure));
         return async () => {
           const rounds: Round[] = [];
           for (const [index, figure] of figures.entries()) {
             const { rate, cpuMicroseconds } = await bed.followGateway(figure, timing);
-            const rivals = [await bare[index]!.follow(timing)];
-            if (figure.hasPeer) rivals.push((await bed.followPeer(figure, timing)).rate);
+            const rivals: number[] = [];
+            if (!isAlone) rivals.push(await bare[index]!.follow(timing));
+            if (!isAlone && figure.hasPeer) rivals.push((await bed.followPeer(figure, timing)).rate);
             rounds.push({ ours: rate, rivals, cpuMicroseconds });
           }
           return rounds;

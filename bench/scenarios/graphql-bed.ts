@@ -30,10 +30,10 @@ export function graphqlScenario({ name, unit, ceiling, target, prepare, round }:
   return {
     scope: 'graphql',
     figures: [{ name, unit, better: 'more', rivals: [{ label: ceiling, kind: 'ceiling', target }] }],
-    open: (scale) =>
+    open: ({ scale, main }) =>
       opening(async (started) => {
         const redis = started.add(await startRedis());
-        const gateway = started.add(await startGatewayProcess({ REDIS_URL: redis.url }));
+        const gateway = started.add(await startGatewayProcess({ REDIS_URL: redis.url }, [], main));
         const peer = new Redis({ path: redis.path });
         started.add({ stop: async () => peer.disconnect() });
         const http = started.add(openHttpClient(gateway.port));

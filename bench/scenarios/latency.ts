@@ -50,13 +50,10 @@ interface LatencyBed {
   readonly raw: Program;
 }
 
-async function openBed(started: Started): Promise<LatencyBed> {
+async function openBed(started: Started, main: string | undefined): Promise<LatencyBed> {
   const redis = started.add(await startRedis());
   const gateway = started.add(
-    await startGatewayProcess({
-      REDIS_URL: redis.url,
-      REDIS_STREAM_MAXLEN: String(MAX_LENGTH),
-    }),
+    await startGatewayProcess({ REDIS_URL: redis.url, REDIS_STREAM_MAXLEN: String(MAX_LENGTH) }, [], main),
   );
   const probe = (link: Link) => started.add(startProgram('load/latency-probe', link));
   const ours = probe({ via: 'gateway', port: gateway.port, stream: 'latency', bytes: BYTES });
@@ -95,9 +92,9 @@ export const LATENCY_SCENARIOS: readonly Scenario[] = [
   {
     scope: 'latency',
     figures: RATES.flatMap((rate) => PERCENTILES.map((percentile) => figureSpec(rate, percentile))),
-    open: (scale) =>
+    open: ({ scale, main }) =>
       opening(async (started) => {
-        const bed = await openBed(started);
+        const bed = await openBed(started, main);
         await measure(bed, WARM_UP);
         return async () => {
           const rounds: Round[] = [];

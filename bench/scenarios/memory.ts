@@ -62,10 +62,12 @@ const measureBare = (count: number) =>
     return growth(started, server.process.pid!, { port, path: '/' }, count);
   });
 
-const measureGateway = (path: string, count: number) =>
+const measureGateway = (path: string, count: number, main?: string) =>
   measured(async (started) => {
     const redis = started.add(await startRedis());
-    const gateway = started.add(await startGatewayProcess({ REDIS_URL: redis.url, ...ROOM_FOR_MANY }));
+    const gateway = started.add(
+      await startGatewayProcess({ REDIS_URL: redis.url, ...ROOM_FOR_MANY }, [], main),
+    );
     return growth(started, gateway.process.pid!, { port: gateway.port, path }, count);
   });
 
@@ -78,15 +80,15 @@ const MEMORY_SCENARIO: Scenario = {
     figure('an idle producer', [BARE]),
     figure('a follower of a stream of its own', [BARE]),
   ],
-  open: async (scale) => {
+  open: async ({ scale, main }) => {
     const count = Math.round(SOCKETS * scale);
     checkOpenFiles(FIRST_SOCKETS + count);
     return {
       round: async () => {
         const bare = await measureBare(count);
-        const follower = await measureGateway('/data/one/pull', count);
-        const producer = await measureGateway('/data/one/push', count);
-        const stream = await measureGateway('/data/s{}/pull', count);
+        const follower = await measureGateway('/data/one/pull', count, main);
+        const producer = await measureGateway('/data/one/push', count, main);
+        const stream = await measureGateway('/data/s{}/pull', count, main);
         return [
           { ours: follower - bare, rivals: [] },
           ...[follower, producer, stream].map((ours) => ({ ours, rivals: [bare] })),

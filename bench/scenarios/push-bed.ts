@@ -70,10 +70,11 @@ function warnIfBusy(what: string, { load, seconds }: ProducerTimes | XaddTimes):
 export async function openPushBed(
   { bytes, maxLength, connections, window }: PushLoad,
   started: Started,
+  main?: string,
 ): Promise<PushBed> {
   const redis = started.add(await startRedis());
   const settings = { REDIS_URL: redis.url, REDIS_STREAM_MAXLEN: String(maxLength) };
-  const gateway = started.add(await startGatewayProcess(settings));
+  const gateway = started.add(await startGatewayProcess(settings, [], main));
   const plainTask: PlainGatewayTask = { redisPath: redis.path, maxLength };
   const plain = started.add(startProgram('peers/plain-gateway', plainTask));
   const plainPort = Number(await plain.says('port'));

@@ -103,13 +103,13 @@ function pushScenario(size: PushSize): Scenario {
   return {
     scope: 'push',
     figures: forms.map((form) => figureOf(size, form)),
-    open: (scale) =>
+    open: ({ scale, main, isAlone }) =>
       opening(async (started) => {
-        const bed = await openPushBed(size, started);
+        const bed = await openPushBed(size, started, main);
         const seconds = SECONDS * scale;
         const start = Math.max(connections, Math.round(FIRST_BYTES / bytes));
         const ours = forms.map((form) => bed.ours({ ...form, bytes }));
-        const rivals = size.rivals.map((key) => RIVALS[key].of(bed));
+        const rivals = isAlone ? [] : size.rivals.map((key) => RIVALS[key].of(bed));
         const measures: (() => Promise<Pushed>)[] = [];
         for (const push of [...ours, ...rivals]) measures.push(await paced(push, seconds, start));
         return async () => {

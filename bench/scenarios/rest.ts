@@ -142,10 +142,10 @@ async function prepare({ redis, gateway }: Bed): Promise<void> {
 const REST_SCENARIO: Scenario = {
   scope: 'rest',
   figures: rest.COMPARISONS.map(figureOf),
-  open: (scale) =>
+  open: ({ scale, main }) =>
     opening(async (started) => {
       const redis = started.add(await startRedis());
-      const gateway = started.add(await startGatewayProcess({ REDIS_URL: redis.url }));
+      const gateway = started.add(await startGatewayProcess({ REDIS_URL: redis.url }, [], main));
       const webdis =
         webdisProgram === undefined ? undefined : started.add(await startWebdis(webdisProgram, redis.path));
       const bed: Bed = { redis, gateway, webdis, scale };

@@ -45,11 +45,13 @@ function streamsScenario(streamsCase: StreamsCase): Scenario {
   return {
     scope: 'streams',
     figures: specs,
-    open: (scale) =>
+    open: ({ scale, main }) =>
       opening(async (started) => {
         checkOpenFiles(streams);
         const redis = started.add(await startRedis());
-        const gateway = started.add(await startGatewayProcess({ REDIS_URL: redis.url, ...ROOM_FOR_MANY }));
+        const gateway = started.add(
+          await startGatewayProcess({ REDIS_URL: redis.url, ...ROOM_FOR_MANY }, [], main),
+        );
         const follow: StampedFollowersTask = { port: gateway.port, sid: SID, streams };
         const followers = started.add(startProgram('load/stamped-followers', follow));
         const write: StampedWriterTask = {

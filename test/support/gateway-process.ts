@@ -33,15 +33,17 @@ export interface GatewayProcess {
 /**
  * Starts a gateway with the given settings; without REDIS_URL with an embedded Redis of its own.
  * @param launcher a command that runs the one behind it, such as `sh -c 'ulimit …; exec "$@"' sh`
+ * @param main path of the gateway's `main.js`
  */
 export async function startGatewayProcess(
   settings: Record<string, string> = {},
   launcher: readonly string[] = [],
+  main = MAIN,
 ): Promise<GatewayProcess> {
   const ownFolder = settings.STREAMGATE_DATA_DIR === undefined;
   const dataDir = settings.STREAMGATE_DATA_DIR ?? (await mkdtemp(join(tmpdir(), 'sg-data-')));
   const { REDIS_URL: _, ...inherited } = process.env;
-  const [program, ...parameters] = [...launcher, process.execPath, MAIN, 'serve'];
+  const [program, ...parameters] = [...launcher, process.execPath, main, 'serve'];
   const child = spawn(program!, parameters, {
     env: { ...inherited, PORT: '0', STREAMGATE_DATA_DIR: dataDir, ...settings },
     stdio: ['ignore', 'pipe', 'pipe'],
