@@ -39,9 +39,17 @@ function isSide(value: unknown): value is number {
   return Number.isInteger(value) && (value as number) >= 1 && (value as number) <= MAX_SIDE;
 }
 
-/** sharp is large and needed by the image commands only. */
-async function loadSharp() {
-  return (await import('sharp')).default;
+/**
+ * The image library. It is large and only the image commands need it, so it is an optional dependency.
+ * @throws Error where it is not installed
+ */
+export async function loadSharp() {
+  try {
+    return (await import('sharp')).default;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error;
+    throw new Error('this command needs the package sharp, which is not installed: npm install sharp');
+  }
 }
 
 /** A JPEG of random noise in that shape. */

@@ -4,7 +4,7 @@ import type { ReadOptions } from '../client/rest.js';
 import type { Streamgate } from '../client/streamgate.js';
 import { makeClient, type PullValues, type RunValues, type SaveValues, splitSids } from './client-options.js';
 import { replaceFrame } from './frame-file.js';
-import { decodeImage } from './images.js';
+import { decodeImage, loadSharp } from './images.js';
 import { Pace } from './pace.js';
 import { formatBytes, previewBytes, previewName } from './preview.js';
 import { Progress } from './progress.js';
@@ -15,10 +15,13 @@ type Viewer = (entry: Entry) => string | Promise<string>;
 
 const viewRaw: Viewer = ({ data }) => `${formatBytes(data.length)}  ${previewBytes(data)}`;
 
-/** Goes on after an entry that is no image: a viewer should outlive one bad frame. */
-const viewImages =
-  (file: string | undefined): Viewer =>
-  async ({ data }) => {
+/**
+ * Goes on after an entry that is no image: a viewer should outlive one bad frame.
+ * @throws Error where images cannot be decoded at all
+ */
+async function viewImages(file: string | undefined): Promise<Viewer> {
+  await loadSharp();
+  return async ({ data }) => {
     let shown: string;
     try {
       const { width, height, channels } = await decodeImage(data);
@@ -29,6 +32,7 @@ const viewImages =
     if (file !== undefined) await replaceFrame(file, data);
     return shown;
   };
+}
 
 async function consume(
   session: Session,
@@ -52,8 +56,13 @@ async function consume(
 
 type PullSocketValues = RunValues & PullValues;
 
-async function pullBySocket(sid: string, values: PullSocketValues, view: Viewer): Promise<void> {
+async function pullBySocket(
+  sid: string,
+  values: PullSocketValues,
+  makeViewer: () => Viewer | Promise<Viewer>,
+): Promise<void> {
   await runSession(values.duration, async (session) => {
+    const view = await makeViewer();
     const sids = splitSids(sid);
     const entries = makeClient(values).pull(sids, {
       lastEntryId: values.lastEntryId,
@@ -70,11 +79,11 @@ async function pullBySocket(sid: string, values: PullSocketValues, view: Viewer)
 }
 
 export async function pullRaw(sid: string, values: PullSocketValues): Promise<void> {
-  await pullBySocket(sid, values, viewRaw);
+  await pullBySocket(sid, values, () => viewRaw);
 }
 
 export async function pullImage(sid: string, values: PullSocketValues & SaveValues): Promise<void> {
-  await pullBySocket(sid, values, viewImages(values.save));
+  await pullBySocket(sid, values, () => viewImages(values.save));
 }
 
 /**
@@ -102,6 +111,7 @@ export async function pullImageByRest(
   values: RunValues & PullValues & SaveValues,
 ): Promise<void> {
   await runSession(values.duration, async (session) => {
+    const view = await viewImages(values.save);
     const sids = splitSids(sid);
     const entries = pollEntries(makeClient(values), sids, {
       lastEntryId: values.lastEntryId,
@@ -110,7 +120,7 @@ export async function pullImageByRest(
       signal: session.signal,
     });
     await Progress.over('pulled', session, (progress) =>
-      consume(session, sids, values, progress, entries, viewImages(values.save), new Pace(values.rate)),
+      consume(session, sids, values, progress, entries, view, new Pace(values.rate)),
     );
   });
 }
