@@ -52,7 +52,7 @@ export const FAILURES = {
   wrong_type: kind(409, 4409, 'the key exists and is not a stream'),
   id_not_increasing: kind(409, 4409, "an entry's time is not after the stream's newest entry"),
   length_required: kind(411, 4411, 'a body needs a Content-Length'),
-  payload_too_large: kind(413, 1009, 'over `MAX_PAYLOAD_BYTES`'),
+  payload_too_large: kind(413, 1009, 'over `MAX_PAYLOAD_BYTES`, or larger than Redis takes'),
   unsupported_media_type: kind(415, 4415, 'a body has a Content-Encoding'),
   too_many_connections: kind(429, 4429, 'its address has `MAX_CONNECTIONS_PER_ADDRESS` already', 'later'),
   pongs_unread: kind(429, 4429, 'a client sends pings and does not read the pongs', 'at_once'),
@@ -72,7 +72,7 @@ export const FAILURES = {
     4504,
     'the entry is stored, but fewer replicas than `min_replicas` have it: sent again it is stored twice',
   ),
-  redis_unavailable: kind(503, 1013, 'Redis cannot be reached', 'later'),
+  redis_unavailable: kind(503, 1013, 'Redis cannot be reached, or is busy and does not answer', 'later'),
   redis_loading: kind(503, 1013, 'Redis is reading its data', 'later'),
   redis_read_only: kind(503, 1013, 'Redis takes no writes now', 'later'),
   redis_out_of_memory: kind(503, 1013, 'Redis is at its memory limit', 'later'),
@@ -119,31 +119,6 @@ export class Failure extends Error {
   get body(): FailureBody {
     return { error: this.message, code: this.code };
   }
-}
-
-/** First words of Redis' error replies, and what each means to a client. */
-const REDIS_ERRORS: ReadonlyMap<string, FailureCode> = new Map([
-  ['WRONGTYPE', 'wrong_type'],
-  ['OOM', 'redis_out_of_memory'],
-  ['LOADING', 'redis_loading'],
-  ['READONLY', 'redis_read_only'],
-  ['MISCONF', 'redis_read_only'],
-  ['NOREPLICAS', 'redis_read_only'],
-  ['MASTERDOWN', 'redis_unavailable'],
-  ['CLUSTERDOWN', 'redis_unavailable'],
-  ['UNBLOCKED', 'redis_unavailable'],
-  ['NOAUTH', 'redis_denied'],
-  ['WRONGPASS', 'redis_denied'],
-  ['NOPERM', 'redis_denied'],
-]);
-
-/** Turns the text of a Redis error reply, such as `WRONGTYPE Operation …`, into a Failure. */
-export function failureFromRedis(reply: string): Failure {
-  const word = reply.slice(0, Math.max(reply.indexOf(' '), 0)) || reply;
-  if (word === 'ERR' && /equal or smaller than the target|greater than 0-0/.test(reply)) {
-    return new Failure('id_not_increasing', "the entry's time is not after the newest entry of its stream");
-  }
-  return new Failure(REDIS_ERRORS.get(word) ?? 'redis_error', `Redis refused: ${reply.replace(/^ERR /, '')}`);
 }
 
 /** Any thrown value as a Failure; what is not one already becomes `internal` and tells nothing. */

@@ -10,6 +10,7 @@ import { AppendPipes } from './redis/append/pipes.js';
 import { connectControl } from './redis/control.js';
 import { DurabilityWatch } from './redis/durability.js';
 import { type EmbeddedRedis, startEmbeddedRedis } from './redis/embedded/embedded.js';
+import { watchUnknownReplies } from './redis/error-replies.js';
 import { describeTarget, parseRedisUrl, type RedisTarget, unixTarget } from './redis/target.js';
 import type { GatewayContext } from './server/context.js';
 import { ServerCounters } from './server/counters.js';
@@ -54,6 +55,9 @@ export interface Gateway {
 
 /** @throws ListenError, AccessSettingsError, TokenFileError, KeySetError, EmbeddedRedisError */
 export async function startGateway(config: Config, logger: Logger): Promise<Gateway> {
+  watchUnknownReplies((word) => {
+    logger.warn({ word }, 'Redis sent an error reply that streamgate does not know; clients get redis_error');
+  });
   // First what may be wrong with the settings: nothing is to be taken apart then.
   await checkCertificate(config);
   const access = await AccessControl.start(config, logger);

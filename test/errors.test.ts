@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { CloseCode } from 'graphql-ws';
 import { describe, expect, test } from 'vitest';
-import { asFailure, FAILURES, Failure, type FailureCode, failureFromRedis } from '../src/errors.js';
+import { asFailure, FAILURES, Failure, type FailureCode } from '../src/errors.js';
 
 const KINDS = Object.entries(FAILURES);
 /** Those of graphql-transport-ws that a server sends. */
@@ -55,49 +55,6 @@ describe('Failure', () => {
 
   test('is told as a sentence and a code', () => {
     expect(JSON.stringify(failure.body)).toBe('{"error":"the key holds another type","code":"wrong_type"}');
-  });
-});
-
-describe('failureFromRedis', () => {
-  test.each([
-    ['WRONGTYPE Operation against a key holding the wrong kind of value', 'wrong_type'],
-    ["OOM command not allowed when used memory > 'maxmemory'.", 'redis_out_of_memory'],
-    ['LOADING Redis is loading the dataset in memory', 'redis_loading'],
-    ["READONLY You can't write against a read only replica.", 'redis_read_only'],
-    [
-      'MISCONF Redis is configured to save RDB snapshots, but it is currently unable to persist',
-      'redis_read_only',
-    ],
-    ['NOREPLICAS Not enough good replicas to write.', 'redis_read_only'],
-    ["MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.", 'redis_unavailable'],
-    ['CLUSTERDOWN Hash slot not served', 'redis_unavailable'],
-    ['UNBLOCKED force unblock from blocking operation', 'redis_unavailable'],
-    ['NOAUTH Authentication required.', 'redis_denied'],
-    ['WRONGPASS invalid username-password pair or user is disabled.', 'redis_denied'],
-    ["NOPERM this user has no permissions to run the 'xadd' command", 'redis_denied'],
-    ['ERR The ID specified in XADD is equal or smaller than the target stream top item', 'id_not_increasing'],
-    ['ERR The ID specified in XADD must be greater than 0-0', 'id_not_increasing'],
-    ['ERR unknown command', 'redis_error'],
-    ['ERR Invalid stream ID specified as stream command argument', 'redis_error'],
-    ['CROSSSLOT Keys in request', 'redis_error'],
-    ['MOVED 3999 127.0.0.1:6381', 'redis_error'],
-    ['OOM', 'redis_out_of_memory'],
-    ['', 'redis_error'],
-    ['__proto__ x', 'redis_error'],
-    ['constructor', 'redis_error'],
-    ['toString x', 'redis_error'],
-  ])('%s is %s', (reply, code) => {
-    const failure = failureFromRedis(reply);
-    expect(failure).toBeInstanceOf(Failure);
-    expect(failure.code).toBe(code);
-    expect(failure.kind).toBeDefined();
-  });
-
-  test('tells what Redis said', () => {
-    expect(failureFromRedis('WRONGTYPE Operation against').message).toBe(
-      'Redis refused: WRONGTYPE Operation against',
-    );
-    expect(failureFromRedis('ERR no such thing').message).toBe('Redis refused: no such thing');
   });
 });
 

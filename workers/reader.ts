@@ -8,7 +8,8 @@
  * `MAX_UNDERWAY_BYTES` and one reply are under way to main.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { Failure, failureFromRedis } from '../src/errors.js';
+import { Failure } from '../src/errors.js';
+import { failureFromRedis } from '../src/redis/error-replies.js';
 import { encodeOvertaken } from '../src/redis/overtaken.js';
 import type { ReplyCursor } from '../src/redis/resp.js';
 import { BlockingRead, packBatches, type ReadEntries, readEntries } from '../src/redis/stream-reads.js';

@@ -24,7 +24,7 @@ const ROLE_REPLY = 3;
 /** Error replies to PING that pass by themselves. */
 const NOT_YET = /^(LOADING|BUSY)/;
 /** Error replies to the login commands after which the connection is of no use. */
-const NOT_LOGGED_IN = /^(NOAUTH|WRONGPASS|NOPERM|ERR (AUTH|invalid password|DB index|max number))/;
+const NOT_LOGGED_IN = /^(NOAUTH|WRONGPASS|NOPERM|DENIED|ERR (AUTH|invalid password|DB index|max number))/;
 
 export interface ConnectionHandler {
   ready(): void;

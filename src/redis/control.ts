@@ -5,8 +5,9 @@
  * trying again is for those who know what a repetition means.
  */
 import { Redis } from 'ioredis';
-import { Failure, failureFromRedis } from '../errors.js';
+import { Failure } from '../errors.js';
 import type { Logger } from '../logger.js';
+import { failureFromRedis } from './error-replies.js';
 import { defineScripts } from './scripts.js';
 import { type RedisTarget, type SentinelGroup, tlsOptions } from './target.js';
 

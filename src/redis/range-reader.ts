@@ -1,8 +1,9 @@
 /** Range reads of streams, packed as they come. */
-import { failureFromRedis } from '../errors.js';
+
 import { joinBatches, lastId, type PackedBatch } from '../wire/batch.js';
 import { AFTER_LAST } from '../wire/entry-id.js';
 import type { CommandConnection } from './command-connection.js';
+import { failureFromRedis } from './error-replies.js';
 import { encodeOvertaken, readOvertaken } from './overtaken.js';
 import type { ReplyCursor } from './resp.js';
 import { packBatches, readEntries, xnewestAfter, xrangeAfter } from './stream-reads.js';

@@ -5,10 +5,10 @@
  * up a few megabytes.
  */
 import { isUtf8 } from 'node:buffer';
-import { failureFromRedis } from '../errors.js';
 import { AnswerBudget } from '../wire/answer-budget.js';
 import { parseJsonText } from '../wire/json-text.js';
 import type { CommandConnection } from './command-connection.js';
+import { failureFromRedis } from './error-replies.js';
 import { streamMetaKey } from './keys.js';
 import { encodeCommand, type ReplyCursor } from './resp.js';
 import { DESCRIBE_SCRIPT } from './scripts.js';

@@ -3,8 +3,8 @@
  * and no frame ever leaves it.
  */
 import type { Redis } from 'ioredis';
-import { failureFromRedis } from '../errors.js';
 import { controlFailure } from './control.js';
+import { failureFromRedis } from './error-replies.js';
 
 /** How a stream stood when it was looked at last. */
 export interface StreamState {

@@ -13,8 +13,9 @@
  *   until it is back.
  * - Bounded: beyond what the budget has left, entries are refused.
  */
-import { Failure, failureFromRedis } from '../../errors.js';
+import { Failure } from '../../errors.js';
 import type { Histogram } from '../../histogram.js';
+import { failureFromRedis } from '../error-replies.js';
 import { bulkReply, type ReplyCursor } from '../resp.js';
 import type { Receipt, Unanswered } from './batch.js';
 import type { AppendStream } from './command.js';

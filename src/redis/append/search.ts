@@ -5,9 +5,9 @@
  * begins with the last entry of the one before: while that is there, nothing after it was trimmed.
  */
 import { crc32 } from 'node:zlib';
-import { failureFromRedis } from '../../errors.js';
 import { compareEntryIds } from '../../wire/entry-id.js';
 import { AUTO_ID } from '../../wire/push-message.js';
+import { failureFromRedis } from '../error-replies.js';
 import { PAYLOAD_FIELD } from '../keys.js';
 import { encodeOvertaken, readOvertaken } from '../overtaken.js';
 import { encodeCommand, type ReplyCursor } from '../resp.js';
