@@ -3,8 +3,11 @@ import { type Checks, ok, problem, sizeText, type Verdict, warning } from './fin
 import type { SystemFacts } from './system-facts.js';
 
 const MIB = 1024 * 1024;
-/** Node's releases that get no more fixes: https://github.com/nodejs/release#release-schedule */
-const LAST_DEAD_NODE = 20;
+/**
+ * Releases of Node.js that still get fixes and that uWebSockets.js has binaries for:
+ * https://github.com/nodejs/release#release-schedule
+ */
+const MAINTAINED_NODE = [22, 24];
 /** What uSockets asks the kernel for. */
 const BACKLOG = 512;
 /** Descriptors that are no client's: files, threads, Redis. */
@@ -12,12 +15,13 @@ const OWN_FILES = 100;
 const LITTLE_DISK_BYTES = 1024 * MIB;
 const NO_DISK_BYTES = 64 * MIB;
 
-function node({ nodeVersion }: SystemFacts): Verdict {
-  return Number(nodeVersion.split('.')[0]) > LAST_DEAD_NODE
-    ? ok(`Node.js ${nodeVersion}.`)
+function node({ nodeVersion, libraryFault }: SystemFacts): Verdict {
+  if (libraryFault !== undefined) return problem(libraryFault);
+  return MAINTAINED_NODE.includes(Number.parseInt(nodeVersion, 10))
+    ? ok(`Node.js ${nodeVersion} loads uWebSockets.js.`)
     : warning(
-        `Node.js ${nodeVersion} gets no more security fixes: take a newer one where its uWebSockets.js runs ` +
-          '(glibc 2.38 or later).',
+        `Node.js ${nodeVersion} gets no more security fixes: use Node.js ${MAINTAINED_NODE.join(' or ')} on a ` +
+          'system with glibc 2.38 or later (Debian 13, Ubuntu 24.04), or the Docker image.',
       );
 }
 

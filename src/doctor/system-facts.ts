@@ -3,9 +3,12 @@ import { readFile, statfs } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import type { Config } from '../config.js';
+import { loadSocketLibrary } from '../system/socket-library.js';
 
 export interface SystemFacts {
   readonly nodeVersion: string;
+  /** Why uWebSockets.js cannot be loaded, in one sentence; undefined if it can. */
+  readonly libraryFault: string | undefined;
   /** Of this process, as raised by Node as far as it may. */
   readonly openFiles: number | undefined;
   /** Most connections that wait to be accepted. */
@@ -31,6 +34,7 @@ export async function readSystemFacts(config: Config, hasRedis: boolean): Promis
   const openFiles = /^Max open files +(\d+|unlimited)/m.exec(limits ?? '')?.[1];
   return {
     nodeVersion: process.versions.node,
+    libraryFault: await loadSocketLibrary(),
     openFiles: openFiles === 'unlimited' ? Number.POSITIVE_INFINITY : toNumber(openFiles),
     backlog: toNumber(backlog),
     // Of a container its own; 0 and numbers beyond all memory mean none.

@@ -43,6 +43,7 @@ const REDIS: RedisFacts = {
 
 const MACHINE: SystemFacts = {
   nodeVersion: '24.1.0',
+  libraryFault: undefined,
   openFiles: 100_000,
   backlog: 4096,
   memoryBytes: 8 * GIB,
@@ -136,6 +137,8 @@ test('the embedded Redis runs without appendfsync, which the gateway does for it
 describe('the machine', () => {
   test.each<[Partial<SystemFacts>, string, string]>([
     [{ nodeVersion: '20.20.2' }, 'node', 'warning'],
+    [{ nodeVersion: '25.9.0' }, 'node', 'warning'],
+    [{ nodeVersion: '24.1.0', libraryFault: 'It cannot be loaded.' }, 'node', 'problem'],
     [{ openFiles: 1024 }, 'open-files', 'warning'],
     [{ backlog: 128 }, 'backlog', 'warning'],
     [{ memoryBytes: 512 * MIB }, 'buffers', 'warning'],
