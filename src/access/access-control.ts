@@ -9,7 +9,7 @@ import type { Config } from '../config.js';
 import { Failure } from '../errors.js';
 import type { Logger } from '../logger.js';
 import { checkAccessSettings, isOpenToOthers, needsTokens } from './access-settings.js';
-import { Grant, type LiveGrants } from './grant.js';
+import { expired, Grant, type LiveGrants } from './grant.js';
 import { CLOCK_TOLERANCE_S, JwtVerifier } from './jwt.js';
 import { ENTITLEMENT, Rights } from './rights.js';
 import { readTokenFile, type TokenRecord } from './token-file.js';
@@ -25,7 +25,6 @@ const MAX_NAME_LENGTH = 64;
 /** How late the end of a token may be noticed. Looked at by the clock on the wall, which may be set. */
 const EXPIRY_CHECK_MS = 1000;
 
-const expired = () => new Failure('invalid_token', 'the token has expired');
 const revoked = () => new Failure('invalid_token', 'the token was revoked or changed');
 const invalid = () => new Failure('invalid_token', 'the token is not valid');
 
@@ -111,7 +110,7 @@ export class AccessControl {
     const known = this.#tokens.get(id);
     if (known === undefined || !isToken(token, known.record.sha256)) throw invalid();
     const { grant } = known;
-    if (grant.failure !== undefined || grant.expires <= Date.now()) throw expired();
+    grant.check();
     this.#checkWall(grant.rights);
     return grant;
   }

@@ -1,11 +1,13 @@
 /** What one token grants, for as long as it holds; whoever is connected by it hears of its end. */
-import type { Failure } from '../errors.js';
+import { Failure } from '../errors.js';
 import type { Rights } from './rights.js';
 
 type OnEnd = (failure: Failure) => void;
 
 /** Where grants are kept that somebody is connected by. */
 export type LiveGrants = Set<Grant>;
+
+export const expired = () => new Failure('invalid_token', 'the token has expired');
 
 export class Grant {
   /** Names the token in the log: its id, or a JWT's subject. */
@@ -24,9 +26,20 @@ export class Grant {
     this.#live = live;
   }
 
-  /** Why the token holds no longer; undefined while it does. */
+  /** Why the token has ended; undefined while it holds. Reads the clock: watchers hear of expiry a moment later. */
   get failure(): Failure | undefined {
-    return this.#failure;
+    if (this.#failure !== undefined) return this.#failure;
+    return this.expires !== Number.POSITIVE_INFINITY && this.expires <= Date.now() ? expired() : undefined;
+  }
+
+  /**
+   * For every step that comes later than the check of the token, since it may have ended while the client sent a
+   * body or Redis was asked.
+   * @throws Failure `invalid_token`
+   */
+  check(): void {
+    const { failure } = this;
+    if (failure !== undefined) throw failure;
   }
 
   /**
@@ -34,8 +47,9 @@ export class Grant {
    * @returns ends the watch
    */
   watch(onEnd: OnEnd): () => void {
-    if (this.#failure !== undefined) {
-      onEnd(this.#failure);
+    const { failure } = this;
+    if (failure !== undefined) {
+      onEnd(failure);
       return () => {};
     }
     this.#watchers.add(onEnd);

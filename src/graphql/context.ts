@@ -1,5 +1,6 @@
 /** What resolvers are given: the gateway's parts, and what one request has loaded so far. */
 import type { Redis } from 'ioredis';
+import type { Grant } from '../access/grant.js';
 import type { Rights } from '../access/rights.js';
 import type { Logger } from '../logger.js';
 import type { Devices } from '../streams/devices.js';
@@ -27,7 +28,9 @@ export interface GraphqlContext extends GraphqlParts {
   readonly deviceLoader: DeviceLoader;
   /** Those that the request, or others of its connection, have made. */
   readonly subscriptions: Set<OpenSubscription>;
-  /** What the request's token allows. */
+  /** The request's token: checked again before each field, since operations take their time. */
+  readonly grant: Pick<Grant, 'check'>;
+  /** What it allows. */
   readonly rights: Rights;
   readonly names: NameBudget;
 }
@@ -35,14 +38,16 @@ export interface GraphqlContext extends GraphqlParts {
 /** A request's context: what it loads it loads once, and what is loaded together goes in one round trip. */
 export function createContext(
   parts: GraphqlParts,
-  rights: Rights,
+  grant: Grant,
   subscriptions: Set<OpenSubscription>,
 ): GraphqlContext {
+  const { rights } = grant;
   return {
     ...parts,
     streamLoader: new StreamLoader(parts.control, parts.threads, rights, parts.devicePrefixing),
     deviceLoader: new DeviceLoader(parts.devices),
     subscriptions,
+    grant,
     rights,
     names: new NameBudget(),
   };

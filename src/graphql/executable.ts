@@ -32,6 +32,7 @@ function tell(error: unknown, { logger }: GraphqlContext): GraphQLError {
 function guarded(resolve: AnyResolver): AnyResolver {
   return async (source, args, context, info) => {
     try {
+      context.grant.check();
       return await resolve(source, args, context, info);
     } catch (error) {
       throw tell(error, context);

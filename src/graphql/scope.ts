@@ -37,7 +37,7 @@ export function namedDevice(
  * @throws Failure
  */
 export async function namedKeys(
-  { control, rights, devicePrefixing, names }: GraphqlContext,
+  { control, grant, rights, devicePrefixing, names }: GraphqlContext,
   action: Action,
   device: string,
   ids: readonly string[],
@@ -47,6 +47,8 @@ export async function namedKeys(
     device === DEFAULT_DEVICE && rights.wall === undefined
       ? await resolveBareIds(control, ids, devicePrefixing, (key) => rights.may(action, key))
       : ids.map((id) => deviceStreamKey(device, id, devicePrefixing));
+  // Redis may have been asked meanwhile.
+  grant.check();
   keys.forEach((key, index) => {
     rights.check(action, key, ids[index]!);
   });

@@ -67,16 +67,26 @@ export function withGrant(context: GatewayContext, handle: GrantedHandler): Hand
   };
 }
 
-/** The same for requests with a body. */
+/** The same for requests with a body: the token is checked when the head has come, and again when the body has. */
 export function withBody(context: GatewayContext, { limit, prepare }: BodyHandler): Handler {
   return (exchange, parameter) => {
     const grant = authenticate(context, exchange);
     if (!(grant instanceof Promise)) {
-      exchange.readBody(limit, prepare(exchange, grant, parameter));
+      const take = prepare(exchange, grant, parameter);
+      exchange.readBody(limit, (body) => {
+        grant.check();
+        take(body);
+      });
       return undefined;
     }
     // The body comes whether the token is checked or not: it is kept, and nothing is done with it before.
-    const prepared = grant.then((known) => prepare(exchange, known, parameter));
+    const prepared = grant.then((known) => {
+      const take = prepare(exchange, known, parameter);
+      return (body: Uint8Array) => {
+        known.check();
+        take(body);
+      };
+    });
     exchange.readBody(limit, (body) => {
       const whole = body.slice();
       prepared.then(

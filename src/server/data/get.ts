@@ -64,6 +64,8 @@ export async function readOrWait(
   let batches = isAtEnd ? [] : await readAfter(context, wanted);
   if (isEmpty(batches) && parameters.block !== -1 && timeUntilEnd(wanted) > 0)
     batches = await waitForEntries(context, exchange, grant, wanted, tails);
+  // What is read after the token's end is not for its client.
+  grant.check();
   return { wanted, batches };
 }
 
@@ -119,8 +121,6 @@ async function waitForEntries(
       if (!(await arrival.within(deadline - performance.now()))) break;
       batches = await readAfter(context, wanted);
     }
-    // What came after the token's end is not for who brought it.
-    if (grant.failure !== undefined) throw grant.failure;
     return batches;
   } finally {
     unwatch();

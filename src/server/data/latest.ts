@@ -53,6 +53,7 @@ export async function getLatest(
   const tags = readTags(exchange.header('if-none-match'));
   if (after === undefined) {
     const known = tags && (await readNewestId(context.control, key, until));
+    grant.check();
     if (tags && known && matchesTag(tags, known)) {
       exchange.answer({ status: 304, headers: entryHeaders(known) });
       return;
@@ -61,6 +62,7 @@ export async function getLatest(
       readStreamMediaType(context.control, key),
       readNewest(context, key, until),
     ]);
+    grant.check();
     if (batch.length === 0) throw nothingThere(sid, at);
     answerEntry(context, exchange, batch, named, tags);
     return;

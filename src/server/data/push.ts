@@ -61,7 +61,13 @@ export function pushBehavior(context: GatewayContext): WebSocketBehavior<PushSoc
         },
       });
     },
-    message: (ws, message, isBinary) => ws.getUserData().producer?.take(new Uint8Array(message), isBinary),
+    message: (ws, message, isBinary) => {
+      const { grant, producer, socket } = ws.getUserData();
+      // A token that has ended closes its connections, but only a moment later.
+      const { failure } = grant;
+      if (failure !== undefined) socket?.end(failure);
+      else producer?.take(new Uint8Array(message), isBinary);
+    },
     close: (ws) => {
       const { producer, socket, unwatchGrant } = ws.getUserData();
       if (socket === undefined) return;

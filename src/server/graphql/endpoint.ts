@@ -41,8 +41,8 @@ export class GraphqlEndpoint {
   }
 
   /** @param subscriptions where those that the request makes are kept until they end */
-  createContext({ rights }: Grant, subscriptions: Set<OpenSubscription> = new Set()): GraphqlContext {
-    return createContext(this.#parts, rights, subscriptions);
+  createContext(grant: Grant, subscriptions: Set<OpenSubscription> = new Set()): GraphqlContext {
+    return createContext(this.#parts, grant, subscriptions);
   }
 
   /** Counts an operation that is about to be executed. */

@@ -38,7 +38,10 @@ export interface OpenAnswer {
   end(failure?: Failure): void;
 }
 
-/** @returns undefined where nobody reads on: the client is gone, or asked for the head alone; `onStop` was not called */
+/**
+ * @returns undefined where nobody reads on: the client is gone, or asked for the head alone; `onStop` was not called
+ * @throws Failure where the token has ended since it was checked
+ */
 export function openAnswer(
   context: GatewayContext,
   exchange: HttpExchange,
@@ -46,6 +49,7 @@ export function openAnswer(
   options: OpenAnswerOptions,
 ): OpenAnswer | undefined {
   const { endpoint, selection, type, headers = [], filler, opening, onRoom, onStop } = options;
+  grant.check();
   const onSlow = () => {
     connection.fail(new Failure('overloaded', 'what it was sent is not read: MAX_UNREAD_BYTES'), true);
   };
