@@ -116,6 +116,12 @@ export const SETTINGS = {
     16_384,
     'most streams that may be followed at once, by all clients together',
   ),
+  MAX_CLIENT_SHARE: wholeNumber(
+    1,
+    100,
+    50,
+    'percent of each common limit that one token, or one address, may use',
+  ),
   MAX_BLOCK_MS: wholeNumber(1, DAY_MS, 60_000, 'longest wait of a REST read'),
   MAX_FUTURE_MS: wholeNumber(
     0,

@@ -15,6 +15,7 @@ import { describeTarget, parseRedisUrl, type RedisTarget, unixTarget } from './r
 import type { GatewayContext } from './server/context.js';
 import { ServerCounters } from './server/counters.js';
 import { drain } from './server/drain.js';
+import { ClientShares } from './server/limits/client-shares.js';
 import { ConnectionLimits } from './server/limits/connection-limits.js';
 import { HeldBytes } from './server/limits/held-bytes.js';
 import { HostCheck } from './server/limits/host-check.js';
@@ -138,9 +139,11 @@ function startParts(
     origins: new OriginPolicy(config.CORS_ORIGINS ?? (access.isOn ? ['*'] : undefined)),
     hosts: new HostCheck(config.ALLOWED_HOSTS, config.HOST, !needsTokens(config)),
     connections: new ConnectionLimits(mostConnections, config.MAX_CONNECTIONS_PER_ADDRESS),
-    bodies: new HeldBytes(config.MAX_BUFFERED_BYTES),
-    unread: new HeldBytes(config.MAX_UNREAD_BYTES),
-    waitingReads: new WaitingReads(config.MAX_WAITING_READS),
+    bodies: new HeldBytes('MAX_BUFFERED_BYTES', config.MAX_BUFFERED_BYTES, config),
+    unread: new HeldBytes('MAX_UNREAD_BYTES', config.MAX_UNREAD_BYTES, config),
+    waitingReads: new WaitingReads(config),
+    streamShares: new ClientShares('MAX_FOLLOWED_STREAMS', config.MAX_FOLLOWED_STREAMS, config),
+    appendShares: new ClientShares('MAX_BUFFERED_BYTES', config.MAX_BUFFERED_BYTES, config),
     borrowedCork,
     counters: new ServerCounters(),
     sockets: new Set(),

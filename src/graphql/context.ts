@@ -5,6 +5,7 @@ import type { Rights } from '../access/rights.js';
 import type { Logger } from '../logger.js';
 import type { Devices } from '../streams/devices.js';
 import type { FollowerContext } from '../streams/follower-context.js';
+import type { StreamPayer } from '../streams/hub-stream.js';
 import { DeviceLoader } from './device-loader.js';
 import { NameBudget } from './limits.js';
 import { StreamLoader } from './stream-loader.js';
@@ -23,7 +24,14 @@ export interface OpenSubscription {
   return(): Promise<unknown>;
 }
 
+/** A client that subscriptions are counted for. */
+export interface Subscriber extends StreamPayer {
+  /** @throws Failure `overloaded` where so many more streams would be too many for the client */
+  check(more: number): void;
+}
+
 export interface GraphqlContext extends GraphqlParts {
+  readonly payer: Subscriber | undefined;
   readonly streamLoader: StreamLoader;
   readonly deviceLoader: DeviceLoader;
   /** Those that the request, or others of its connection, have made. */
@@ -40,10 +48,12 @@ export function createContext(
   parts: GraphqlParts,
   grant: Grant,
   subscriptions: Set<OpenSubscription>,
+  payer: Subscriber | undefined,
 ): GraphqlContext {
   const { rights } = grant;
   return {
     ...parts,
+    payer,
     streamLoader: new StreamLoader(parts.control, parts.threads, rights, parts.devicePrefixing),
     deviceLoader: new DeviceLoader(parts.devices),
     subscriptions,

@@ -166,8 +166,10 @@ async function subscribeToData(
   const cursor = parseCursor('lastEntryId', lastEntryId);
   const device = namedDevice(context, info, 'deviceId', deviceId);
   const keys = await namedKeys(context, 'read', device, streamIds);
-  context.hub.checkRoom(keys);
+  const checkRoom = () => context.hub.checkRoom(keys, (more) => context.payer?.check(more));
+  checkRoom();
   const tails = await readTails(context.control, context.hub, keys);
+  checkRoom();
   const cursors = resolveCursors(
     keys.map(() => cursor),
     tails,

@@ -37,7 +37,13 @@ export function presentedToken({ config }: GatewayContext, exchange: HttpExchang
 
 /** @throws Failure, or rejects with one, where the request may not go on */
 export function authenticate(context: GatewayContext, exchange: HttpExchange): Grant | Promise<Grant> {
-  return context.access.authenticate(presentedToken(context, exchange));
+  const grant = context.access.authenticate(presentedToken(context, exchange));
+  if (!context.access.isOn) return grant;
+  const note = (known: Grant) => {
+    exchange.token = known.name;
+    return known;
+  };
+  return grant instanceof Promise ? grant.then(note) : note(grant);
 }
 
 /** Answers a request; `parameter` is the path's variable part, still encoded. */

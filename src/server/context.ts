@@ -9,6 +9,7 @@ import type { Hub } from '../streams/hub.js';
 import type { RangeReads } from '../streams/range-reads.js';
 import type { Threads } from '../streams/threads.js';
 import type { ServerCounters } from './counters.js';
+import type { ClientShares } from './limits/client-shares.js';
 import type { ConnectionLimits } from './limits/connection-limits.js';
 import type { HeldBytes } from './limits/held-bytes.js';
 import type { HostCheck } from './limits/host-check.js';
@@ -36,6 +37,10 @@ export interface GatewayContext {
   readonly waitingReads: WaitingReads;
   /** Answers that clients have not read to their end. */
   readonly unread: HeldBytes;
+  /** Of the streams that are followed. */
+  readonly streamShares: ClientShares;
+  /** Of the bytes that wait for Redis. */
+  readonly appendShares: ClientShares;
   readonly borrowedCork: BorrowedCork;
   readonly counters: ServerCounters;
   /** The live WebSockets. */

@@ -15,7 +15,7 @@ import type { Gap } from '../wire/pull-message.js';
 import { type Answer, Backlog, type BacklogOwner } from './backlog.js';
 import type { FollowerContext } from './follower-context.js';
 import { HubPlace } from './hub-place.js';
-import type { HubListener, HubStream, Reset } from './hub-stream.js';
+import type { HubListener, HubStream, Reset, StreamPayer } from './hub-stream.js';
 import { ASK_REDIS, findNewest } from './newest-entry.js';
 import type { Run } from './run.js';
 
@@ -54,6 +54,7 @@ export interface StreamFollower {
 }
 
 export class FollowedStream implements HubListener, BacklogOwner {
+  readonly payer: StreamPayer | undefined;
   readonly #context: FollowerContext;
   readonly #follower: StreamFollower;
   readonly #index: number;
@@ -93,6 +94,7 @@ export class FollowedStream implements HubListener, BacklogOwner {
     { key, cursor, tail, isResumed = false }: FollowerStream,
     { latest, until, share }: Wants,
   ) {
+    this.payer = context.payer;
     this.#context = context;
     this.#follower = follower;
     this.#index = index;

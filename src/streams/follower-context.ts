@@ -1,5 +1,6 @@
 /** What followers are made from, and what they count. */
 import type { Hub } from './hub.js';
+import type { StreamPayer } from './hub-stream.js';
 import type { Threads } from './threads.js';
 
 /** Whether a follower keeps up; `follower.ts` says what each means. */
@@ -19,4 +20,6 @@ export interface FollowerContext {
   readonly hub: Hub;
   readonly threads: Threads;
   readonly counters: FollowerCounters;
+  /** Whose client the streams are counted for. */
+  readonly payer?: StreamPayer | undefined;
 }

@@ -27,7 +27,15 @@ export interface Reset {
   readonly lastId: string;
 }
 
+/** Counts the streams that the gateway reads on behalf of a client. */
+export interface StreamPayer {
+  take(streams: number): void;
+  give(streams: number): void;
+}
+
 export interface HubListener {
+  /** Whose client the stream is counted for, if it is the first to follow it; undefined: nobody's. */
+  readonly payer?: StreamPayer | undefined;
   /** A batch was added. */
   onEntries(): void;
   /** The stream is not what it was. */

@@ -7,7 +7,7 @@ import { Failure } from '../errors.js';
 import { Histogram, LATENCY_BOUNDS } from '../histogram.js';
 import { EntryBatch } from '../wire/batch.js';
 import { BEFORE_FIRST, entryTime } from '../wire/entry-id.js';
-import { type HubListener, HubStream, type ResetReason } from './hub-stream.js';
+import { type HubListener, HubStream, type ResetReason, type StreamPayer } from './hub-stream.js';
 import type { ReaderListener, ReaderThread } from './reader-thread.js';
 
 /** Batches kept for one stream, beyond its newest. */
@@ -25,12 +25,21 @@ interface Followed {
   readonly stream: HubStream;
   readonly reader: ReaderThread;
   lingerTimer: NodeJS.Timeout | undefined;
+  /** The one of its listeners whose client the stream is counted for; of the last one while it has none. */
+  payer: StreamPayer | undefined;
 }
 
 /** One batch's coming, by which the oldest of all streams is found. */
 interface Arrival {
   readonly stream: HubStream;
   readonly number: number;
+}
+
+/** Counts a stream for another client. */
+function charge(followed: Followed, payer: StreamPayer | undefined): void {
+  followed.payer?.give(1);
+  followed.payer = payer;
+  payer?.take(1);
 }
 
 const isHeld = ({ stream, number }: Arrival) => number >= stream.firstNumber;
@@ -69,10 +78,16 @@ export class Hub implements ReaderListener {
     this.#readers = readers;
   }
 
-  /** @throws Failure `overloaded` where these streams would be more than may be followed at once */
-  checkRoom(keys: readonly string[]): void {
+  /**
+   * To be called right before `follow`, and before anything is read for it.
+   * @param check throws where so many more streams would be too many for the client
+   * @throws Failure `overloaded` where these streams would be more than may be followed at once
+   */
+  checkRoom(keys: readonly string[], check?: (more: number) => void): void {
     const more = keys.reduce((count, key) => (this.#streams.has(key) ? count : count + 1), 0);
-    if (more === 0 || this.#streams.size + more <= this.#maxStreams) return;
+    if (more === 0) return;
+    check?.(more);
+    if (this.#streams.size + more <= this.#maxStreams) return;
     throw new Failure(
       'overloaded',
       `${this.#streams.size} streams are followed already; MAX_FOLLOWED_STREAMS is ${this.#maxStreams}`,
@@ -129,6 +144,7 @@ export class Hub implements ReaderListener {
     const followed = this.#streams.get(key) ?? this.#open(key, tail);
     clearTimeout(followed.lingerTimer);
     followed.lingerTimer = undefined;
+    if (followed.stream.listeners.size === 0) charge(followed, listener.payer);
     followed.stream.listeners.add(listener);
     return followed.stream;
   }
@@ -136,7 +152,12 @@ export class Hub implements ReaderListener {
   unfollow(stream: HubStream, listener: HubListener): void {
     stream.listeners.delete(listener);
     const followed = this.#streams.get(stream.key);
-    if (followed?.stream !== stream || stream.listeners.size > 0) return;
+    if (followed?.stream !== stream) return;
+    const [other] = stream.listeners;
+    if (other !== undefined) {
+      if (followed.payer === listener.payer) charge(followed, other.payer);
+      return;
+    }
     followed.lingerTimer ??= setTimeout(() => this.#close(followed), LINGER_MS);
   }
 
@@ -170,7 +191,7 @@ export class Hub implements ReaderListener {
     const followed = this.#streams.get(key);
     if (followed === undefined) return;
     clearTimeout(followed.lingerTimer);
-    this.#forget(followed.stream);
+    this.#forget(followed);
     for (const listener of followed.stream.listeners) listener.onEvicted(failure);
   }
 
@@ -196,7 +217,7 @@ export class Hub implements ReaderListener {
 
   #open(key: string, tail: string): Followed {
     const reader = this.#readers.reduce((least, next) => (next.streams < least.streams ? next : least));
-    const followed = { stream: new HubStream(key, tail), reader, lingerTimer: undefined };
+    const followed = { stream: new HubStream(key, tail), reader, lingerTimer: undefined, payer: undefined };
     this.#streams.set(key, followed);
     reader.follow(key, tail);
     return followed;
@@ -204,10 +225,12 @@ export class Hub implements ReaderListener {
 
   #close(followed: Followed): void {
     followed.reader.unfollow(followed.stream.key);
-    this.#forget(followed.stream);
+    this.#forget(followed);
   }
 
-  #forget(stream: HubStream): void {
+  #forget(followed: Followed): void {
+    const { stream } = followed;
+    charge(followed, undefined);
     this.#streams.delete(stream.key);
     while (stream.length > 0) this.#drop(stream);
   }

@@ -172,7 +172,7 @@ describe('in all', () => {
 });
 
 test('reads that wait have a limit of their own', async () => {
-  await start({ MAX_WAITING_READS: '3' });
+  await start({ MAX_WAITING_READS: '3', MAX_CLIENT_SHARE: '100' });
   const waiting = await many(3, () => connect());
   for (const client of waiting) client.send(READ.replace('block=-1', 'block=30000'));
   await vi.waitFor(async () => expect(await metric('waiting_reads')).toBe(3));
@@ -181,14 +181,15 @@ test('reads that wait have a limit of their own', async () => {
   expect((await ask(READ)).statuses).toEqual([200]);
   // One that is answered makes room.
   waiting[0]!.destroy();
-  await vi.waitFor(async () =>
-    expect((await ask(READ.replace('block=-1', 'block=10'))).statuses).toEqual([200]),
+  await vi.waitFor(
+    async () => expect((await ask(READ.replace('block=-1', 'block=10'))).statuses).toEqual([200]),
+    10_000,
   );
 });
 
 describe('followed streams', () => {
   test('have a limit for all clients, whichever way they follow', async () => {
-    await start({ MAX_FOLLOWED_STREAMS: '5' });
+    await start({ MAX_FOLLOWED_STREAMS: '5', MAX_CLIENT_SHARE: '100' });
     const first = await follow(undefined, 'a+b+c');
     expect(first.statuses).toEqual([101]);
     const refused = await follow(undefined, 'd+e+f');

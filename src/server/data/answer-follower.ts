@@ -54,8 +54,12 @@ export async function answerFollower(
   { selection, keys, cursors, isResumed, parameters }: FollowRequest,
   frame: (cursors: readonly string[]) => Framing,
 ): Promise<void> {
-  context.hub.checkRoom(keys);
-  const tails = await readTails(context.control, context.hub, keys);
+  const { hub, threads, streamShares } = context;
+  const { client } = exchange;
+  const checkRoom = () => hub.checkRoom(keys, (more) => streamShares.check(client, more));
+  checkRoom();
+  const tails = await readTails(context.control, hub, keys);
+  checkRoom();
   const resolved = resolveCursors(cursors, tails);
   const streams: FollowerStream[] = keys.map((key, index) => ({
     key,
@@ -66,8 +70,10 @@ export async function answerFollower(
   const framing = frame(resolved);
   const { endpoint } = framing;
   let follower: Follower | undefined;
+  const share = streamShares.open(client);
   const end = (failure?: Failure) => {
     follower?.close();
+    share.close();
     answer?.end(failure);
   };
   const endWithWords = (failure?: Failure) => {
@@ -81,9 +87,12 @@ export async function answerFollower(
     // Who comes again after the end of the gateway, or of a token, is told then what is the matter.
     onStop: end,
   });
-  if (answer === undefined) return;
+  if (answer === undefined) {
+    share.close();
+    return;
+  }
   follower = new Follower(
-    { hub: context.hub, threads: context.threads, counters: context.counters.out[endpoint] },
+    { hub, threads, counters: context.counters.out[endpoint], payer: share },
     streams,
     parameters,
     new AnswerOutlet(answer.stream, framing, endWithWords),

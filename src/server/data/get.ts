@@ -1,7 +1,7 @@
 /** `GET /data/{sid}`: entries after a cursor, waiting for some where there are none yet. */
 import type { Grant } from '../../access/grant.js';
 import type { Failure } from '../../errors.js';
-import type { HubListener, Reset } from '../../streams/hub-stream.js';
+import type { HubListener, Reset, StreamPayer } from '../../streams/hub-stream.js';
 import { readTails, resolveCursors } from '../../streams/tails.js';
 import type { EntryBatch } from '../../wire/batch.js';
 import { compareEntryIds, entryTime } from '../../wire/entry-id.js';
@@ -101,10 +101,15 @@ async function waitForEntries(
   const limit = context.config.MAX_BLOCK_MS;
   const wait = Math.min(block === 0 ? limit : block, limit, timeUntilEnd(wanted));
   const deadline = performance.now() + wait;
-  context.hub.checkRoom(wanted.keys);
+  const { client } = exchange;
+  const checkRoom = () =>
+    context.hub.checkRoom(wanted.keys, (more) => context.streamShares.check(client, more));
+  checkRoom();
   const tails = knownTails ?? (await readTails(context.control, context.hub, wanted.keys));
-  context.waitingReads.begin();
-  const arrival = new Arrival(wanted);
+  checkRoom();
+  const endWaiting = context.waitingReads.begin(client);
+  const share = context.streamShares.open(client);
+  const arrival = new Arrival(wanted, share);
   const streams = wanted.keys.map((key, index) => context.hub.follow(key, tails[index]!, arrival));
   const wake = () => arrival.give();
   const stopping = context.stopping.signal;
@@ -126,7 +131,8 @@ async function waitForEntries(
     unwatch();
     stopping.removeEventListener('abort', wake);
     for (const stream of streams) context.hub.unfollow(stream, arrival);
-    context.waitingReads.end();
+    share.close();
+    endWaiting();
   }
 }
 
@@ -137,12 +143,14 @@ function isAfter(read: string, tail: string, cursor: string): boolean {
 
 /** Turns the hub's calls into something to wait for. */
 class Arrival implements HubListener {
+  readonly payer: StreamPayer;
   readonly #wanted: Wanted;
   #came = false;
   #failure: Failure | undefined;
   #wake: (() => void) | undefined;
 
-  constructor(wanted: Wanted) {
+  constructor(wanted: Wanted, payer: StreamPayer) {
+    this.payer = payer;
     this.#wanted = wanted;
   }
 

@@ -11,6 +11,7 @@ import { AUTO_ID } from '../../wire/push-message.js';
 import type { BodyHandler } from '../authorize.js';
 import type { GatewayContext } from '../context.js';
 import type { HttpExchange } from '../http/http-exchange.js';
+import type { Share } from '../limits/client-shares.js';
 import { type FormEntry, isForm, parseForm } from './form.js';
 import { readSelection, selectedKey } from './selected-keys.js';
 
@@ -65,7 +66,18 @@ function storeEntries(
     checkWritable(named);
     streams.set(named, pipe.streams.get(selectedKey(context.config, rights, 'write', selection, named)));
   }
-  const receipt = new PostReceipt(context, exchange, entries.length);
+  const share = context.appendShares.open(exchange.client);
+  const sizes = entries.map(({ payload }) => payload.length);
+  const bytes = sizes.reduce((sum, size) => sum + size, 0);
+  // One request alone may be of any size: its own limit is MAX_PAYLOAD_BYTES.
+  const refusal = share.used === 0 ? undefined : share.refusal(bytes);
+  if (refusal !== undefined) {
+    share.close();
+    context.counters.refuse(refusal, entries.length);
+    throw refusal;
+  }
+  share.take(bytes);
+  const receipt = new PostReceipt(context, exchange, sizes, share);
   entries.forEach(({ filename, payload }, index) => {
     const stream = streams.get(sid === NAMED_BY_ENTRY ? filename : sid)!;
     context.counters.in.post.bytes += payload.length;
@@ -78,14 +90,19 @@ class PostReceipt implements Receipt {
   readonly #context: GatewayContext;
   readonly #exchange: HttpExchange;
   readonly #results: (string | FailureBody)[];
+  readonly #sizes: readonly number[];
+  readonly #share: Share;
   #failure: Failure | undefined;
   #pending: number;
 
-  constructor(context: GatewayContext, exchange: HttpExchange, entries: number) {
+  /** @param sizes bytes of each entry, which are given back to `share` */
+  constructor(context: GatewayContext, exchange: HttpExchange, sizes: readonly number[], share: Share) {
     this.#context = context;
     this.#exchange = exchange;
-    this.#results = new Array(entries);
-    this.#pending = entries;
+    this.#results = new Array(sizes.length);
+    this.#pending = sizes.length;
+    this.#sizes = sizes;
+    this.#share = share;
   }
 
   stored(index: number, reply: ReplyCursor, shortage?: NotReplicated): void {
@@ -105,7 +122,9 @@ class PostReceipt implements Receipt {
 
   #settle(index: number, result: string | FailureBody): void {
     this.#results[index] = result;
+    this.#share.give(this.#sizes[index]!);
     if (--this.#pending > 0) return;
+    this.#share.close();
     if (this.#failure === undefined) {
       this.#exchange.answer({ type: 'application/json', body: JSON.stringify(this.#results) });
     } else {

@@ -28,6 +28,7 @@ import {
 } from '../../wire/push-message.js';
 import type { GatewayContext } from '../context.js';
 import type { Traffic } from '../counters.js';
+import type { Share } from '../limits/client-shares.js';
 import { selectedKey } from './selected-keys.js';
 
 /** Streams whose names are kept checked; a producer that names more starts anew. */
@@ -59,7 +60,8 @@ export class Producer implements Receipt {
   readonly #rawStream: AppendStream | undefined;
   #header: string | undefined;
   #acks: PendingAck[] = [];
-  #inFlightBytes = 0;
+  /** Counts the bytes that wait for Redis. */
+  readonly #share: Share;
   #isEnded = false;
   /** Without acks nobody hears of an entry that may be stored: it is stored at least once. */
   readonly sendsAgain = true;
@@ -79,12 +81,14 @@ export class Producer implements Receipt {
     selection: StreamSelection,
     parameters: PushParameters,
     transport: ProducerTransport,
+    share: Share,
   ) {
     this.#context = context;
     this.#rights = rights;
     this.#selection = selection;
     this.#parameters = parameters;
     this.#transport = transport;
+    this.#share = share;
     this.#pipe = context.pipes.to(parameters.minReplicas);
     this.#traffic = context.counters.in.push;
     if (parameters.header === 'raw') this.#rawStream = this.#stream(selection.sids[0]!);
@@ -112,18 +116,19 @@ export class Producer implements Receipt {
 
   close(): void {
     this.#isEnded = true;
+    this.#share.close();
     this.#acks = [];
   }
 
   /** Without acks; the token is the entry's bytes. */
   stored(bytes: number): void {
     this.#traffic.entries++;
-    this.#inFlightBytes -= bytes;
+    this.#share.give(bytes);
   }
 
   refused(bytes: number, failure: Failure): void {
     this.#context.counters.refuse(failure);
-    this.#inFlightBytes -= bytes;
+    this.#share.give(bytes);
     this.#end(failure);
   }
 
@@ -214,7 +219,7 @@ export class Producer implements Receipt {
       stream = this.#stream(sid);
     } catch (error) {
       // A receipt takes back the bytes of what is refused.
-      this.#inFlightBytes += payload.length;
+      this.#share.take(payload.length);
       receipt.refused(token, error as Failure);
       return;
     }
@@ -222,12 +227,11 @@ export class Producer implements Receipt {
   }
 
   #append(stream: AppendStream, id: string, payload: Uint8Array, receipt: Receipt, token: number): void {
-    this.#inFlightBytes += payload.length;
-    // Half of all that may wait: one producer must leave room for the others.
-    const limit = this.#context.config.MAX_BUFFERED_BYTES / 2;
-    if (this.#inFlightBytes > limit) {
-      const reason = `${this.#inFlightBytes} bytes of this producer wait; at most ${limit} may`;
-      receipt.refused(token, new Failure('overloaded', reason));
+    const bytes = payload.length;
+    const refusal = this.#share.hasRoom(bytes) ? undefined : this.#share.refusal(bytes);
+    this.#share.take(bytes);
+    if (refusal !== undefined) {
+      receipt.refused(token, refusal);
       return;
     }
     this.#traffic.bytes += payload.length;
@@ -236,7 +240,7 @@ export class Producer implements Receipt {
 
   #ackReceipt(ack: PendingAck, sizes: readonly number[]): Receipt {
     const settle = (index: number, result: string | FailureBody) => {
-      this.#inFlightBytes -= sizes[index]!;
+      this.#share.give(sizes[index]!);
       ack.results[index] = result;
       ack.pending--;
       if (ack.pending === 0 && this.#acks[0] === ack) this.#sendAcks();

@@ -1,6 +1,7 @@
 /** `/data/{sid}/pull`: a WebSocket that followers are sent entries through. */
 import type { WebSocketBehavior } from 'uWebSockets.js';
 import type { Grant } from '../../access/grant.js';
+import { asFailure } from '../../errors.js';
 import type { FollowerStream } from '../../streams/followed-stream.js';
 import { Follower } from '../../streams/follower.js';
 import { readTails, resolveCursors } from '../../streams/tails.js';
@@ -13,6 +14,7 @@ import {
 import { authenticate } from '../authorize.js';
 import type { GatewayContext } from '../context.js';
 import type { HttpExchange } from '../http/http-exchange.js';
+import type { Client, Share } from '../limits/client-shares.js';
 import type { ClientSocket } from '../sockets/client-socket.js';
 import { closeWithGrant, openSocket } from '../sockets/open-socket.js';
 import { socketLimits } from '../sockets/socket-limits.js';
@@ -31,6 +33,9 @@ interface PullSocket {
   readonly sids: readonly string[];
   readonly parameters: PullParameters;
   socket?: ClientSocket;
+  /** Whose share of the followed streams is used. */
+  readonly client: Client;
+  share?: Share;
   unwatchGrant?: () => void;
   follower?: Follower;
 }
@@ -45,7 +50,8 @@ export const preparePull =
     const parameters = parsePullParameters(query, selection, 'websocket');
     const keys = selectedKeys(context.config, grant.rights, 'read', selection);
     const sids = shownSids(grant.rights, selection, keys, parameters.keepDevicePrefix);
-    context.hub.checkRoom(keys);
+    const { client } = exchange;
+    context.hub.checkRoom(keys, (more) => context.streamShares.check(client, more));
     // Before the client is told that it is connected: what is stored from then on is after `$`.
     const tails = await readTails(context.control, context.hub, keys);
     const cursors = resolveCursors(parameters.cursors, tails);
@@ -55,7 +61,7 @@ export const preparePull =
       tail: tails[index]!,
       isResumed: parameters.gaps && parameters.resumes[index]!,
     }));
-    return { grant, selection, streams, sids, parameters };
+    return { grant, client, selection, streams, sids, parameters };
   };
 
 export function pullBehavior(context: GatewayContext): WebSocketBehavior<PullSocket> {
@@ -81,6 +87,7 @@ export function pullBehavior(context: GatewayContext): WebSocketBehavior<PullSoc
       delete data.socket;
       data.unwatchGrant?.();
       follower?.close();
+      data.share?.close();
       socket.closed();
     },
   };
@@ -89,8 +96,19 @@ export function pullBehavior(context: GatewayContext): WebSocketBehavior<PullSoc
 function startFollowing(context: GatewayContext, data: PullSocket): void {
   const { socket } = data;
   if (socket === undefined) return;
+  const { hub, threads } = context;
+  const share = context.streamShares.open(data.client);
+  data.share = share;
+  try {
+    // Others may have come to follow as many since it was checked.
+    const keys = data.streams.map(({ key }) => key);
+    hub.checkRoom(keys, (more) => share.check(more));
+  } catch (error) {
+    socket.end(asFailure(error));
+    return;
+  }
   data.follower = new Follower(
-    { hub: context.hub, threads: context.threads, counters: context.counters.out.pull },
+    { hub, threads, counters: context.counters.out.pull, payer: share },
     data.streams,
     data.parameters,
     new PullOutlet(socket, data.parameters, data.sids),

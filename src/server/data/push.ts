@@ -11,11 +11,12 @@ import {
 import { authenticate } from '../authorize.js';
 import type { GatewayContext } from '../context.js';
 import type { HttpExchange } from '../http/http-exchange.js';
+import type { Client } from '../limits/client-shares.js';
 import type { ClientSocket } from '../sockets/client-socket.js';
 import { closeWithGrant, openSocket } from '../sockets/open-socket.js';
 import { socketLimits } from '../sockets/socket-limits.js';
 import { upgradeSocket } from '../sockets/socket-upgrade.js';
-import { Producer } from './producer.js';
+import { Producer, type ProducerTransport } from './producer.js';
 import { readSelection } from './selected-keys.js';
 
 /** Acks that a producer does not read may fill this much, and one more; then it is closed. */
@@ -25,6 +26,7 @@ interface PushSocket {
   readonly grant: Grant;
   readonly selection: StreamSelection;
   readonly parameters: PushParameters;
+  readonly client: Client;
   socket?: ClientSocket;
   unwatchGrant?: () => void;
   producer?: Producer;
@@ -39,7 +41,7 @@ export const preparePush =
     const selection = readSelection(grant.rights, encodedSid, query);
     const parameters = parsePushParameters(query, selection);
     Producer.checkStreams(context, grant.rights, selection);
-    return { grant, selection, parameters };
+    return { grant, selection, parameters, client: exchange.client };
   };
 
 export function pushBehavior(context: GatewayContext): WebSocketBehavior<PushSocket> {
@@ -52,14 +54,17 @@ export function pushBehavior(context: GatewayContext): WebSocketBehavior<PushSoc
       const socket = openSocket(context, ws, 'push', data.selection, () => {});
       data.socket = socket;
       data.unwatchGrant = closeWithGrant(socket, data.grant);
-      data.producer = new Producer(context, data.grant.rights, data.selection, data.parameters, {
+      const { grant, selection, parameters, client } = data;
+      const transport: ProducerTransport = {
         end: (failure) => socket.end(failure),
         send: (text) => {
           if (socket.waitingBytes > MAX_UNREAD_ACK_BYTES) {
             socket.endSlow(new Failure('acks_unread', 'the acks of earlier messages are not read'));
           } else socket.sendText(text);
         },
-      });
+      };
+      const share = context.appendShares.open(client);
+      data.producer = new Producer(context, grant.rights, selection, parameters, transport, share);
     },
     message: (ws, message, isBinary) => {
       const { grant, producer, socket } = ws.getUserData();

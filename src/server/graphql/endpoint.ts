@@ -6,6 +6,7 @@ import {
   type GraphqlContext,
   type GraphqlParts,
   type OpenSubscription,
+  type Subscriber,
 } from '../../graphql/context.js';
 import { Documents } from '../../graphql/documents.js';
 import { createSchema } from '../../graphql/executable.js';
@@ -40,9 +41,16 @@ export class GraphqlEndpoint {
     };
   }
 
-  /** @param subscriptions where those that the request makes are kept until they end */
-  createContext(grant: Grant, subscriptions: Set<OpenSubscription> = new Set()): GraphqlContext {
-    return createContext(this.#parts, grant, subscriptions);
+  /**
+   * @param subscriptions where those that the request makes are kept until they end
+   * @param payer whose client they are counted for
+   */
+  createContext(
+    grant: Grant,
+    subscriptions: Set<OpenSubscription> = new Set(),
+    payer?: Subscriber,
+  ): GraphqlContext {
+    return createContext(this.#parts, grant, subscriptions, payer);
   }
 
   /** Counts an operation that is about to be executed. */
@@ -56,6 +64,7 @@ export class GraphqlEndpoint {
     grant: Grant,
     { query, operationName, variables }: GraphqlRequest,
     subscriptions?: Set<OpenSubscription>,
+    payer?: Subscriber,
   ): ExecutionArgs | readonly GraphQLError[] {
     try {
       const document = this.documents.parse(query);
@@ -66,7 +75,7 @@ export class GraphqlEndpoint {
         document,
         operationName: operationName ?? null,
         variableValues: variables ?? null,
-        contextValue: this.createContext(grant, subscriptions),
+        contextValue: this.createContext(grant, subscriptions, payer),
       };
       this.count(operation);
       return operation;

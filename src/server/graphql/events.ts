@@ -10,6 +10,7 @@ import { COMMENT, EVENT_STREAM, jsonEvent } from '../../wire/server-sent-events.
 import type { GatewayContext } from '../context.js';
 import type { HttpExchange } from '../http/http-exchange.js';
 import { openAnswer } from '../http/open-answer.js';
+import type { Share } from '../limits/client-shares.js';
 import type { GraphqlEndpoint, GraphqlRequest } from './endpoint.js';
 
 const COMPLETE = 'event: complete\ndata:\n\n';
@@ -22,7 +23,23 @@ export async function streamEvents(
   grant: Grant,
   request: GraphqlRequest,
 ): Promise<void> {
-  const prepared = endpoint.prepare(grant, request);
+  const share = context.streamShares.open(exchange.client);
+  try {
+    await answerEvents(context, endpoint, exchange, grant, request, share);
+  } finally {
+    share.close();
+  }
+}
+
+async function answerEvents(
+  context: GatewayContext,
+  endpoint: GraphqlEndpoint,
+  exchange: HttpExchange,
+  grant: Grant,
+  request: GraphqlRequest,
+  share: Share,
+): Promise<void> {
+  const prepared = endpoint.prepare(grant, request, undefined, share);
   if (!('document' in prepared)) {
     exchange.answer({ status: 400, type: 'application/json', body: JSON.stringify({ errors: prepared }) });
     return;

@@ -9,6 +9,7 @@ import type { OpenSubscription } from '../../graphql/context.js';
 import { checkRequestText, MAX_REQUEST_BYTES } from '../../graphql/limits.js';
 import { authenticate, bearerToken, presentedToken } from '../authorize.js';
 import type { GatewayContext } from '../context.js';
+import type { Share } from '../limits/client-shares.js';
 import type { ClientSocket } from '../sockets/client-socket.js';
 import { closeWithGrant, openSocket } from '../sockets/open-socket.js';
 import { socketLimits } from '../sockets/socket-limits.js';
@@ -29,6 +30,8 @@ const SERVERS_MESSAGE = /^Unexpected message of type /;
 interface Extra {
   /** What the client's token grants; undefined until it is known. */
   grant(): Grant | undefined;
+  /** Counts its subscriptions; undefined until the token is known. */
+  share(): Share | undefined;
   /** Takes a token that comes with connection_init, if one does. @throws Failure */
   admit(token: string | undefined): Promise<void>;
   /** Ids of queries and mutations without their answer. */
@@ -41,6 +44,8 @@ interface GraphqlSocket {
   readonly protocol: string;
   /** Of the request that was upgraded; undefined where it brought no token. */
   grant: Grant | undefined;
+  readonly address: string;
+  share?: Share;
   unwatchGrant?: () => void;
   socket?: ClientSocket;
   onMessage?: (text: string) => Promise<void>;
@@ -67,7 +72,12 @@ export function graphqlBehavior(
         return [new GraphQLError('the gateway is going down', { extensions: { code: 'shutting_down' } })];
       }
       // Known: before it is, the library lets no operation through.
-      const prepared = endpoint.prepare(connection.extra.grant()!, payload, subscriptions);
+      const prepared = endpoint.prepare(
+        connection.extra.grant()!,
+        payload,
+        subscriptions,
+        connection.extra.share(),
+      );
       if ('document' in prepared && !isSubscription(prepared)) {
         connection.extra.questions.add(id);
         context.underway.begin();
@@ -94,7 +104,7 @@ export function graphqlBehavior(
           // A browser may bring its token later, with connection_init.
           const isKnown = !context.access.isOn || presentedToken(context, exchange) !== undefined;
           const grant = isKnown ? await authenticate(context, exchange) : undefined;
-          return { protocol: GRAPHQL_TRANSPORT_WS_PROTOCOL, grant };
+          return { protocol: GRAPHQL_TRANSPORT_WS_PROTOCOL, grant, address: exchange.address };
         },
         GRAPHQL_TRANSPORT_WS_PROTOCOL,
       ),
@@ -109,6 +119,9 @@ export function graphqlBehavior(
         data.unwatchGrant?.();
         data.grant = grant;
         data.unwatchGrant = closeWithGrant(socket, grant);
+        data.share?.close();
+        const token = context.access.isOn ? grant.name : undefined;
+        data.share = context.streamShares.open({ address: data.address, token });
       };
       if (data.grant !== undefined) take(data.grant);
       const admit = async (token: string | undefined) => {
@@ -129,7 +142,7 @@ export function graphqlBehavior(
             };
           },
         },
-        { subscriptions, questions, grant: () => data.grant, admit },
+        { subscriptions, questions, grant: () => data.grant, share: () => data.share, admit },
       );
       data.onClosed = async (code, reason) => {
         outbox.close();
@@ -171,6 +184,7 @@ export function graphqlBehavior(
       if (socket === undefined) return;
       delete data.socket;
       unwatchGrant?.();
+      data.share?.close();
       socket.closed();
       void onClosed?.(code, Buffer.from(reason).toString());
     },

@@ -6,6 +6,7 @@
  */
 import type { HttpResponse } from 'uWebSockets.js';
 import { libraryText } from '../library-text.js';
+import type { Client } from '../limits/client-shares.js';
 import type { HeldBytes } from '../limits/held-bytes.js';
 import type { Underway } from '../underway.js';
 
@@ -30,6 +31,8 @@ export interface StreamParts {
   readonly res: HttpResponse;
   /** Written where there is nothing to say, without a meaning between two messages; '' where nothing can be. */
   readonly filler: string;
+  /** Who reads it. */
+  readonly client: Client;
   /** What clients have not read is held here. */
   readonly unread: HeldBytes;
   /** What is being ended, and read to its end, is under way. */
@@ -136,7 +139,7 @@ export class AnswerStream {
     };
     this.#isHeld = true;
     // Not at once: who writes is to be done with that before the connection may close.
-    if (!this.#parts.unread.hold(this, bytes, close)) setImmediate(close);
+    if (!this.#parts.unread.hold(this, this.#parts.client, bytes, close)) setImmediate(close);
   }
 
   #resume(): void {

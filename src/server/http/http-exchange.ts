@@ -8,6 +8,7 @@
 import type { HttpRequest, HttpResponse } from 'uWebSockets.js';
 import { asFailure, Failure, type FailureCode } from '../../errors.js';
 import type { GatewayContext } from '../context.js';
+import type { Client } from '../limits/client-shares.js';
 import { clientAddress } from '../limits/connection-limits.js';
 import { AnswerStream, type StreamListener } from './answer-stream.js';
 import { readHeaders } from './request-headers.js';
@@ -95,6 +96,8 @@ export class HttpExchange {
   readonly #headers: ReadonlyMap<string, string>;
   /** Whose connection it is, for `ConnectionLimits`. */
   readonly address: string;
+  /** What names its token, once that is known; undefined without access control. */
+  token: string | undefined;
   #isOver = false;
   /** The connection is not kept open after the answer. */
   #isLast = false;
@@ -151,6 +154,11 @@ export class HttpExchange {
     return this.#isOver;
   }
 
+  /** Who asks, as far as it is known. */
+  get client(): Client {
+    return { address: this.address, token: this.token };
+  }
+
   /** A header's value; '' where it was not sent. @param name in lower case */
   header(name: string): string {
     return this.#headers.get(name) ?? '';
@@ -169,7 +177,7 @@ export class HttpExchange {
     const isLast =
       this.#isLast || this.#context.stopping.signal.aborted || this.#context.connections.isCrowded;
     const allHeaders = checkHeaders([NO_SNIFFING, ...headers, ...this.#originHeaders()]);
-    if (isStreamed && !this.#context.unread.hold(this, bytes.length, () => this.#res.close())) {
+    if (isStreamed && !this.#context.unread.hold(this, this.client, bytes.length, () => this.#res.close())) {
       this.fail(new Failure('overloaded', 'too much waits for clients to read it: MAX_UNREAD_BYTES'));
       return;
     }
@@ -218,7 +226,9 @@ export class HttpExchange {
     }
     const { unread, underway } = this.#context;
     const { filler } = head;
-    const stream = new AnswerStream({ res, filler, unread, underway, onLeft: () => this.#leave() }, head);
+    const { client } = this;
+    const parts = { res, filler, client, unread, underway, onLeft: () => this.#leave() };
+    const stream = new AnswerStream(parts, head);
     this.#onAborted.push(() => stream.gone());
     return stream;
   }
@@ -284,7 +294,7 @@ export class HttpExchange {
         this.#guard(() => take(bytes));
         return;
       }
-      if (!this.#context.bodies.hold(this, bytes.length, () => this.#res.close())) {
+      if (!this.#context.bodies.hold(this, this.client, bytes.length, () => this.#res.close())) {
         refusal = new Failure('overloaded', 'too many bodies are being received: MAX_BUFFERED_BYTES');
         this.#context.bodies.release(this);
         whole = undefined;

@@ -1,4 +1,5 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { Client } from '../../../src/server/limits/client-shares.js';
 import { HeldBytes } from '../../../src/server/limits/held-bytes.js';
 
 beforeEach(() => {
@@ -9,16 +10,22 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
+const heldBytes = () =>
+  new HeldBytes('MAX_BUFFERED_BYTES', 100, { MAX_CLIENT_SHARE: 100, MAX_CONNECTIONS_PER_ADDRESS: 1 });
+
+let clients = 0;
+const freshClient = (): Client => ({ address: `address ${clients++}`, token: undefined });
+
 const never = () => {
   throw new Error('nobody was to give way');
 };
 
 test('counts what is held until it is released', () => {
-  const held = new HeldBytes(100);
+  const held = heldBytes();
   const [a, b] = [{}, {}];
-  expect(held.hold(a, 30, never)).toBe(true);
-  expect(held.hold(a, 20, never)).toBe(true);
-  expect(held.hold(b, 50, never)).toBe(true);
+  expect(held.hold(a, freshClient(), 30, never)).toBe(true);
+  expect(held.hold(a, freshClient(), 20, never)).toBe(true);
+  expect(held.hold(b, freshClient(), 50, never)).toBe(true);
   expect(held.bytes).toBe(100);
   held.release(a);
   held.release(a);
@@ -28,25 +35,26 @@ test('counts what is held until it is released', () => {
 });
 
 test('refuses what is too much, and holds none of it', () => {
-  const held = new HeldBytes(100);
-  expect(held.hold({}, 60, never)).toBe(true);
-  expect(held.hold({}, 41, never)).toBe(false);
+  const held = heldBytes();
+  expect(held.hold({}, freshClient(), 60, never)).toBe(true);
+  expect(held.hold({}, freshClient(), 41, never)).toBe(false);
   expect(held.bytes).toBe(60);
-  expect(held.hold({}, 40, never)).toBe(true);
+  expect(held.hold({}, freshClient(), 40, never)).toBe(true);
 });
 
 test('one alone may hold any amount', () => {
-  const held = new HeldBytes(100);
+  const held = heldBytes();
   const alone = {};
-  expect(held.hold(alone, 90, never)).toBe(true);
-  expect(held.hold(alone, 1000, never)).toBe(true);
-  expect(held.hold({}, 1, never)).toBe(false);
+  expect(held.hold(alone, freshClient(), 90, never)).toBe(true);
+  expect(held.hold(alone, freshClient(), 1000, never)).toBe(true);
+  expect(held.hold({}, freshClient(), 1, never)).toBe(false);
 });
 
 test('who has taken long gives way to others, the slowest first, and no more than needed', () => {
-  const held = new HeldBytes(100);
+  const held = heldBytes();
   const gone: string[] = [];
-  const hold = (name: string, bytes: number) => held.hold({ name }, bytes, () => gone.push(name));
+  const hold = (name: string, bytes: number) =>
+    held.hold({ name }, freshClient(), bytes, () => gone.push(name));
   expect([hold('first', 40), hold('second', 40)]).toEqual([true, true]);
   vi.advanceTimersByTime(5000);
   expect(hold('third', 20)).toBe(true);
@@ -63,9 +71,42 @@ test('who has taken long gives way to others, the slowest first, and no more tha
 });
 
 test('nobody gives way to itself', () => {
-  const held = new HeldBytes(100);
+  const held = heldBytes();
   const slow = {};
-  held.hold(slow, 60, never);
+  held.hold(slow, freshClient(), 60, never);
   vi.advanceTimersByTime(20_000);
-  expect(held.hold(slow, 100, never)).toBe(true);
+  expect(held.hold(slow, freshClient(), 100, never)).toBe(true);
+});
+
+describe('of one client', () => {
+  const half = () =>
+    new HeldBytes('MAX_BUFFERED_BYTES', 100, { MAX_CLIENT_SHARE: 50, MAX_CONNECTIONS_PER_ADDRESS: 1 });
+  const token = { address: 'home', token: 'cam1' };
+
+  test('no more than its share is held, and others have the rest', () => {
+    const held = half();
+    expect(held.hold({}, token, 30, never)).toBe(true);
+    expect(held.hold({}, { ...token, address: 'away' }, 30, never)).toBe(false);
+    expect(held.hold({}, { address: 'home', token: 'cam2' }, 30, never)).toBe(false);
+    expect(held.hold({}, freshClient(), 50, never)).toBe(true);
+    expect(held.bytes).toBe(80);
+  });
+
+  test('one alone may hold any amount of it', () => {
+    const held = half();
+    const alone = {};
+    expect(held.hold(alone, token, 40, never)).toBe(true);
+    expect(held.hold(alone, token, 40, never)).toBe(true);
+    expect(held.hold({}, token, 1, never)).toBe(false);
+  });
+
+  test('its own slow ones give way, and nobody else', () => {
+    const held = half();
+    const gone: string[] = [];
+    const hold = (name: string, client: Client) => held.hold({ name }, client, 30, () => gone.push(name));
+    expect([hold('other', freshClient()), hold('own', token)]).toEqual([true, true]);
+    vi.advanceTimersByTime(10_000);
+    expect(hold('next', token)).toBe(true);
+    expect(gone).toEqual(['own']);
+  });
 });
