@@ -8,10 +8,14 @@ export interface Followed {
   readonly generation: number;
   /** The first read that counts for it: an earlier one may still bring entries from an older cursor. */
   readonly firstRead: number;
-  /** Entries that the stream held right before the read under way; undefined where it was not asked. */
-  length: number | undefined;
   /** Entries that were ever added to the stream up to `after`, if none was missed; undefined while not known. */
   added: number | undefined;
+  /** The last entry up to which it is known whether any was missed. */
+  confirmed: string;
+  /** Entries after this id were found to be missing, which was not reported yet. */
+  lostAfter: string | undefined;
+  /** What XINFO STREAM brings of it, in bytes; undefined while not known, infinite where Redis cannot send it. */
+  infoBytes: number | undefined;
   /** The last connection on which it was read, or on which following began. */
   readOn: number;
   /** Entries came since the stream's end was last looked at. */

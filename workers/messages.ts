@@ -18,10 +18,19 @@ export interface ThreadData {
   readonly beatMs: number;
 }
 
+/** Read `key` from after the entry `after` on, from now on under that number. */
+export interface FollowCommand {
+  readonly type: 'follow';
+  readonly key: string;
+  readonly after: string;
+  /** Entries ever added to the stream up to `after`; undefined where it is not known. */
+  readonly added: number | undefined;
+  readonly generation: number;
+}
+
 /** Main to reader. */
 export type ReaderCommand =
-  /** Read `key` from after the entry `after` on, from now on under that number. */
-  | { readonly type: 'follow'; readonly key: string; readonly after: string; readonly generation: number }
+  | FollowCommand
   | { readonly type: 'unfollow'; readonly key: string }
   /** See soon whether the stream still reaches up to what was read of it; answered by `checked`. */
   | { readonly type: 'check'; readonly key: string }

@@ -10,7 +10,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { Failure } from '../src/errors.js';
 import { failureFromRedis } from '../src/redis/error-replies.js';
-import { encodeOvertaken } from '../src/redis/overtaken.js';
 import type { ReplyCursor } from '../src/redis/resp.js';
 import { BlockingRead, packBatches, type ReadEntries, readEntries } from '../src/redis/stream-reads.js';
 import type { PackedBatch } from '../src/wire/batch.js';
@@ -18,11 +17,11 @@ import { parseEntryId } from '../src/wire/entry-id.js';
 import { CulpritSearch, MAY_BE_A_KEYS } from './culprit-search.js';
 import type { Followed } from './followed.js';
 import { Interrupter } from './interrupter.js';
-import type { ReaderCommand, ReaderEvent, ThreadData } from './messages.js';
+import { LossCheck } from './loss-check.js';
+import type { FollowCommand, ReaderCommand, ReaderEvent, ThreadData } from './messages.js';
 import { ReadSize } from './read-size.js';
 import { ReaderLink, type TakeReply } from './reader-link.js';
 import { StreamEnds } from './stream-ends.js';
-import { TrimCheck } from './trim-check.js';
 
 const MAX_UNDERWAY_BYTES = 32 * 1024 * 1024;
 /**
@@ -48,14 +47,14 @@ const MOST_LOOKED_AT = 1000;
 /** Errors of a connection that is of no use any more: the server's part has changed, or our rights. */
 const NEEDS_NEW_CONNECTION = /^(UNBLOCKED|NOAUTH|MOVED)/;
 
-/** What a read brought, while Redis is asked whether entries before it were trimmed unread. */
+/** What a read brought, while Redis is asked whether entries before it are missing. */
 interface Held {
   readonly batches: PackedBatch[];
-  readonly generations: readonly number[];
+  readonly sources: readonly Followed[];
   readonly buffers: ArrayBuffer[];
   readonly bytes: number;
-  /** Questions without an answer. */
-  open: number;
+  /** Batches about which there is no answer yet, by their index. */
+  readonly open: Set<number>;
 }
 
 class Reader {
@@ -63,7 +62,7 @@ class Reader {
   readonly #beatMs = (workerData as ThreadData).beatMs;
   readonly #followed = new Map<string, Followed>();
   readonly #command = new BlockingRead();
-  readonly #trim = new TrimCheck(this.#followed);
+  readonly #losses = new LossCheck(this.#followed, (command, take) => this.#ask(command, take));
   readonly #link = new ReaderLink(this.#target, SILENCE_MS, {
     ready: () => this.#ready(),
     lost: (cause, wasReady) => this.#lost(cause, wasReady),
@@ -82,14 +81,16 @@ class Reader {
   );
   #reads = 0;
   #isReading = false;
+  /** Replies to questions that were sent along with the last read. */
+  #guards = 0;
   /** A read was refused, and the keys are looked through for the reason. */
   #isSearching = false;
   #isRefused = false;
   /** How many looks at the streams' ends are due. */
   #looksDue = 0;
   #underwayBytes = 0;
-  /** The streams that the last read brought entries of. */
-  #active: readonly string[] = [];
+  /** How many streams the last read brought entries of. */
+  #active = 0;
   #held: Held | undefined;
   #beatTimer: NodeJS.Timeout | undefined;
   #lookTimer: NodeJS.Timeout | undefined;
@@ -111,7 +112,7 @@ class Reader {
 
   #take(command: ReaderCommand): void {
     if (command.type === 'follow') {
-      this.#follow(command.key, command.after, command.generation);
+      this.#follow(command);
     } else if (command.type === 'unfollow') {
       // The read under way goes on; what it brings for this key is passed over.
       this.#followed.delete(command.key);
@@ -127,7 +128,7 @@ class Reader {
     }
   }
 
-  #follow(key: string, after: string, generation: number): void {
+  #follow({ key, after, added, generation }: FollowCommand): void {
     // Redis would refuse the whole read for it.
     if (parseEntryId(after) !== after) {
       const failure = new Failure('bad_parameter', `'${after}' is no entry id`).body;
@@ -138,8 +139,10 @@ class Reader {
       after,
       generation,
       firstRead: this.#reads + 1,
-      length: undefined,
-      added: undefined,
+      added,
+      confirmed: after,
+      lostAfter: undefined,
+      infoBytes: undefined,
       readOn: this.#link.connections,
       wasRead: false,
       seenLength: undefined,
@@ -159,8 +162,9 @@ class Reader {
 
   #lost(cause: Error, wasReady: boolean): void {
     if (wasReady) this.#post({ type: 'disconnected', reason: cause.message });
-    // Their cursors have moved on: these entries would not be read again.
-    if (this.#held !== undefined) this.#release(this.#held);
+    if (this.#held !== undefined) this.#releaseUnchecked(this.#held);
+    this.#losses.lost();
+    this.#guards = 0;
     this.#endRead();
     this.#isSearching = false;
     clearTimeout(this.#pauseTimer);
@@ -188,6 +192,7 @@ class Reader {
   #read(): void {
     const mustWait =
       this.#isReading ||
+      this.#guards > 0 ||
       this.#isSearching ||
       this.#link.clientId === undefined ||
       this.#pauseTimer !== undefined ||
@@ -195,22 +200,26 @@ class Reader {
     if (mustWait) return;
     if (this.#looksDue > 0 || this.#ends.hasWanted) this.#look();
     if (this.#followed.size === 0) return;
-    this.#size.settle(this.#active.length);
+    this.#size.settle(this.#active);
     const blockMs = Math.min(
       Math.max(this.#followed.size * BLOCK_MS_A_STREAM, LEAST_BLOCK_MS),
       MOST_BLOCK_MS,
     );
-    const lengths = this.#trim.lengths(this.#active, (take) => this.#link.expect(take));
     this.#link.expect(this.#takeRead);
+    const guards = this.#losses.guards(
+      (take) => this.#link.expect(take),
+      () => this.#guardAnswered(),
+    );
     this.#isReading = true;
     this.#reads++;
-    this.#link.write(...lengths, ...this.#command.encode(this.#followed, this.#size.count, blockMs));
+    this.#link.write(...this.#command.encode(this.#followed, this.#size.count, blockMs), ...guards);
   }
 
   #look(): void {
     const share = Math.max(Math.ceil(this.#followed.size / LOOKS_A_ROUND), LEAST_LOOKED_AT);
     const streams = Math.min(share * this.#looksDue, this.#followed.size, MOST_LOOKED_AT);
     this.#looksDue = 0;
+    this.#losses.recount();
     this.#ends.look(streams, this.#size.entryBytes);
   }
 
@@ -221,6 +230,7 @@ class Reader {
 
   readonly #takeRead = (reply: ReplyCursor): void => {
     this.#endRead();
+    this.#guards = this.#losses.guardCount;
     if (reply.isError) this.#readFailed(reply.text());
     else this.#readDone(reply);
   };
@@ -240,56 +250,77 @@ class Reader {
       reads.push(readEntries(reply, key, followed.after));
       sources.push(followed);
     }
-    const suspects = reads.flatMap((read, index) =>
-      this.#trim.isSuspect(sources[index]!, read.ids.length, this.#size.count, this.#link.connections)
-        ? [index]
-        : [],
-    );
-    this.#trim.forget();
-    if (reads.length > 0) this.#deliver(reads, sources, suspects);
+    if (reads.length > 0) this.#deliver(reads, sources);
+    // What is asked of these entries must not wait behind the next read.
+    if (this.#guards === 0) this.#readOn();
+  }
+
+  #guardAnswered(): void {
+    this.#guards--;
+    if (this.#guards === 0) this.#readOn();
+  }
+
+  #readOn(): void {
     const pause = Math.min(Math.floor(this.#followed.size / STREAMS_PER_PAUSE_MS), MAX_PAUSE_MS);
     if (pause > 0) this.#pause(pause);
     else this.#read();
   }
 
-  #deliver(reads: readonly ReadEntries[], sources: readonly Followed[], suspects: readonly number[]): void {
+  #deliver(reads: readonly ReadEntries[], sources: readonly Followed[]): void {
     const { batches, buffers } = packBatches(reads);
     let entries = 0;
     let bytes = 0;
+    const steps = reads.map(({ key, after, ids, bytes }, index) => {
+      const isFull = ids.length >= this.#size.count;
+      return {
+        key,
+        followed: sources[index]!,
+        after,
+        entries: ids.length,
+        bytes,
+        lastId: ids.at(-1)!,
+        isFull,
+      };
+    });
+    for (const step of steps) {
+      entries += step.entries;
+      bytes += step.bytes;
+    }
+    const held: Held = { batches, sources, buffers, bytes, open: new Set(batches.keys()) };
+    this.#held = held;
+    this.#losses.check(steps, this.#link.connections, (index, lostAfter) => {
+      if (lostAfter !== undefined) batches[index] = { ...batches[index]!, trimmed: true, lostAfter };
+      held.open.delete(index);
+      if (held.open.size === 0) this.#release(held);
+    });
     // Nothing may go wrong any more: what a cursor has passed is not read again.
-    reads.forEach((read, index) => {
-      const followed = sources[index]!;
-      followed.after = read.ids.at(-1)!;
-      if (followed.added !== undefined) followed.added += read.ids.length;
+    for (const { followed, lastId } of steps) {
+      followed.after = lastId;
       followed.wasRead = true;
       followed.seenLength = undefined;
       followed.readOn = this.#link.connections;
       followed.seenOn = this.#link.connections;
-      entries += read.ids.length;
-      bytes += read.bytes;
-    });
-    this.#active = reads.map(({ key }) => key);
+    }
+    this.#active = steps.length;
     this.#size.learn(bytes, entries);
     this.#underwayBytes += bytes;
-    const generations = sources.map(({ generation }) => generation);
-    const held = { batches, generations, buffers, bytes, open: suspects.length };
-    this.#held = held;
-    if (suspects.length === 0) this.#release(held);
-    for (const index of suspects) {
-      const { key, after, ids } = reads[index]!;
-      this.#ask(encodeOvertaken(key, after, ids.at(-1)!), (reply) => {
-        if (this.#trim.isTrimmed(reply, sources[index]!, ids.length)) {
-          batches[index] = { ...batches[index]!, trimmed: true };
-        }
-        held.open--;
-        if (held.open === 0) this.#release(held);
-      });
-    }
   }
 
-  #release({ batches, generations, buffers, bytes }: Held): void {
+  #release({ batches, sources, buffers, bytes }: Held): void {
     this.#held = undefined;
+    const generations = sources.map(({ generation }) => generation);
     this.#post({ type: 'entries', batches, generations, bytes }, buffers);
+  }
+
+  /** The cursors have moved on: these entries would not be read again. What is missing before them is assumed. */
+  #releaseUnchecked(held: Held): void {
+    for (const index of held.open) {
+      const followed = held.sources[index]!;
+      held.batches[index] = { ...held.batches[index]!, trimmed: true, lostAfter: followed.confirmed };
+      followed.added = undefined;
+      followed.confirmed = followed.after;
+    }
+    this.#release(held);
   }
 
   #readFailed(error: string): void {

@@ -1,12 +1,19 @@
 /** Range reads of streams, packed as they come. */
 
 import { joinBatches, lastId, type PackedBatch } from '../wire/batch.js';
-import { AFTER_LAST } from '../wire/entry-id.js';
+import { AFTER_LAST, BEFORE_FIRST, compareEntryIds } from '../wire/entry-id.js';
 import type { CommandConnection } from './command-connection.js';
 import { failureFromRedis } from './error-replies.js';
-import { encodeOvertaken, readOvertaken } from './overtaken.js';
 import type { ReplyCursor } from './resp.js';
-import { packBatches, readEntries, xnewestAfter, xrangeAfter } from './stream-reads.js';
+import {
+  packBatches,
+  type ReadEntries,
+  readEntries,
+  xnewestAfter,
+  xrangeAfter,
+  xrangeFrom,
+} from './stream-reads.js';
+import { mayMiss, readStreamState, type StreamState, xinfoStream } from './stream-state.js';
 
 const STREAMS_AT_ONCE = 16;
 /** Buffers are made a little larger, so that they serve other reads of the kind again. */
@@ -23,7 +30,10 @@ export interface RangeRequest {
   /** Reading ends at about so many bytes over all streams, though never before an entry. */
   readonly maxBytes: number;
   readonly expectedBytes: number;
-  /** Whether to look for entries after a stream's cursor that are gone. */
+  /**
+   * The entry at each cursor was read before: whether entries after it are missing is to be found out. It is read
+   * again with the range, since its presence proves most.
+   */
   readonly detectTrimming: boolean;
   /** A buffer to put a batch into, if it is large enough. */
   readonly spare?: ArrayBuffer | undefined;
@@ -62,7 +72,6 @@ export class RangeReader {
   async #readStream(key: string, after: string, request: RangeRequest): Promise<PackedBatch> {
     // Nothing can be stored after it, and Redis refuses it as the start of a range.
     if (after === AFTER_LAST) return emptyBatch(key, after);
-    const trimmed = this.#isTrimmed(key, after, request);
     let { spare } = request;
     const allocate = (size: number) => {
       const isUsable = spare !== undefined && spare.byteLength >= size;
@@ -74,42 +83,66 @@ export class RangeReader {
     let cursor = after;
     let entries = 0;
     let bytes = 0;
+    let trimmed = false;
     while (entries < request.count && bytes < request.maxBytes) {
       const entryBytes = entries === 0 ? request.expectedBytes : bytes / entries;
       const room = Math.ceil((request.maxBytes - bytes) / Math.max(entryBytes, 1));
-      const count = Math.min(request.count - entries, Math.max(room, 1));
-      const command = request.latest
-        ? xnewestAfter(key, cursor, request.until)
-        : xrangeAfter(key, cursor, count, request.until);
-      const isTornOff = parts.length === 0 ? false : this.#isTrimmed(key, cursor, request);
-      const part = await this.#connection.send(command, (reply) =>
-        packEntriesOf(reply, key, cursor, allocate),
-      );
-      // The next read, which begins there, tells of it.
-      if (await isTornOff) break;
+      const count = request.latest ? 1 : Math.min(request.count - entries, Math.max(room, 1));
+      const { part, isTorn } = await this.#readPart(key, cursor, count, request, allocate);
+      // The next read, which begins there, reports the loss.
+      if (isTorn && parts.length > 0) break;
+      trimmed ||= isTorn;
       parts.push(part);
       entries += part.ends.length;
       bytes += part.ends.at(-1) ?? 0;
       if (request.latest || part.ends.length < count) break;
       cursor = lastId(part);
     }
-    return { ...joinBatches(parts), trimmed: await trimmed };
+    return { ...joinBatches(parts), trimmed };
   }
 
-  /**
-   * Whether the stream begins after `cursor`, so that entries in between may be gone. Asked before they are
-   * read, so that what is trimmed between the two is not taken for read.
-   */
-  async #isTrimmed(key: string, cursor: string, { detectTrimming }: RangeRequest): Promise<boolean> {
-    if (!detectTrimming) return false;
+  /** One command's worth of a range, and whether entries between it and the cursor may be missing. */
+  async #readPart(
+    key: string,
+    cursor: string,
+    count: number,
+    { latest, until, detectTrimming }: RangeRequest,
+    allocate: (bytes: number) => ArrayBuffer,
+  ): Promise<{ readonly part: PackedBatch; readonly isTorn: boolean }> {
+    const pack = (read: ReadEntries) => packBatches([read], allocate).batches[0]!;
+    const isWatched =
+      detectTrimming && !latest && (until === undefined || compareEntryIds(until, cursor) >= 0);
+    if (!isWatched) {
+      const command = latest ? xnewestAfter(key, cursor, until) : xrangeAfter(key, cursor, count, until);
+      const part = await this.#connection.send(command, (reply) => pack(entriesOf(reply, key, cursor)));
+      return { part, isTorn: false };
+    }
+    // Nothing is stored at 0-0.
+    const mayBeThere = cursor !== BEFORE_FIRST;
+    const command = mayBeThere
+      ? xrangeFrom(key, cursor, count + 1, until)
+      : xrangeAfter(key, cursor, count, until);
+    let isThere = false;
+    // The state after the read: what was deleted before the read shows in it.
+    const [part, state] = await Promise.all([
+      this.#connection.send(command, (reply) => {
+        const read = entriesOf(reply, key, cursor);
+        isThere = read.ids[0] === cursor;
+        if (isThere) dropEntry(read, 0);
+        else if (read.ids.length > count) dropEntry(read, count);
+        return pack(read);
+      }),
+      this.#readState(key),
+    ]);
+    return { part, isTorn: mayMiss(cursor, isThere, state) };
+  }
+
+  /** undefined where it cannot be known: reading is not stopped for that. */
+  async #readState(key: string): Promise<StreamState | undefined> {
     try {
-      // Where scripts are not allowed, a loss is not noticed; reading is not stopped for that.
-      return await this.#connection.send(
-        encodeOvertaken(key, cursor),
-        (reply) => readOvertaken(reply)?.mayBe ?? false,
-      );
+      return await this.#connection.send(xinfoStream(key), readStreamState);
     } catch {
-      return false;
+      return undefined;
     }
   }
 }
@@ -118,14 +151,15 @@ function emptyBatch(key: string, after: string): PackedBatch {
   return packBatches([{ key, after, trimmed: false, ids: [], payloads: [], bytes: 0 }]).batches[0]!;
 }
 
-function packEntriesOf(
-  reply: ReplyCursor,
-  key: string,
-  after: string,
-  allocate: (bytes: number) => ArrayBuffer,
-): PackedBatch {
+function entriesOf(reply: ReplyCursor, key: string, after: string): ReadEntries {
   if (reply.isError) throw failureFromRedis(reply.text());
-  return packBatches([readEntries(reply, key, after)], allocate).batches[0]!;
+  return readEntries(reply, key, after);
+}
+
+function dropEntry(read: ReadEntries, index: number): void {
+  read.ids.splice(index, 1);
+  const [payload] = read.payloads.splice(index, 1);
+  read.bytes -= payload!.length;
 }
 
 const roundUp = (value: number, step: number) => Math.ceil(value / step) * step;

@@ -184,6 +184,11 @@ export class ReplyCursor {
     this.#at = at;
   }
 
+  /** Where the next element begins, in bytes from the start of what was received. */
+  get position(): number {
+    return this.#at;
+  }
+
   /** Whether the element is an error reply; `text` reads it. */
   get isError(): boolean {
     return this.#bytes[this.#at] === MINUS;

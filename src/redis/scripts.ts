@@ -2,20 +2,20 @@
 import type { Redis } from 'ioredis';
 
 /**
- * A stream's last generated id and the id of its first entry, without the entries that XINFO STREAM
+ * A stream's last generated id and how many entries were ever added to it, without the entries that XINFO STREAM
  * brings along. A missing key is an empty stream; a key of another type is Redis' own error.
  *
- * KEYS[1] the stream. Replies {last-generated-id, first entry's id or ''}.
+ * KEYS[1] the stream. Replies {last-generated-id, entries-added}.
  */
 const TAIL_SCRIPT = `
-if redis.call('EXISTS', KEYS[1]) == 0 then return {'0-0', ''} end
+if redis.call('EXISTS', KEYS[1]) == 0 then return {'0-0', 0} end
 local info = redis.call('XINFO', 'STREAM', KEYS[1])
-local last, first = '0-0', ''
+local last, added = '0-0', 0
 for i = 1, #info, 2 do
   if info[i] == 'last-generated-id' then last = info[i + 1] end
-  if info[i] == 'first-entry' and info[i + 1] then first = info[i + 1][1] end
+  if info[i] == 'entries-added' then added = info[i + 1] end
 end
-return {last, first}
+return {last, added}
 `;
 
 /**
@@ -252,7 +252,7 @@ declare module 'ioredis' {
     connectDevice(...args: (string | number)[]): Promise<[connected: number, seen: number, meta: number]>;
     disconnectDevice(...args: (string | number)[]): Promise<[removed: number]>;
     setDeviceMeta(...args: (string | number)[]): Promise<[seen: number, meta: number]>;
-    streamTail(key: string): Promise<[lastGeneratedId: string, firstEntryId: string]>;
+    streamTail(key: string): Promise<[lastGeneratedId: string, entriesAdded: number]>;
     newestEntryId(key: string, until: string): Promise<string>;
   }
   interface ChainableCommander {

@@ -59,6 +59,11 @@ export function xrangeAfter(key: string, cursor: string, count: number, until = 
   return encodeCommand(['XRANGE', key, `(${cursor}`, until, 'COUNT', count]);
 }
 
+/** At most `count` entries from `first` on, oldest first. */
+export function xrangeFrom(key: string, first: string, count: number, until = '+'): Buffer {
+  return encodeCommand(['XRANGE', key, first, until, 'COUNT', count]);
+}
+
 /** The newest entry. */
 export function xnewest(key: string): Buffer {
   return encodeCommand(['XREVRANGE', key, '+', '-', 'COUNT', 1]);

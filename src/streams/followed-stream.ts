@@ -26,7 +26,7 @@ export interface FollowerStream {
   readonly cursor: string;
   /** The stream's last generated id at the request. */
   readonly tail: string;
-  /** The client says that it had the entry at the cursor, and wants to know what it missed since. */
+  /** The client has read up to the cursor, and wants to know what it missed since. */
   readonly isResumed?: boolean;
 }
 
@@ -109,7 +109,11 @@ export class FollowedStream implements HubListener, BacklogOwner {
     this.#hadCursor = this.#isOwnCursor || isResumed;
     this.#mustFetch = compareEntryIds(cursor, tail) < 0;
     this.#seen = this.#hub.entries;
-    if (compareEntryIds(cursor, tail) > 0) context.hub.resets.ahead++;
+    if (compareEntryIds(cursor, tail) > 0) {
+      context.hub.resets.ahead++;
+      // Ids only grow: it is not the stream that the client read.
+      if (isResumed) this.#loss = { after: cursor, reason: 'deleted' };
+    }
   }
 
   onEntries(): void {
@@ -121,10 +125,11 @@ export class FollowedStream implements HubListener, BacklogOwner {
   }
 
   /** What is held of the stream goes: Redis holds it no more, or holds it still and is asked again. */
-  onReset({ reason, base, lastId }: Reset): void {
-    // A client may have named a cursor ahead of all that there was: it is taken at its word.
+  onReset({ base, lastId }: Reset): void {
+    // A client may have named a cursor ahead of all that there was: it is used as given.
     if (this.#isOwnCursor || compareEntryIds(this.#cursor, lastId) <= 0) {
-      if (reason !== 'shortened') this.#loss ??= { after: this.#cursor, reason: 'deleted' };
+      // Where Redis is back in an older state, entries that nobody has read may be gone.
+      this.#loss ??= { after: this.#cursor, reason: 'deleted' };
       if (compareEntryIds(this.#cursor, base) > 0) this.#cursor = base;
       this.#isOwnCursor = this.#cursor !== BEFORE_FIRST;
       this.#hadCursor = this.#isOwnCursor;
@@ -356,7 +361,12 @@ export class FollowedStream implements HubListener, BacklogOwner {
   #gapBefore(batch: EntryBatch, from: number): Gap | undefined {
     if (this.#loss !== undefined) return { ...this.#loss, resumedAt: batch.ids[from]! };
     if (from > 0 || !batch.trimmed) return undefined;
-    return { after: this.#cursor, resumedAt: batch.ids[0]!, reason: 'trimmed' };
+    const isLate = compareEntryIds(batch.lostAfter, this.#cursor) < 0;
+    return {
+      after: isLate ? batch.lostAfter : this.#cursor,
+      resumedAt: batch.ids[0]!,
+      reason: 'trimmed',
+    };
   }
 
   /** Whether others are about to be sent the same: they are at the newest batch too. */

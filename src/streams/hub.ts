@@ -18,6 +18,8 @@ const MAX_TOTAL_BYTES = 64 * 1024 * 1024;
 const LINGER_MS = 2000;
 /** How long a look at a stream may take; a reader without a connection does not answer. */
 const CHECK_MS = 1000;
+/** Ends of streams that are remembered from when they were asked about until they are followed. */
+const MAX_ENDS = 4096;
 /** Replies of readers, in bytes: from a few small entries to what they are held near. */
 const REPLY_BOUNDS = [256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864];
 
@@ -27,6 +29,14 @@ interface Followed {
   lingerTimer: NodeJS.Timeout | undefined;
   /** The one of its listeners whose client the stream is counted for; of the last one while it has none. */
   payer: StreamPayer | undefined;
+}
+
+/** Where a stream was seen to end. */
+export interface StreamEnd {
+  /** The last generated id. */
+  readonly id: string;
+  /** Entries ever added. */
+  readonly added: number;
 }
 
 /** One batch's coming, by which the oldest of all streams is found. */
@@ -53,6 +63,7 @@ export class Hub implements ReaderListener {
   #batches = 0;
   #bytes = 0;
   #readers: readonly ReaderThread[] = [];
+  readonly #ends = new Map<string, StreamEnd>();
   /** Who waits for a look at a stream. */
   readonly #checks = new Map<string, { promise: Promise<void>; done(): void }>();
   /** Entries delivered to hub streams, and losses by trimming noticed, since the start. */
@@ -106,6 +117,13 @@ export class Hub implements ReaderListener {
   /** The last entry that was read of a stream; undefined where nobody follows it. */
   lastId(key: string): string | undefined {
     return this.#streams.get(key)?.stream.lastId;
+  }
+
+  /** Notes where a stream was seen to end: its first reader counts from there. */
+  noteEnd(key: string, end: StreamEnd): void {
+    if (this.#streams.has(key)) return;
+    if (this.#ends.size >= MAX_ENDS) this.#ends.clear();
+    this.#ends.set(key, end);
   }
 
   /** How many follow a stream. */
@@ -206,7 +224,7 @@ export class Hub implements ReaderListener {
     while (stream.length > 0) this.#drop(stream);
     stream.reset(reset.base);
     // Under a new number, so that what is under way from before is passed over.
-    reader.follow(key, reset.base);
+    reader.follow(key, reset.base, reset.base === BEFORE_FIRST ? 0 : undefined);
     for (const listener of stream.listeners) listener.onReset(reset);
   }
 
@@ -219,7 +237,9 @@ export class Hub implements ReaderListener {
     const reader = this.#readers.reduce((least, next) => (next.streams < least.streams ? next : least));
     const followed = { stream: new HubStream(key, tail), reader, lingerTimer: undefined, payer: undefined };
     this.#streams.set(key, followed);
-    reader.follow(key, tail);
+    const end = this.#ends.get(key);
+    this.#ends.delete(key);
+    reader.follow(key, tail, end?.id === tail ? end.added : undefined);
     return followed;
   }
 

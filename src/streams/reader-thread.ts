@@ -37,6 +37,8 @@ export interface ReaderListener {
 interface Cursor {
   /** The last entry that was delivered. */
   after: string;
+  /** Entries ever added to the stream up to there; undefined where it is not known. */
+  added: number | undefined;
   readonly generation: number;
 }
 
@@ -70,11 +72,14 @@ export class ReaderThread {
     return this.#cursors.size;
   }
 
-  /** Reads the stream from after the entry `after` on; what is under way of an earlier following is passed over. */
-  follow(key: string, after: string): void {
+  /**
+   * Reads the stream from after the entry `after` on; what is under way of an earlier following is passed over.
+   * @param added entries ever added to the stream up to there; undefined where it is not known
+   */
+  follow(key: string, after: string, added: number | undefined): void {
     const generation = ++this.#generation;
-    this.#cursors.set(key, { after, generation });
-    this.#send({ type: 'follow', key, after, generation });
+    this.#cursors.set(key, { after, added, generation });
+    this.#send({ type: 'follow', key, after, added, generation });
   }
 
   unfollow(key: string): void {
@@ -127,8 +132,8 @@ export class ReaderThread {
     if (performance.now() - this.#startedAt > SETTLED_MS) this.#respawnMs = FIRST_RESPAWN_MS;
     this.#respawnTimer = setTimeout(() => {
       [this.#worker, this.#heartbeat] = this.#spawn();
-      for (const [key, { after, generation }] of this.#cursors) {
-        this.#send({ type: 'follow', key, after, generation });
+      for (const [key, { after, added, generation }] of this.#cursors) {
+        this.#send({ type: 'follow', key, after, added, generation });
       }
     }, this.#respawnMs);
     this.#respawnMs = Math.min(this.#respawnMs * 2, LAST_RESPAWN_MS);
@@ -176,6 +181,7 @@ export class ReaderThread {
       if (cursor === undefined || cursor.generation !== generations[index]) return;
       last = new EntryBatch(packed);
       cursor.after = last.lastId;
+      if (cursor.added !== undefined) cursor.added = last.trimmed ? undefined : cursor.added + last.length;
       this.#listener.onEntries(last);
     });
     this.#listener.onReply(bytes, last);

@@ -5,12 +5,15 @@
  * after they came, as all of them need it.
  */
 import type { Redis } from 'ioredis';
+import type { StreamEnd } from './hub.js';
 
 interface Asked {
-  readonly answer: Promise<string>;
+  readonly answer: Promise<StreamEnd>;
   /** For those who came since. */
-  next: Promise<string> | undefined;
+  next: Promise<StreamEnd> | undefined;
 }
+
+const endOf = ([id, added]: readonly [string, number]): StreamEnd => ({ id, added });
 
 const ofConnection = new WeakMap<Redis, TailQuestions>();
 
@@ -31,8 +34,8 @@ export class TailQuestions {
     return questions;
   }
 
-  /** The last generated id of each stream, as of now or later; rejects with what Redis or ioredis says. */
-  ask(keys: readonly string[]): Promise<string[]> {
+  /** Where each stream ends, as of now or later; rejects with what Redis or ioredis says. */
+  ask(keys: readonly string[]): Promise<StreamEnd[]> {
     const shared = new Map(
       keys.filter((key) => this.#asked.has(key)).map((key) => [key, this.#askNext(key)] as const),
     );
@@ -40,21 +43,18 @@ export class TailQuestions {
     return Promise.all(keys.map((key) => shared.get(key) ?? own.get(key)!));
   }
 
-  #askNext(key: string): Promise<string> {
+  #askNext(key: string): Promise<StreamEnd> {
     const asked = this.#asked.get(key)!;
     asked.next ??= asked.answer.catch(() => {}).then(() => this.#send([key]).get(key)!);
     return asked.next;
   }
 
   /** In one round trip. */
-  #send(keys: readonly string[]): ReadonlyMap<string, Promise<string>> {
-    const answers = new Map<string, Promise<string>>();
+  #send(keys: readonly string[]): ReadonlyMap<string, Promise<StreamEnd>> {
+    const answers = new Map<string, Promise<StreamEnd>>();
     // A single stream needs no pipeline object.
     if (keys.length === 1) {
-      answers.set(
-        keys[0]!,
-        this.#control.streamTail(keys[0]!).then(([tail]) => tail),
-      );
+      answers.set(keys[0]!, this.#control.streamTail(keys[0]!).then(endOf));
     } else if (keys.length > 1) {
       const replies = keys
         .reduce((pipeline, key) => pipeline.streamTail(key), this.#control.pipeline())
@@ -63,7 +63,7 @@ export class TailQuestions {
         const answer = replies.then((all) => {
           const [error, reply] = all![index]!;
           if (error) throw error;
-          return (reply as [string, string])[0];
+          return endOf(reply as [string, number]);
         });
         answers.set(key, answer);
       });
@@ -72,7 +72,7 @@ export class TailQuestions {
     return answers;
   }
 
-  #note(key: string, answer: Promise<string>): void {
+  #note(key: string, answer: Promise<StreamEnd>): void {
     const asked: Asked = { answer, next: undefined };
     this.#asked.set(key, asked);
     const answered = () => {

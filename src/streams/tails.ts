@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis';
 import { controlFailure } from '../redis/control.js';
 import { compareEntryIds } from '../wire/entry-id.js';
 import { NEWEST } from '../wire/parameters.js';
-import type { Hub } from './hub.js';
+import type { Hub, StreamEnd } from './hub.js';
 import { TailQuestions } from './tail-questions.js';
 
 /**
@@ -13,14 +13,18 @@ import { TailQuestions } from './tail-questions.js';
  */
 export async function readTails(control: Redis, hub: Hub, keys: readonly string[]): Promise<string[]> {
   const read = keys.map((key) => hub.lastId(key));
-  const tails = await askTails(control, keys);
+  const ends = await askEnds(control, keys);
+  keys.forEach((key, index) => {
+    hub.noteEnd(key, ends[index]!);
+  });
+  const tails = ends.map(({ id }) => id);
   const isLost = (_key: string, index: number) =>
     read[index] !== undefined && compareEntryIds(tails[index]!, read[index]) < 0;
   await Promise.all(keys.filter(isLost).map((key) => hub.check(key)));
   return tails;
 }
 
-async function askTails(control: Redis, keys: readonly string[]): Promise<string[]> {
+async function askEnds(control: Redis, keys: readonly string[]): Promise<StreamEnd[]> {
   try {
     return await TailQuestions.of(control).ask(keys);
   } catch (error) {

@@ -21,8 +21,10 @@ export interface PackedBatch {
   readonly buffer: ArrayBuffer;
   /** Where the payloads begin in `buffer`: small batches of one reply share a buffer. */
   readonly offset: number;
-  /** Whether entries after `after` were trimmed before they could be read. */
+  /** Whether entries after `after` may have been removed before they could be read. */
   readonly trimmed: boolean;
+  /** Where a loss was found out late: the id, before `after`, after which entries may be missing. */
+  readonly lostAfter?: string;
 }
 
 /** The id of the last entry; `after` where there is none. */
@@ -34,6 +36,7 @@ export class EntryBatch {
   readonly key: string;
   readonly after: string;
   readonly trimmed: boolean;
+  readonly lostAfter: string;
   readonly ends: Uint32Array;
   readonly bytes: Uint8Array;
   readonly #joinedIds: string;
@@ -45,6 +48,7 @@ export class EntryBatch {
     this.key = packed.key;
     this.after = packed.after;
     this.trimmed = packed.trimmed;
+    this.lostAfter = packed.lostAfter ?? packed.after;
     this.ends = packed.ends;
     this.bytes = new Uint8Array(packed.buffer, packed.offset, packed.ends.at(-1) ?? 0);
     this.#joinedIds = packed.ids;

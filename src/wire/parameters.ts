@@ -4,7 +4,7 @@
  */
 import { BOOLEAN_FORM, parseBoolean } from '../booleans.js';
 import { Failure } from '../errors.js';
-import { BEFORE_FIRST, compareEntryIds, parseEntryId, precedingId } from './entry-id.js';
+import { BEFORE_FIRST, compareEntryIds, lastIdOf, parseEntryId, precedingId } from './entry-id.js';
 import { type Moment, parseMoment } from './moment.js';
 import { checkDeviceId, checkPrefix, checkStreamId, ID_SEPARATOR } from './names.js';
 
@@ -43,7 +43,7 @@ export interface PushParameters {
 export interface PullParameters {
   /** A canonical entry id or `$` for each stream, in the order of the ids. */
   readonly cursors: readonly string[];
-  /** Whether each cursor is an entry's whole id, as of one who goes on from the last entry that came. */
+  /** Whether each cursor is a place reached before, an entry's whole id or `$`, so that losses after it count. */
   readonly resumes: readonly boolean[];
   /** No entry after this id is wanted. */
   readonly until: string | undefined;
@@ -211,13 +211,19 @@ function parseRange(query: Query, streams: number): Pick<PullParameters, 'cursor
     throw new Failure('bad_parameter', `last_entry_id has ${given.length} ids for ${streams} streams`);
   }
   const parsed = given.map((text) => parseCursor('last_entry_id', text));
-  const resumes = given.map(
-    (text, index) => start === undefined && text.includes('-') && isAfterFirst(parsed[index]!),
-  );
+  const resumes = given.map((text) => start === undefined && isPlaceReached(text));
   return { cursors: forEach(parsed, streams), resumes: forEach(resumes, streams), until };
 }
 
-const isAfterFirst = (cursor: string) => cursor !== NEWEST && cursor !== BEFORE_FIRST;
+/**
+ * Whether a cursor as given is one that a reader gets to: `$`, or an entry's whole id. `0-0` is one, of a stream
+ * that had no entries. `0`, `-`, a bare time and the last id of a millisecond, which stands for a time, are not.
+ */
+function isPlaceReached(text: string): boolean {
+  if (text === NEWEST) return true;
+  const [ms, seq] = text.split('-');
+  return ms !== '' && seq !== undefined && parseEntryId(text) !== lastIdOf(ms!);
+}
 
 /** One for all, or one each. */
 function forEach<T>(given: readonly T[], streams: number): readonly T[] {

@@ -197,21 +197,83 @@ describe('trimming', () => {
     expect([ids(rest), rest!.trimmed]).toEqual([[6], true]);
   });
 
-  test('cannot be where there is no stream', async () => {
+  test('must be assumed where there is no stream any more', async () => {
     const { reader } = await newReader();
     const [batch] = await read(reader, { k: '5-0' }, { detectTrimming: true });
-    expect(batch).toMatchObject({ trimmed: false, length: 0 });
+    expect(batch).toMatchObject({ trimmed: true, length: 0 });
+    expect((await read(reader, { k: '0-0' }, { detectTrimming: true }))[0]!.trimmed).toBe(false);
   });
 
-  test('is not noticed, and nothing else suffers, where scripts are not allowed', async () => {
-    const { redis } = await newReader();
-    await redis.client.call('ACL', 'SETUSER', 'gate', 'on', '>x', '~*', '+@all', '-@scripting');
-    const reader = readerOf({ ...parseRedisUrl(redis.url), username: 'gate', password: 'x' });
-    await fill(redis, 'k', ['a', 'b']);
-    await redis.client.xtrim('k', 'MAXLEN', '=', 1);
-    const [batch] = await read(reader, { k: '0-0' }, { detectTrimming: true });
-    expect(batch).toMatchObject({ trimmed: false, length: 1 });
+  test('of the entry at the cursor alone is no loss while it was the newest', async () => {
+    const { redis, reader } = await newReader();
+    await fill(redis, 'k', ['a', 'b', 'c']);
+    await redis.client.xtrim('k', 'MAXLEN', '=', 0);
+    const trimmed = async (after: string) =>
+      (await read(reader, { k: after }, { detectTrimming: true }))[0]!.trimmed;
+    expect([await trimmed('3-0'), await trimmed('2-0')]).toEqual([false, true]);
   });
+
+  test('of a stream read from its beginning is known by what was ever removed', async () => {
+    const { redis, reader } = await newReader();
+    await fill(redis, 'k', ['a', 'b', 'c']);
+    const trimmed = async () => (await read(reader, { k: '0-0' }, { detectTrimming: true }))[0]!.trimmed;
+    expect(await trimmed()).toBe(false);
+    await redis.client.xtrim('k', 'MAXLEN', '=', 2);
+    expect(await trimmed()).toBe(true);
+  });
+
+  test('is noticed without the rights to scripts and XINFO', async () => {
+    const { redis } = await newReader();
+    await redis.client.call('ACL', 'SETUSER', 'gate', 'on', '>x', '~*', '+@all', '-@scripting', '-xinfo');
+    const reader = readerOf({ ...parseRedisUrl(redis.url), username: 'gate', password: 'x' });
+    await fill(redis, 'k', ['a', 'b', 'c']);
+    await redis.client.xtrim('k', 'MAXLEN', '=', 2);
+    const batches = [];
+    for (const after of ['1-0', '2-0']) {
+      batches.push((await read(reader, { k: after }, { detectTrimming: true }))[0]!);
+    }
+    expect(batches.map(({ trimmed, length }) => [trimmed, length])).toEqual([
+      [true, 2],
+      [false, 1],
+    ]);
+  });
+});
+
+describe('a stream that is not the one that was read', () => {
+  test.each([
+    ['deleted and created again', (redis: TestRedis) => redis.client.del('k')],
+    ['renamed', (redis: TestRedis) => redis.client.rename('k', 'other')],
+    ['flushed', (redis: TestRedis) => redis.client.flushall()],
+  ])('since it was %s is noticed by the missing cursor', async (_name, end) => {
+    const { redis, reader } = await newReader();
+    await fill(redis, 'k', ['a', 'b', 'c', 'd']);
+    await end(redis);
+    for (const id of ['5-0', '6-0']) await redis.client.xadd('k', id, 'd', id);
+    const [batch] = await read(reader, { k: '3-0' }, { detectTrimming: true });
+    expect([ids(batch), batch!.trimmed]).toEqual([[5, 6], true]);
+  });
+
+  test('has never as many entries as were asked for, the cursor there or not', async () => {
+    const { redis, reader } = await newReader();
+    await fill(redis, 'k', ['a', 'b', 'c', 'd']);
+    for (const [after, expected] of [
+      ['1-0', [2, 3]],
+      ['0-5', [1, 2]],
+    ] as const) {
+      const [batch] = await read(reader, { k: after }, { detectTrimming: true, count: 2 });
+      expect(ids(batch)).toEqual(expected);
+      expect(Buffer.from(batch!.bytes).toString()).toBe(after === '1-0' ? 'bc' : 'ab');
+    }
+  });
+});
+
+test('an entry deleted after the cursor is noticed, and one before it is not', async () => {
+  const { redis, reader } = await newReader();
+  await fill(redis, 'k', ['a', 'b', 'c', 'd']);
+  await redis.client.xdel('k', '2-0');
+  const trimmed = async (after: string) =>
+    (await read(reader, { k: after }, { detectTrimming: true }))[0]!.trimmed;
+  expect([await trimmed('1-0'), await trimmed('3-0')]).toEqual([true, false]);
 });
 
 describe('a read that fails', () => {

@@ -33,7 +33,7 @@ const refusal = (...words: string[]) =>
 describe('defaults', () => {
   const common = {
     cursors: ['$'],
-    resumes: [false],
+    resumes: [true],
     until: undefined,
     speed: 0,
     gaps: false,
@@ -88,9 +88,9 @@ test.each([
   ['until=1970-01-01T02:00:00.007+02:00', { cursors: ['$'], until: MS_7 }],
   ['until=7-2&last_entry_id=3-1', { cursors: ['3-1'], resumes: [true], until: '7-2' }],
   ['last_entry_id=3', { cursors: ['3-0'], resumes: [false] }],
-  ['last_entry_id=0-0', { cursors: ['0-0'], resumes: [false] }],
+  ['last_entry_id=0-0', { cursors: ['0-0'], resumes: [true] }],
   ['last_entry_id=-', { cursors: ['0-0'], resumes: [false] }],
-  ['last_entry_id=$', { cursors: ['$'], resumes: [false] }],
+  ['last_entry_id=$', { cursors: ['$'], resumes: [true] }],
   ['offsets=start', { offsets: 'start' }],
   ['offsets=end', { offsets: 'end' }],
   ['keep_device_id_in_stream_id=true', { keepDevicePrefix: true }],

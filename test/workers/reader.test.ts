@@ -71,12 +71,11 @@ class ReadServer {
       if (isBlocked) this.answer(NOTHING);
       return isBlocked ? ':1\r\n' : ':0\r\n';
     }
-    if (name === 'XLEN') return ':1\r\n';
+    if (name === 'XINFO') return '-ERR no such key\r\n';
     if (name === 'EVAL' && command[1] === ENDS_SCRIPT) {
       // Each stream reaches up to its cursor.
       return array(...Array.from({ length: Number(command[2]) }, () => array(':1\r\n', bulk(''))));
     }
-    if (name === 'EVAL') return ':0\r\n';
     if (name === 'XREAD' && word === 'STREAMS') return NOTHING;
     if (name !== 'XREAD') return politely(command, client) as string;
     const from = command.indexOf('STREAMS') + 1;
@@ -124,7 +123,7 @@ class Reader {
   /** @returns the following's number */
   follow(key: string, after = '0-0'): number {
     const generation = ++this.#generation;
-    this.send({ type: 'follow', key, after, generation });
+    this.send({ type: 'follow', key, after, added: undefined, generation });
     return generation;
   }
 

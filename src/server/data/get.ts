@@ -158,13 +158,13 @@ class Arrival implements HubListener {
     this.give();
   }
 
-  onReset({ key, reason, base, lastId }: Reset): void {
+  onReset({ key, base, lastId }: Reset): void {
     const { keys, cursors, resetAt } = this.#wanted;
     const index = keys.indexOf(key);
     const cursor = cursors[index]!;
     // One that was ahead of all that there was is taken at its word.
     if (compareEntryIds(cursor, lastId) > 0 || compareEntryIds(cursor, base) <= 0) return;
-    if (reason !== 'shortened') resetAt[index] ??= cursor;
+    resetAt[index] ??= cursor;
     cursors[index] = base;
     this.give();
   }

@@ -1,0 +1,206 @@
+/**
+ * Whether entries of a stream were removed before a reader had read them.
+ *
+ * Each read is followed by a question about every stream that it brought entries of, and the entries wait for
+ * the answer. Of a stream that each read brings entries of, the question is sent along with the read, so that
+ * read and answer arrive together.
+ *
+ * The question is XINFO STREAM, which counts exactly but copies two entries. Where these are large it is XLEN:
+ * a stream that holds many more entries than were read was not trimmed up to them. What XLEN does not show,
+ * such as an entry deleted out of the midst, is counted later, when the stream is quiet.
+ */
+import { encodeCommand, type ReplyCursor } from '../src/redis/resp.js';
+import { mayHaveMissed, readStreamState, type StreamState, xinfoStream } from '../src/redis/stream-state.js';
+import type { Ask, Followed } from './followed.js';
+
+/** XINFO is asked about a stream whose first and last entry take so much together. */
+const SMALL_INFO_BYTES = 16 * 1024;
+/** So many more entries than were read clear a stream of the suspicion. Some may have come since the read. */
+const CLEAR_MARGIN = 16;
+/** Streams that are asked about along with a read. */
+const MAX_GUARDS = 64;
+/** What XINFO may copy in one round of recounting. */
+const RECOUNT_BYTES = 1024 * 1024;
+
+/** What a read brought of a stream. */
+export interface Step {
+  readonly key: string;
+  readonly followed: Followed;
+  readonly after: string;
+  readonly entries: number;
+  readonly bytes: number;
+  readonly lastId: string;
+  /** The read brought as many entries as it may: there may be more. */
+  readonly isFull: boolean;
+}
+
+/** @param lostAfter the id after which entries may be missing; undefined: none are */
+type Verdict = (lostAfter: string | undefined) => void;
+
+/** A question that was sent along with a read. */
+interface Guard {
+  readonly isState: boolean;
+  take(reply: ReplyCursor): void;
+}
+
+const canAsk = ({ infoBytes }: Followed) => infoBytes !== Number.POSITIVE_INFINITY;
+const isSmall = ({ infoBytes = 0 }: Followed) => infoBytes <= SMALL_INFO_BYTES;
+
+export class LossCheck {
+  readonly #followed: ReadonlyMap<string, Followed>;
+  readonly #ask: Ask;
+  /** Of the read under way, by key. */
+  #guards: Map<string, Guard> = new Map();
+  /** Keys that the last read with entries brought some of. */
+  #active: ReadonlySet<string> = new Set();
+  /** Those of the last two such reads: the next will probably bring more. */
+  #hot: readonly string[] = [];
+  /** Streams with reads that only XLEN has cleared. */
+  readonly #uncounted = new Set<string>();
+  /** Those whose XINFO has not been answered. */
+  readonly #asked = new Set<Followed>();
+
+  constructor(followed: ReadonlyMap<string, Followed>, ask: Ask) {
+    this.#followed = followed;
+    this.#ask = ask;
+  }
+
+  /**
+   * Questions to send right behind a read.
+   * @param expect says who takes the reply to each @param answered is called after each reply
+   */
+  guards(expect: (take: (reply: ReplyCursor) => void) => void, answered: () => void): Buffer[] {
+    this.#guards = new Map();
+    return this.#hot.flatMap((key) => {
+      const followed = this.#followed.get(key);
+      if (followed === undefined) return [];
+      const isState = isSmall(followed);
+      const guard: Guard = { isState, take: (reply) => reply.skip() };
+      this.#guards.set(key, guard);
+      if (isState) this.#asked.add(followed);
+      expect((reply) => {
+        if (isState) this.#asked.delete(followed);
+        guard.take(reply);
+        answered();
+      });
+      return [isState ? xinfoStream(key) : encodeCommand(['XLEN', key])];
+    });
+  }
+
+  /** How many replies to `guards` follow the read's own. */
+  get guardCount(): number {
+    return this.#guards.size;
+  }
+
+  /** Finds out about each step of the read that was answered just now. @param judged is called once for each */
+  check(
+    steps: readonly Step[],
+    connection: number,
+    judged: (index: number, lostAfter?: string) => void,
+  ): void {
+    steps.forEach((step, index) => {
+      const guard = this.#guards.get(step.key);
+      const tell: Verdict = (lostAfter) => judged(index, lostAfter);
+      const { followed } = step;
+      if (followed.infoBytes === undefined) followed.infoBytes = (2 * step.bytes) / step.entries;
+      const isFirst = followed.readOn !== connection;
+      const takeState = (reply: ReplyCursor) => this.#judgeState(step, this.#readInfo(followed, reply), tell);
+      const takeLength = (reply: ReplyCursor) => this.#judgeLength(step, isFirst, reply, tell);
+      if (guard !== undefined) guard.take = guard.isState ? takeState : takeLength;
+      else if (isSmall(followed)) this.#askState(step, tell);
+      else this.#ask(encodeCommand(['XLEN', step.key]), takeLength);
+    });
+    const active = new Set(steps.map(({ key }) => key));
+    this.#hot = [...active].filter((key) => this.#active.has(key)).slice(0, MAX_GUARDS);
+    this.#active = active;
+  }
+
+  /** Counts streams that only XLEN has cleared, as far as they are quiet. To be called between two reads. */
+  recount(): void {
+    let bytes = 0;
+    for (const key of this.#uncounted) {
+      const followed = this.#followed.get(key);
+      if (followed === undefined || !canAsk(followed)) {
+        this.#uncounted.delete(key);
+        continue;
+      }
+      bytes += followed.infoBytes!;
+      if (bytes > RECOUNT_BYTES && bytes > followed.infoBytes!) return;
+      // The next round begins with others.
+      this.#uncounted.delete(key);
+      this.#uncounted.add(key);
+      this.#askInfo(key, followed, (state) => this.#recounted(key, followed, state));
+    }
+  }
+
+  /** To be called when the connection is lost: an XINFO too large for Redis to send may be the reason. */
+  lost(): void {
+    for (const followed of this.#asked) followed.infoBytes = Number.POSITIVE_INFINITY;
+    this.#asked.clear();
+    this.#guards = new Map();
+  }
+
+  #judgeState(step: Step, state: StreamState | undefined, tell: Verdict): void {
+    const { followed } = step;
+    const expected = followed.added === undefined ? undefined : followed.added + step.entries;
+    // Without the right to XINFO a loss is not noticed; reading is not stopped for that.
+    const isLost = state !== undefined && mayHaveMissed({ ...step, added: followed.added }, state);
+    const { confirmed } = followed;
+    const isExact = state?.lastId === step.lastId;
+    followed.added = isExact ? state!.added : isLost ? undefined : expected;
+    followed.confirmed = step.lastId;
+    this.#uncounted.delete(step.key);
+    tell(isLost ? confirmed : followed.lostAfter);
+    followed.lostAfter = undefined;
+  }
+
+  #judgeLength(step: Step, isFirst: boolean, reply: ReplyCursor, tell: Verdict): void {
+    const { key, followed, entries } = step;
+    const length = reply.isError ? 0 : reply.number();
+    if (reply.isError) reply.skip();
+    if (!isFirst && !step.isFull && length > entries + CLEAR_MARGIN) {
+      if (followed.added !== undefined) followed.added += entries;
+      this.#uncounted.add(key);
+      tell(followed.lostAfter);
+      followed.lostAfter = undefined;
+    } else if (canAsk(followed)) {
+      this.#askState(step, tell);
+    } else {
+      // Redis has dropped a connection rather than answer XINFO.
+      followed.added = undefined;
+      tell(followed.confirmed);
+      followed.confirmed = step.lastId;
+    }
+  }
+
+  #askState(step: Step, tell: Verdict): void {
+    this.#askInfo(step.key, step.followed, (state) => this.#judgeState(step, state, tell));
+  }
+
+  #askInfo(key: string, followed: Followed, take: (state: StreamState | undefined) => void): void {
+    this.#asked.add(followed);
+    this.#ask(xinfoStream(key), (reply) => {
+      this.#asked.delete(followed);
+      take(this.#readInfo(followed, reply));
+    });
+  }
+
+  #recounted(key: string, followed: Followed, state: StreamState | undefined): void {
+    // Entries that came meanwhile are counted when they are read.
+    if (state !== undefined && state.lastId !== followed.after) return;
+    this.#uncounted.delete(key);
+    if (state === undefined) return;
+    const isLost = followed.added !== undefined && followed.added !== state.added;
+    followed.added = state.added;
+    // Reported with the next entries.
+    if (isLost) followed.lostAfter ??= followed.confirmed;
+    followed.confirmed = followed.after;
+  }
+
+  #readInfo(followed: Followed, reply: ReplyCursor): StreamState | undefined {
+    const begin = reply.position;
+    const state = readStreamState(reply);
+    followed.infoBytes = reply.position - begin;
+    return state;
+  }
+}
