@@ -41,6 +41,8 @@ export interface GraphqlContext extends GraphqlParts {
   /** What it allows. */
   readonly rights: Rights;
   readonly names: NameBudget;
+  /** Fields that failed so far. */
+  readonly failures: { count: number };
 }
 
 /** A request's context: what it loads it loads once, and what is loaded together goes in one round trip. */
@@ -60,5 +62,6 @@ export function createContext(
     grant,
     rights,
     names: new NameBudget(),
+    failures: { count: 0 },
   };
 }

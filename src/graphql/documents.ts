@@ -2,10 +2,10 @@
  * Parses and validates documents, and remembers those that were valid: clients send the same few again and
  * again, and to validate one costs several times what most cost to execute.
  */
-import { type DocumentNode, type GraphQLError, type GraphQLSchema, specifiedRules, validate } from 'graphql';
-import { limitDocument, parseBounded } from './limits.js';
+import { type DocumentNode, type GraphQLError, type GraphQLSchema, validate } from 'graphql';
+import { checkDocumentSize } from './document-size.js';
+import { parseBounded } from './limits.js';
 
-const VALIDATION_RULES = [...specifiedRules, limitDocument];
 /** Of the texts that are remembered: a parsed document takes some hundred times its text in bytes. */
 const MAX_LENGTH = 64 * 1024;
 
@@ -34,7 +34,9 @@ export class Documents {
   validate(document: DocumentNode): readonly GraphQLError[] {
     const text = document.loc?.source.body;
     if (text !== undefined && this.#byText.get(text) === document) return [];
-    const errors = validate(this.#schema, document, VALIDATION_RULES);
+    const tooMuch = checkDocumentSize(document, this.#schema);
+    if (tooMuch.length > 0) return tooMuch;
+    const errors = validate(this.#schema, document);
     if (errors.length === 0 && text !== undefined) this.#remember(text, document);
     return errors;
   }

@@ -29,12 +29,19 @@ function tell(error: unknown, { logger }: GraphqlContext): GraphQLError {
   });
 }
 
+/** Of so many failed fields each is described; the others share one error. */
+const MAX_DESCRIBED = 100;
+
+/** It has a path already: graphql-js gives others a path, and a line and column counted from the document's start. */
+const MANY_FAILED = new GraphQLError(`more than ${MAX_DESCRIBED} fields failed`, { path: [] });
+
 function guarded(resolve: AnyResolver): AnyResolver {
   return async (source, args, context, info) => {
     try {
       context.grant.check();
       return await resolve(source, args, context, info);
     } catch (error) {
+      if (++context.failures.count > MAX_DESCRIBED) throw MANY_FAILED;
       throw tell(error, context);
     }
   };

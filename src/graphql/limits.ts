@@ -1,21 +1,14 @@
 /** What a request may ask for: bounds that no honest client meets. */
-import {
-  type ASTVisitor,
-  type FieldNode,
-  GraphQLError,
-  Kind,
-  parse,
-  type SelectionSetNode,
-  type ValidationContext,
-} from 'graphql';
+import { type DocumentNode, GraphQLError, parse } from 'graphql';
 import { Failure } from '../errors.js';
 import { holdsAtMost } from '../wire/json-bounds.js';
 
 /** Largest request, in bytes of JSON. */
 export const MAX_REQUEST_BYTES = 1024 * 1024;
 const MAX_TOKENS = 2000;
-const MAX_DEPTH = 10;
-const MAX_ALIASES = 100;
+/** Each error has its line and column, and graphql-js counts them from the document's start. */
+const MAX_LINES = 5000;
+const LINE_END = /\r\n|[\r\n]/g;
 /** Metadata may nest so deep, and lies in the request's variables. */
 const MAX_JSON_LEVELS = 1010;
 /** Commas and brackets of a request: what its bytes may cost to parse and to copy. */
@@ -59,69 +52,21 @@ export class NameBudget {
   }
 }
 
-/** `parse`, for documents of a bounded number of tokens: what validation costs grows with their square. */
-export const parseBounded: typeof parse = (source, options) => {
+/** Parses a document of a bounded number of tokens and lines. @throws GraphQLError */
+export function parseBounded(text: string): DocumentNode {
+  if (hasMoreLines(text, MAX_LINES)) {
+    throw new GraphQLError(`a document may have at most ${MAX_LINES} lines`);
+  }
   try {
-    return parse(source, { ...options, maxTokens: MAX_TOKENS });
+    return parse(text, { maxTokens: MAX_TOKENS });
   } catch (error) {
     // The parser calls itself for each level, and so many tokens may be as many levels.
     throw error instanceof RangeError ? new GraphQLError('the document nests too deep') : error;
   }
-};
-
-/** A validation rule: refuses documents that nest too deep or name too many fields anew. */
-export function limitDocument(context: ValidationContext): ASTVisitor {
-  let aliases = 0;
-  return {
-    Field: (node) => {
-      if (node.alias === undefined) return;
-      aliases++;
-      if (aliases === MAX_ALIASES + 1) {
-        context.reportError(
-          new GraphQLError(`a document may have at most ${MAX_ALIASES} aliases`, { nodes: node }),
-        );
-      }
-    },
-    OperationDefinition: (node) => {
-      const depth = depthOf(node.selectionSet, context, new Map());
-      if (depth > MAX_DEPTH) {
-        context.reportError(
-          new GraphQLError(`fields may nest at most ${MAX_DEPTH} deep, not ${depth}`, { nodes: node }),
-        );
-      }
-    },
-  };
 }
 
-/** Introspection nests deep and costs nothing. */
-const isIntrospection = (node: FieldNode) => node.name.value.startsWith('__');
-
-function depthOf(
-  selections: SelectionSetNode | undefined,
-  context: ValidationContext,
-  fragments: Map<string, number>,
-): number {
-  let deepest = 0;
-  for (const selection of selections?.selections ?? []) {
-    if (selection.kind === Kind.FIELD) {
-      if (!isIntrospection(selection)) {
-        deepest = Math.max(deepest, 1 + depthOf(selection.selectionSet, context, fragments));
-      }
-    } else if (selection.kind === Kind.INLINE_FRAGMENT) {
-      deepest = Math.max(deepest, depthOf(selection.selectionSet, context, fragments));
-    } else {
-      deepest = Math.max(deepest, fragmentDepth(selection.name.value, context, fragments));
-    }
-  }
-  return deepest;
-}
-
-function fragmentDepth(name: string, context: ValidationContext, fragments: Map<string, number>): number {
-  const known = fragments.get(name);
-  if (known !== undefined) return known;
-  // A fragment that contains itself is refused by another rule; here it must only end.
-  fragments.set(name, 0);
-  const depth = depthOf(context.getFragment(name)?.selectionSet, context, fragments);
-  fragments.set(name, depth);
-  return depth;
+function hasMoreLines(text: string, most: number): boolean {
+  let lines = 1;
+  for (const _ of text.matchAll(LINE_END)) if (++lines > most) return true;
+  return false;
 }

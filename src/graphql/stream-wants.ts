@@ -29,6 +29,8 @@ const ENTRY_FORMS: Record<string, { readonly place: 'first' | 'last'; readonly f
 /** The fields that are selected below the one being resolved, through fragments, and under how many names each. */
 export function selectedFields(info: GraphQLResolveInfo): Map<string, number> {
   const names = new Map<string, Set<string>>();
+  /** Fragments add nothing where they are spread again. */
+  const visited = new Set<string>();
   const isIncluded = (node: FieldNode | SelectionSetNode['selections'][number]) =>
     getDirectiveValues(GraphQLSkipDirective, node, info.variableValues)?.if !== true &&
     getDirectiveValues(GraphQLIncludeDirective, node, info.variableValues)?.if !== false;
@@ -40,7 +42,10 @@ export function selectedFields(info: GraphQLResolveInfo): Map<string, number> {
         const aliases = names.get(field) ?? new Set();
         names.set(field, aliases.add(selection.alias?.value ?? field));
       } else if (selection.kind === Kind.INLINE_FRAGMENT) collect(selection.selectionSet);
-      else collect(info.fragments[selection.name.value]?.selectionSet);
+      else if (!visited.has(selection.name.value)) {
+        visited.add(selection.name.value);
+        collect(info.fragments[selection.name.value]?.selectionSet);
+      }
     }
   };
   for (const node of info.fieldNodes) collect(node.selectionSet);

@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis';
 import { Failure } from '../errors.js';
 import { controlFailure } from '../redis/control.js';
 import { streamMetaKey } from '../redis/keys.js';
-import { nestsTooDeep, parseJsonText } from '../wire/json-text.js';
+import { isSurelyLonger, nestsTooDeep, parseJsonText } from '../wire/json-text.js';
 import { readMediaType } from '../wire/media-type.js';
 
 export type Metadata = Record<string, unknown>;
@@ -18,14 +18,16 @@ function isObject(value: unknown): value is Metadata {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+const tooLong = () =>
+  new Failure('bad_metadata', `metadata may have at most ${MAX_METADATA_BYTES} bytes of JSON`);
+
 /** The text to store. @throws Failure `bad_metadata` where `value` is not a JSON object */
 export function encodeMetadata(value: unknown): string {
   if (!isObject(value)) throw new Failure('bad_metadata', 'metadata must be a JSON object');
+  if (isSurelyLonger(value, MAX_METADATA_BYTES)) throw tooLong();
   if (nestsTooDeep(value)) throw new Failure('bad_metadata', 'metadata nests too deep');
   const text = JSON.stringify(value);
-  if (Buffer.byteLength(text) > MAX_METADATA_BYTES) {
-    throw new Failure('bad_metadata', `metadata may have at most ${MAX_METADATA_BYTES} bytes of JSON`);
-  }
+  if (Buffer.byteLength(text) > MAX_METADATA_BYTES) throw tooLong();
   return text;
 }
 

@@ -137,6 +137,11 @@ describe('a form', () => {
       400,
     ],
     'with spaces without an end': [formBody([`form-data; name="entries"${' '.repeat(8000)}x`, '']), 400],
+    'with spaces behind a parameter without quotes': [
+      formBody([`form-data; name="entries"; x=${' '.repeat(8000)}"`, '']),
+      400,
+    ],
+    'with spaces everywhere': [formBody([`form-data; ${' ; '.repeat(2600)}"`, '']), 400],
     'with half boundaries': [Buffer.alloc(10 * MIB, '\r\n--the-boundar'), 400],
     'with line breaks only': [Buffer.alloc(10 * MIB, '\r\n'), 400],
   };
@@ -180,6 +185,7 @@ describe('a GraphQL request', () => {
     open.repeat(depth) + inner + '}'.repeat((open.match(/{/g) ?? []).length * depth);
   const query = (text: string, variables?: object) => JSON.stringify({ query: text, variables });
   const ids = (count: number) => Array.from({ length: count }, (_, index) => `s${index}`);
+  const DOUBLING = `{ streams(ids: ["a"]) { ...f0 } } ${Array.from({ length: 60 }, (_, i) => `fragment f${i} on Stream { ...f${i + 1} ...f${i + 1} }`).join(' ')} fragment f60 on Stream { id }`;
   const REQUESTS: Readonly<Record<string, string>> = {
     'of 20 000 aliases': query(`{ ${aliases('__typename', 20_000)} }`),
     'of conflicting aliases': query(
@@ -193,6 +199,16 @@ describe('a GraphQL request', () => {
     'of fragments in a ring': query('{ ...a } fragment a on Query { ...b } fragment b on Query { ...a }'),
     'of fragments that double': query(
       `{ ...f0 } ${Array.from({ length: 60 }, (_, i) => `fragment f${i} on Query { ...f${i + 1} ...f${i + 1} }`).join(' ')} fragment f60 on Query { __typename }`,
+    ),
+    'of fragments of a stream that double': query(DOUBLING),
+    'of the same field with fields of its own': query(`{ ${'device { id } '.repeat(490)} }`),
+    'about the schema, under many aliases': query(
+      `{ ${aliases('__schema { types { fields { args { type { fields { args { name } } } } } } }', 50)} }`,
+    ),
+    'of errors behind many lines': query(`${'\n'.repeat(500_000)}{ ${'x '.repeat(300)} }`),
+    'of metadata that names a variable many times': query(
+      `mutation ($v: JSON) { updateStreamMeta(streamId: "a", meta: { ${Array.from({ length: 400 }, (_, index) => `k${index}: $v`).join(' ')} }) }`,
+      { v: Array(40_000).fill(1) },
     ),
     'of inline fragments': query(nested('{ ... on Query ', '{ __typename }', 400)),
     'about the schema, in circles': query(
@@ -249,4 +265,16 @@ describe('a GraphQL request', () => {
       ws.terminate();
     });
   });
+
+  test.each(['application/json', 'text/event-stream'])(
+    'by GET as %s, of fragments of a stream that double',
+    async (accept) => {
+      await expectCheap(DOUBLING.length, async () => {
+        const answer = await fetch(`${gateway.http}/graphql?query=${encodeURIComponent(DOUBLING)}`, {
+          headers: { accept },
+        });
+        expect(await answer.text()).toContain('too often at one place');
+      });
+    },
+  );
 });

@@ -35,6 +35,21 @@ const HARD_VALUES: Record<string, unknown> = {
   '7': 'a number for a name',
 };
 
+describe('a value that holds the same part many times', () => {
+  test('is refused by its size before it is written', () => {
+    const part = Array(50_000).fill(1);
+    const value = { parts: Array(5000).fill(part) };
+    expect(() => encodeMetadata(value)).toThrow('metadata may have at most 1048576 bytes of JSON');
+  });
+
+  test('is written where it fits', () => {
+    const part = { a: [1, 'é', null] };
+    expect(encodeMetadata({ one: part, two: part })).toBe(
+      '{"one":{"a":[1,"é",null]},"two":{"a":[1,"é",null]}}',
+    );
+  });
+});
+
 describe('encode and decode', () => {
   test.each([undefined, null, [], ['a'], 'text', 1, true])('%j is no metadata', (value) => {
     expect(() => encodeMetadata(value)).toThrow('metadata must be a JSON object');

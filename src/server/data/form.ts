@@ -10,6 +10,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { Failure } from '../../errors.js';
+import { readHeaderParameters } from './header-parameters.js';
 
 const PART_NAME = 'entries';
 const MAX_PARTS = 8192;
@@ -20,10 +21,6 @@ const MAX_HEADER_BYTES = 1024 * 1024;
 const CRLF = '\r\n';
 const HEADERS_END = Buffer.from('\r\n\r\n');
 const LAST = '--';
-
-/** A parameter of a header: in quotes, where a backslash may escape a quote, or without. */
-const PARAMETER = /\s*;\s*([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;"]*?))(?=\s*(?:;|$))/y;
-const NO_MORE = /\s*;?\s*$/y;
 
 export interface FormEntry {
   /** '' where the part has none. */
@@ -92,36 +89,16 @@ function readHeaders(bytes: Buffer, at: number): Buffer {
 }
 
 /** The parameters of a part's Content-Disposition, by their names in lower case. */
-function readDisposition(headers: Buffer): Map<string, string> {
+function readDisposition(headers: Buffer): ReadonlyMap<string, string> {
   if (!isUtf8(headers)) throw malformed('the headers of a part are not UTF-8');
   const line = headers
     .toString()
     .split(CRLF)
     .find((text) => /^content-disposition\s*:/i.test(text));
-  const parameters = new Map<string, string>();
-  if (line === undefined) return parameters;
-  let at = line.search(/;|$/);
-  for (;;) {
-    PARAMETER.lastIndex = at;
-    const parameter = PARAMETER.exec(line);
-    if (parameter === null) break;
-    const [, name, quoted, plain] = parameter;
-    parameters.set(name!.toLowerCase(), quoted === undefined ? plain! : unquote(quoted));
-    at = PARAMETER.lastIndex;
-  }
-  NO_MORE.lastIndex = at;
-  if (!NO_MORE.test(line)) throw malformed('a Content-Disposition is malformed');
+  if (line === undefined) return new Map();
+  const parameters = readHeaderParameters(line);
+  if (parameters === undefined) throw malformed('a Content-Disposition is malformed');
   return parameters;
-}
-
-/**
- * Only a quote and a backslash are escaped by a backslash: browsers write none otherwise, and mean it. They
- * and fetch write three characters percent-encoded, as the HTML standard says; all else is literal.
- */
-function unquote(quoted: string): string {
-  return quoted.replace(/\\(["\\])|%(?:22|0D|0A)/gi, (encoded, literal?: string) => {
-    return literal ?? decodeURIComponent(encoded);
-  });
 }
 
 function readFilename(disposition: ReadonlyMap<string, string>): string {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Failure } from '../../../src/errors.js';
 import { isForm, parseForm } from '../../../src/server/data/form.js';
+import { readHeaderParameters } from '../../../src/server/data/header-parameters.js';
 import { FORM_BOUNDARY, FORM_TYPE, formBody } from '../../support/http.js';
 
 const parse = (body: Uint8Array, type = FORM_TYPE) =>
@@ -170,5 +171,41 @@ describe('what would take long is refused', () => {
     const long = `form-data; name="entries"; filename="${'x'.repeat(8000)}"`;
     expect(parse(parts(100, long))).toHaveLength(100);
     expect(() => parse(parts(200, long))).toThrow(failing('payload_too_large'));
+  });
+});
+
+describe('a Content-Disposition', () => {
+  const parametersOf = (header: string) => {
+    const parameters = readHeaderParameters(header);
+    return parameters && Object.fromEntries(parameters);
+  };
+
+  test.each([
+    ['form-data', {}],
+    ['form-data;', {}],
+    ['form-data ; ', {}],
+    ['form-data; name=entries', { name: 'entries' }],
+    ['form-data;name="entries";filename="a;b=c.jpg"', { name: 'entries', filename: 'a;b=c.jpg' }],
+    ['form-data;\tNAME = "x" ;', { name: 'x' }],
+    ['form-data; a=two words ; b=', { a: 'two words', b: '' }],
+    ['form-data; a="\\"\\\\"', { a: '"\\' }],
+    ['form-data; a=1; a=2', { a: '2' }],
+  ])('is read: %s', (header, expected) => {
+    expect(parametersOf(header)).toEqual(expected);
+  });
+
+  test.each([
+    'form-data; name',
+    'form-data; =x',
+    'form-data;; name="x"',
+    'form-data; a b="x"',
+    'form-data; "a"="x"',
+    'form-data; a="x',
+    'form-data; a="x\\"',
+    'form-data; a="x"y',
+    'form-data; a=x"y"',
+    `form-data; name="entries"; x=${' '.repeat(8000)}"`,
+  ])('is refused: %.60s', (header) => {
+    expect(parametersOf(header)).toBeUndefined();
   });
 });
