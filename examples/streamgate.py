@@ -244,16 +244,43 @@ class Streamgate:
         """Says that a device is gone."""
         await self.graphql('mutation ($id: String!) { disconnectDevice(deviceId: $id) }', {'id': device})
 
-    async def stream_meta(self, key: str) -> dict[str, Any]:
-        """A stream's metadata. :param key: its whole key, or the id of a stream of the default device"""
-        answer = await self.graphql('query ($id: String!) { stream(id: $id) { meta } }', {'id': key})
+    async def stream_meta(self, stream: str) -> dict[str, Any]:
+        """The metadata of a stream of this device. :param stream: its id; for the default device also a whole key"""
+        names = self._graphql_names(stream)
+        if names.get('device', 'default') == 'default':
+            # By the same rule as the mutations, which find the default device's streams by their whole keys, too.
+            answer = await self.graphql('query ($id: String!) { stream(id: $id) { meta } }', {'id': names['id']})
+        else:
+            query = 'query ($device: String!, $id: String!) { device(id: $device) { stream(streamId: $id) { meta } } }'
+            answer = (await self.graphql(query, names))['device']
         return dict(answer['stream']['meta'])
 
-    async def update_stream_meta(self, key: str, meta: Mapping[str, Any], *, merge: bool = False) -> None:
-        """Replaces a stream's metadata. :param merge: keep what is not given anew"""
-        call = 'updateStreamMeta(streamId: $id, meta: $meta, update: $merge)'
-        query = f'mutation ($id: String!, $meta: JSON!, $merge: Boolean!) {{ {call} }}'
-        await self.graphql(query, {'id': key, 'meta': meta, 'merge': merge})
+    async def update_stream_meta(self, stream: str, meta: Mapping[str, Any], *, merge: bool = False) -> None:
+        """
+        Replaces the metadata of a stream of this device.
+
+        :param stream: its id; for the default device also a whole key
+        :param merge: keep what `meta` does not name
+        """
+        call = 'updateStreamMeta(streamId: $id, deviceId: $device, meta: $meta, update: $merge)'
+        query = f'mutation ($id: String!, $device: String, $meta: JSON!, $merge: Boolean!) {{ {call} }}'
+        await self.graphql(query, {**self._graphql_names(stream), 'meta': meta, 'merge': merge})
+
+    async def delete_stream(self, stream: str) -> bool:
+        """
+        Deletes a stream of this device, and its metadata.
+
+        :param stream: its id; for the default device also a whole key
+        :returns: whether there was one
+        """
+        query = 'mutation ($id: String!, $device: String) { deleteStream(streamId: $id, deviceId: $device) }'
+        answer = await self.graphql(query, self._graphql_names(stream))
+        return bool(answer['deleteStream']['stream_deleted'])
+
+    def _graphql_names(self, stream: str) -> dict[str, str]:
+        """How GraphQL names a stream of this device: it has no parameter for the prefix, which system streams lack."""
+        stream_id = stream if stream.startswith(':') else (self.prefix or '') + stream
+        return {'id': stream_id} if self.device is None else {'id': stream_id, 'device': self.device}
 
     def _names(self) -> dict[str, object]:
         return {'device_id': self.device, 'prefix': self.prefix}

@@ -1,5 +1,5 @@
 /** `streamgate info`: what Redis tells of a stream, its newest entry and its metadata. */
-import type { Meta } from '../client/graphql.js';
+import { describeStream, type Meta } from '../client/graphql.js';
 import { detectMediaType } from '../wire/media-type.js';
 import { makeClient, type TargetValues } from './client-options.js';
 import { formatBytes, formatLag, previewName } from './preview.js';
@@ -26,20 +26,6 @@ interface StreamInfo {
 
 const FIELDS = `{ id length entriesAdded groups lastGeneratedId maxDeletedEntryId
   firstEntryId firstEntryTime lastEntryId lastEntryTime error meta }`;
-const OF_DEVICE = `query ($device: String!, $id: String!) { device(id: $device) { stream(streamId: $id) ${FIELDS} } }`;
-const OF_ALL = `query ($id: String!) { stream(id: $id) ${FIELDS} }`;
-
-/** @throws GatewayError */
-async function askForStream(sid: string, values: InfoValues, signal: AbortSignal): Promise<StreamInfo> {
-  const gate = makeClient(values);
-  const { device } = values;
-  const id = (values.prefix ?? '') + sid;
-  if (device === undefined) {
-    return (await gate.graphql<{ stream: StreamInfo }>(OF_ALL, { id }, { signal })).stream;
-  }
-  const data = await gate.graphql<{ device: { stream: StreamInfo } }>(OF_DEVICE, { device, id }, { signal });
-  return data.device.stream;
-}
 
 function describe(info: StreamInfo): string[] {
   const age = formatLag(Math.max(Date.now() - Date.parse(info.lastEntryTime), 0));
@@ -58,7 +44,7 @@ function describe(info: StreamInfo): string[] {
 
 export async function showStream(sid: string, values: InfoValues): Promise<void> {
   await runSession(0, async ({ signal }) => {
-    const info = await askForStream(sid, values, signal);
+    const info = await describeStream<StreamInfo>(values, sid, FIELDS, signal);
     if (info.error !== '') throw new Error(`there is no stream ${previewName(info.id)}: ${info.error}`);
     // Only the sid's own stream is read so: a whole key may belong to another device.
     const newest = await makeClient(values).latest(sid, { signal });

@@ -59,13 +59,45 @@ export interface DeviceSummary {
   readonly meta: Meta;
 }
 
-/** Listings and metadata, each a question of one line. */
+/** Listings and changes, one question each. */
 export const QUERIES = {
   streams: 'query ($match: String) { streams(match: $match) { id length entriesAdded lastEntryId } }',
   devices: 'query ($all: Boolean) { devices(includeAll: $all) { id meta } }',
   connectDevice: 'mutation ($id: String!, $meta: JSON) { connectDevice(deviceId: $id, meta: $meta) }',
   disconnectDevice: 'mutation ($id: String!) { disconnectDevice(deviceId: $id) }',
-  streamMeta: 'query ($id: String!) { stream(id: $id) { meta } }',
   updateStreamMeta:
-    'mutation ($id: String!, $meta: JSON!, $merge: Boolean!) { updateStreamMeta(streamId: $id, meta: $meta, update: $merge) }',
+    'mutation ($id: String!, $device: String, $meta: JSON!, $merge: Boolean!) { updateStreamMeta(streamId: $id, deviceId: $device, meta: $meta, update: $merge) }',
+  deleteStream: 'mutation ($id: String!, $device: String) { deleteStream(streamId: $id, deviceId: $device) }',
 } as const;
+
+/** The device whose streams are also found by their whole keys. */
+const DEFAULT_DEVICE = 'default';
+/** System streams belong to no device and take no prefix. */
+const SYSTEM_MARK = ':';
+
+/** How GraphQL names a stream of the client's device; it has no parameter for the prefix. */
+export function nameStream({ device, prefix = '' }: Place, sid: string): { id: string; device?: string } {
+  const id = sid.startsWith(SYSTEM_MARK) ? sid : prefix + sid;
+  return device === undefined ? { id } : { id, device };
+}
+
+/**
+ * What GraphQL says of one stream of the client's device.
+ * @param fields a selection of `Stream`, such as `{ length meta }`
+ * @throws GatewayError, the signal's reason
+ */
+export async function describeStream<T>(
+  place: Place,
+  sid: string,
+  fields: string,
+  signal: AbortSignal | undefined,
+): Promise<T> {
+  const { id, device } = nameStream(place, sid);
+  // By the same rule as the mutations, which find the default device's streams by their whole keys, too.
+  if (device === undefined || device === DEFAULT_DEVICE) {
+    const query = `query ($id: String!) { stream(id: $id) ${fields} }`;
+    return (await ask<{ stream: T }>(place, query, { id }, signal)).stream;
+  }
+  const query = `query ($device: String!, $id: String!) { device(id: $device) { stream(streamId: $id) ${fields} } }`;
+  return (await ask<{ device: { stream: T } }>(place, query, { id, device }, signal)).device.stream;
+}

@@ -13,7 +13,9 @@ import type { Entry } from './entry.js';
 import {
   ask,
   type DeviceSummary,
+  describeStream,
   type Meta,
+  nameStream,
   QUERIES,
   type StreamSummary,
   type Variables,
@@ -145,25 +147,41 @@ export class Streamgate {
   }
 
   /**
-   * What was attached to a stream; an empty object where that is nothing.
-   * @param key its whole key, or the id of a stream of the default device
+   * The metadata of a stream of the client's device; an empty object where it has none.
+   * @param sid its id; for the default device also a whole key
    * @throws GatewayError
    */
-  async streamMeta(key: string, limited?: Limited): Promise<Meta> {
-    return (await this.graphql<{ stream: { meta: Meta } }>(QUERIES.streamMeta, { id: key }, limited)).stream
-      .meta;
+  async streamMeta(sid: string, { signal }: Limited = {}): Promise<Meta> {
+    return (await describeStream<{ meta: Meta }>(this.#place, sid, '{ meta }', signal)).meta;
   }
 
   /**
-   * Replaces a stream's metadata, or with `merge` keeps what is not given anew.
-   * @param key its whole key, or the id of a stream of the default device
+   * Replaces the metadata of a stream of the client's device, or with `merge` keeps what `meta` does not name.
+   * @param sid its id; for the default device also a whole key
    * @throws GatewayError
    */
   async updateStreamMeta(
-    key: string,
+    sid: string,
     meta: Meta,
     { merge = false, signal }: Limited & { merge?: boolean } = {},
   ): Promise<void> {
-    await this.graphql(QUERIES.updateStreamMeta, { id: key, meta, merge }, { signal });
+    const stream = nameStream(this.#place, sid);
+    await this.graphql(QUERIES.updateStreamMeta, { ...stream, meta, merge }, { signal });
+  }
+
+  /**
+   * Deletes a stream of the client's device, and its metadata.
+   * @param sid its id; for the default device also a whole key
+   * @returns whether there was one
+   * @throws GatewayError
+   */
+  async deleteStream(sid: string, limited?: Limited): Promise<boolean> {
+    const stream = nameStream(this.#place, sid);
+    const { deleteStream } = await this.graphql<{ deleteStream: { stream_deleted: boolean } }>(
+      QUERIES.deleteStream,
+      stream,
+      limited,
+    );
+    return deleteStream.stream_deleted;
   }
 }

@@ -105,7 +105,7 @@ type Stream {
 
 "Each answer's booleans say whether that step changed anything."
 type Mutation {
-  "Marks a device as connected, replaces its metadata where some is given, and tells of both in the event streams. Answers connection_status_changed, connected, is_new_device, meta_set, fired:device.connected, fired:device.meta."
+  "Marks a device as connected, replaces its metadata where some is given, and tells of both in the event streams. Answers connected, the state afterwards, and whether each step changed something: connection_status_changed, is_new_device, meta_set, fired:device.connected, fired:device.meta."
   connectDevice(
     "The device, seen before or not."
     deviceId: String

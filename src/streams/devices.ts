@@ -11,9 +11,10 @@ import {
 import { checkDeviceId } from '../wire/names.js';
 import { decodeMetadata, encodeMetadata, type Metadata } from './metadata.js';
 
-/** Each says whether that step changed anything. */
+/** Each says whether that step changed anything, but for `connected`. */
 export interface DeviceChange {
   readonly connection_status_changed?: boolean;
+  /** Whether the device is connected now. */
   readonly connected?: boolean;
   readonly is_new_device?: boolean;
   readonly meta_set?: boolean;
@@ -63,7 +64,7 @@ export class Devices {
     );
     return {
       connection_status_changed: connected === 1,
-      connected: connected === 1,
+      connected: true,
       is_new_device: seen === 1,
       meta_set: changed === 1,
       'fired:device.connected': connected === 1,

@@ -22,13 +22,13 @@ async function checkRights(world: World, { gateway, tokens, redis }: AccessFixtu
   expect(await reader.call('send', send('no'))).toMatchObject([{ code: 'forbidden' }]);
   const append = reader.call('append', { stream: 'x', data: { text: 'no' } });
   await expect(append).rejects.toMatchObject({ code: 'forbidden' });
-  const update = reader.call('updateStreamMeta', { key: 'default:x', meta: {}, merge: false });
+  const update = reader.call('updateStreamMeta', { stream: 'default:x', meta: {}, merge: false });
   await expect(update).rejects.toMatchObject({ code: 'forbidden' });
   const camera = await world.open({ url, token: tokens.camera });
   await camera.call('append', { stream: 'front', data: { text: 'picture' } });
   expect(await redis.client.xlen('camera:front')).toBe(1);
-  await camera.call('updateStreamMeta', { key: 'front', meta: { lens: 1 }, merge: true });
-  expect(await camera.call('streamMeta', { key: 'front' })).toEqual({ lens: 1 });
+  await camera.call('updateStreamMeta', { stream: 'front', meta: { lens: 1 }, merge: true });
+  expect(await camera.call('streamMeta', { stream: 'front' })).toEqual({ lens: 1 });
 }
 
 async function checkRefusals(world: World, { gateway }: AccessFixture<Name>): Promise<void> {

@@ -157,11 +157,14 @@ class Client:
     async def disconnectDevice(self, device):
         await self.gate.disconnect_device(device)
 
-    async def streamMeta(self, key):
-        return await self.gate.stream_meta(key)
+    async def streamMeta(self, stream):
+        return await self.gate.stream_meta(stream)
 
-    async def updateStreamMeta(self, key, meta, merge):
-        await self.gate.update_stream_meta(key, meta, merge=merge)
+    async def updateStreamMeta(self, stream, meta, merge):
+        await self.gate.update_stream_meta(stream, meta, merge=merge)
+
+    async def deleteStream(self, stream):
+        return await self.gate.delete_stream(stream)
 
     async def pull(self, name, streams, credit=None, lastEntryId=None, maxFps=0, **options):
         if 'from' in options:

@@ -95,12 +95,16 @@ class Client {
     return this.#gate.disconnectDevice(device);
   }
 
-  streamMeta({ key }: Verbs['streamMeta'][0]) {
-    return this.#gate.streamMeta(key);
+  streamMeta({ stream }: Verbs['streamMeta'][0]) {
+    return this.#gate.streamMeta(stream);
   }
 
-  updateStreamMeta({ key, meta, merge }: Verbs['updateStreamMeta'][0]) {
-    return this.#gate.updateStreamMeta(key, meta as Record<string, unknown>, { merge });
+  updateStreamMeta({ stream, meta, merge }: Verbs['updateStreamMeta'][0]) {
+    return this.#gate.updateStreamMeta(stream, meta as Record<string, unknown>, { merge });
+  }
+
+  deleteStream({ stream }: Verbs['deleteStream'][0]) {
+    return this.#gate.deleteStream(stream);
   }
 
   pull({ name, streams, credit = Number.POSITIVE_INFINITY, gaps, ...options }: Verbs['pull'][0]): void {

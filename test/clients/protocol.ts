@@ -75,8 +75,9 @@ export interface Verbs {
   devices: [object, { id: string; meta: unknown }[]];
   connectDevice: [{ device: string; meta: object }, null];
   disconnectDevice: [{ device: string }, null];
-  streamMeta: [{ key: string }, object];
-  updateStreamMeta: [{ key: string; meta: object; merge: boolean }, null];
+  streamMeta: [{ stream: string }, object];
+  updateStreamMeta: [{ stream: string; meta: object; merge: boolean }, null];
+  deleteStream: [{ stream: string }, boolean];
   /** Begins a pull, of which events tell. */
   pull: [{ name: string; streams: readonly string[] } & PullOptions, null];
   credit: [{ name: string; entries: number }, null];

@@ -179,12 +179,12 @@ export const READ_CASES: readonly Case[] = [
       const client = await world.open();
       await fill(world, 2);
       const key = `default:${world.sid}`;
-      expect(await client.call('streamMeta', { key })).toEqual({});
-      await client.call('updateStreamMeta', { key, meta: { unit: 'V', rate: 10 }, merge: false });
-      await client.call('updateStreamMeta', { key, meta: { rate: 20 }, merge: true });
-      expect(await client.call('streamMeta', { key })).toEqual({ unit: 'V', rate: 20 });
-      await client.call('updateStreamMeta', { key, meta: { unit: 'A' }, merge: false });
-      expect(await client.call('streamMeta', { key })).toEqual({ unit: 'A' });
+      expect(await client.call('streamMeta', { stream: key })).toEqual({});
+      await client.call('updateStreamMeta', { stream: key, meta: { unit: 'V', rate: 10 }, merge: false });
+      await client.call('updateStreamMeta', { stream: key, meta: { rate: 20 }, merge: true });
+      expect(await client.call('streamMeta', { stream: key })).toEqual({ unit: 'V', rate: 20 });
+      await client.call('updateStreamMeta', { stream: key, meta: { unit: 'A' }, merge: false });
+      expect(await client.call('streamMeta', { stream: key })).toEqual({ unit: 'A' });
       const streams = await client.call('streams', {});
       expect(streams).toContainEqual(expect.objectContaining({ id: key, length: 2 }));
       const device = `${world.sid}-device`;
@@ -198,6 +198,37 @@ export const READ_CASES: readonly Case[] = [
       });
       const wrong = { query: 'mutation { connectDevice(deviceId: "a+b") }', variables: {} };
       await expect(client.call('graphql', wrong)).rejects.toMatchObject({ code: 'bad_name' });
+    },
+  },
+  {
+    name: 'metadata and deletion mean the client’s own device and prefix, as push and pull do',
+    run: async (world) => {
+      const device = `${world.sid.replaceAll(':', '')}-robot`;
+      const [own, plain] = [await world.open({ device, prefix: 'arm-' }), await world.open()];
+      const key = `${device}:arm-${world.sid}`;
+      // Neither a stream of the default device nor one whose whole key that is.
+      for (const other of [`default:${world.sid}`, world.sid, `default:arm-${world.sid}`]) {
+        await world.redis.xadd(other, '*', 'd', 'x');
+      }
+      await own.call('append', { stream: world.sid, data: { text: 'x' } });
+      const stream = world.sid;
+      await own.call('updateStreamMeta', { stream, meta: { unit: 'V' }, merge: false });
+      await own.call('updateStreamMeta', { stream, meta: { rate: 5 }, merge: true });
+      expect(await own.call('streamMeta', { stream })).toEqual({ unit: 'V', rate: 5 });
+      expect(JSON.parse((await world.redis.get(`:stream:meta:${key}`))!)).toEqual({ unit: 'V', rate: 5 });
+      expect(await plain.call('streamMeta', { stream: `default:${world.sid}` })).toEqual({});
+      expect(await own.call('deleteStream', { stream })).toBe(true);
+      expect(await own.call('deleteStream', { stream })).toBe(false);
+      expect(await world.redis.exists(key, `:stream:meta:${key}`)).toBe(0);
+      expect(await world.redis.exists(`default:${world.sid}`, world.sid, `default:arm-${world.sid}`)).toBe(3);
+    },
+  },
+  {
+    name: 'metadata of a system stream, whatever the client’s device and prefix',
+    run: async (world) => {
+      const client = await world.open({ prefix: 'arm-' });
+      await world.redis.xadd(':event:device.connected', '*', 'd', '{}');
+      expect(await client.call('streamMeta', { stream: ':event:device.connected' })).toEqual({});
     },
   },
 ];

@@ -43,7 +43,7 @@ describe('a device', () => {
     expect(await fixture.data(CONNECT, variables)).toEqual({
       connectDevice: {
         connection_status_changed: false,
-        connected: false,
+        connected: true,
         is_new_device: false,
         meta_set: false,
         'fired:device.connected': false,

@@ -124,7 +124,7 @@ describe('the seed, from top to bottom', () => {
     const isFirst = type === 'String';
     expect(connectDevice).toEqual({
       connection_status_changed: isFirst,
-      connected: isFirst,
+      connected: true,
       is_new_device: isFirst,
       meta_set: isFirst,
       'fired:device.connected': isFirst,

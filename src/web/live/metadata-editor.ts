@@ -49,8 +49,8 @@ export class MetadataEditor {
     // What somebody began to write before it is there would be lost, and what cannot be read is not replaced.
     this.#text.readOnly = true;
     try {
-      const { device, key } = this.#stream;
-      const meta = await this.#session.run(device, (gate) => gate.streamMeta(key));
+      const { key } = this.#stream;
+      const meta = await this.#session.run(null, (gate) => gate.streamMeta(key));
       this.#stored = JSON.stringify(meta, null, 2);
       this.#put(this.#stored);
       this.#text.readOnly = false;
@@ -64,8 +64,8 @@ export class MetadataEditor {
     if (meta === undefined) return;
     this.#save.disabled = true;
     try {
-      const { device, key } = this.#stream;
-      await this.#session.run(device, (gate) => gate.updateStreamMeta(key, meta));
+      const { key } = this.#stream;
+      await this.#session.run(null, (gate) => gate.updateStreamMeta(key, meta));
       this.#stored = JSON.stringify(meta, null, 2);
       this.#put(this.#stored);
       this.#say('Saved.', false);
