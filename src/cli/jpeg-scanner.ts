@@ -6,14 +6,19 @@
  *
  * A picture within a segment, as the thumbnail of Exif, is so not taken for one of its own. Among coded bytes
  * FF 00 is a byte FF, and FF D0 to D7 restart the decoder. Source: ITU-T T.81, annex B.
+ *
+ * A camera that drops bytes also drops end marks: outside segments, another SOI begins the next picture.
  */
 
 /** Where a JPEG's bytes lie in a chunk; a start of -1: from the last byte of the chunk before. */
 export interface Span {
   readonly start: number;
   readonly end: number;
-  /** It ends here; else it goes on in the next chunk. */
-  readonly isWhole: boolean;
+  /**
+   * `whole`: it ends here, with its end mark; `cut`: the next one begins before its end mark; `headless`: the same,
+   * before any of its coded bytes, so that nobody can show it; `open`: it goes on in the next chunk.
+   */
+  readonly ending: 'whole' | 'cut' | 'headless' | 'open';
 }
 
 const MARK = 0xff;
@@ -39,8 +44,13 @@ type State =
 
 export class JpegScanner {
   #state: State = 'outside';
+  /** The segment that is being read is followed by coded bytes. */
   #isScan = false;
+  /** The picture that is being read has had coded bytes. */
+  #hasScan = false;
   #length = 0;
+  /** A picture has just begun within another. */
+  #isInterrupted = false;
 
   *scan(chunk: Uint8Array): Iterable<Span> {
     // In a JPEG that began in an earlier chunk its bytes go on here.
@@ -50,13 +60,20 @@ export class JpegScanner {
       const next = this.#step(chunk, at);
       // Of several marks the last one begins it.
       if (this.#state === 'begin') start = next - 1;
+      if (this.#isInterrupted) {
+        this.#isInterrupted = false;
+        // Its mark may be the last byte of the chunk before.
+        yield { start, end: Math.max(next - 2, 0), ending: this.#hasScan ? 'cut' : 'headless' };
+        start = next - 2;
+        this.#hasScan = false;
+      }
       if (before !== 'outside' && before !== 'begin' && this.#state === 'outside') {
-        yield { start, end: next, isWhole: true };
+        yield { start, end: next, ending: 'whole' };
       }
       at = next;
     }
     const isInside = this.#state !== 'outside' && this.#state !== 'begin';
-    if (isInside) yield { start, end: chunk.length, isWhole: false };
+    if (isInside) yield { start, end: chunk.length, ending: 'open' };
   }
 
   /** Takes what stands at `at`. @returns where to go on */
@@ -67,6 +84,7 @@ export class JpegScanner {
         return this.#seekMark(chunk, at, 'begin');
       case 'begin':
         if (byte !== MARK) this.#state = byte === SOI ? 'mark' : 'outside';
+        this.#hasScan = false;
         return at + 1;
       case 'mark':
         // Anything else than a mark is a broken file: the next one is looked for.
@@ -106,6 +124,7 @@ export class JpegScanner {
     // Marks may be filled up with more of the same.
     if (marker === MARK) return;
     this.#isScan = marker === SOS;
+    this.#isInterrupted = marker === SOI;
     if (marker === EOI) this.#state = 'outside';
     else if (marker === SOI || isBare(marker)) this.#state = 'mark';
     else this.#state = 'length-high';
@@ -114,7 +133,9 @@ export class JpegScanner {
   #skip(chunk: Uint8Array, at: number): number {
     const taken = Math.min(this.#length, chunk.length - at);
     this.#length -= taken;
-    if (this.#length === 0) this.#state = this.#isScan ? 'coded' : 'mark';
+    if (this.#length > 0) return at + taken;
+    this.#state = this.#isScan ? 'coded' : 'mark';
+    if (this.#isScan) this.#hasScan = true;
     return at + taken;
   }
 }

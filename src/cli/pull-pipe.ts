@@ -7,6 +7,7 @@ import { makeWriter, type WriterValues } from './entry-writer.js';
 import { writeOut } from './output.js';
 import { previewName } from './preview.js';
 import { runSession } from './session.js';
+import { WaitNotice } from './wait-notice.js';
 
 export interface PullPipeValues extends TargetValues, WriterValues {
   readonly lastEntryId?: string;
@@ -39,6 +40,20 @@ function readPlan({ lastEntryId, from, until, speed, latest, number, follow, max
   return { options, most: isPicture ? 1 : (number ?? Number.POSITIVE_INFINITY) };
 }
 
+/** What is missing, and how to get what is there already. */
+function waitingFor(
+  sids: readonly string[],
+  { lastEntryId, from, latest }: PullPipeValues,
+  url: string,
+): string {
+  const names = sids.map(previewName).join(' and ');
+  if (latest && lastEntryId === undefined && from === undefined)
+    return `waiting for the first entry of ${names} at ${url}`;
+  const isFromNow = lastEntryId === undefined && from === undefined;
+  const hint = isFromNow ? ' (--last-entry-id 0 begins with the oldest)' : '';
+  return `waiting for the next entry of ${names} at ${url}${hint}`;
+}
+
 const tell = (line: string) => process.stderr.write(`${line}\n`);
 
 export async function pullPipe(sids: readonly string[], values: PullPipeValues): Promise<void> {
@@ -46,20 +61,28 @@ export async function pullPipe(sids: readonly string[], values: PullPipeValues):
     const { signal } = session;
     const { options, most } = readPlan(values);
     const write = makeWriter(values);
-    const entries = makeClient(values).pull(sids.flatMap(splitSids), {
+    const streams = sids.flatMap(splitSids);
+    const notice = new WaitNotice(waitingFor(streams, values, values.url));
+    const entries = makeClient(values).pull(streams, {
       ...options,
       signal,
       onGap: ({ stream, after, resumedAt, reason }) =>
         tell(`lost entries of ${previewName(stream)} between ${after} and ${resumedAt}: ${reason}`),
       onState: (state) => {
+        if (state.state === 'open') notice.begin();
         if (state.state === 'waiting') tell(`${state.error.message}; trying again`);
       },
     });
     let count = 0;
-    for await (const entry of entries) {
-      await writeOut(await write(entry), session);
-      count += 1;
-      if (count >= most) return;
+    try {
+      for await (const entry of entries) {
+        notice.end();
+        await writeOut(await write(entry), session);
+        count += 1;
+        if (count >= most) return;
+      }
+    } finally {
+      notice.end();
     }
   });
 }

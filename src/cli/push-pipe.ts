@@ -6,6 +6,7 @@ import { EntrySender } from './entry-sender.js';
 import { writeOut } from './output.js';
 import { runSession, type Session } from './session.js';
 import { Lines, Pictures, Pieces, type Splitter, Whole } from './splitters.js';
+import { WaitNotice } from './wait-notice.js';
 
 export interface PushPipeValues extends TargetValues {
   readonly lines?: boolean;
@@ -33,14 +34,26 @@ async function* readEntries(
   splitter: Splitter,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  const notice = new WaitNotice(waitingFor(input, name));
+  notice.begin();
   try {
-    for await (const chunk of addAbortSignal(signal, input)) yield* splitter.add(chunk);
+    for await (const chunk of addAbortSignal(signal, input)) {
+      notice.end();
+      yield* splitter.add(chunk);
+    }
   } catch (error) {
     if (signal.aborted) return;
     if (!(error instanceof Error && 'syscall' in error)) throw error;
     throw new Error(`cannot read ${name}: ${error.message}`, { cause: error });
+  } finally {
+    notice.end();
   }
   if (!signal.aborted) yield* splitter.end();
+}
+
+function waitingFor(input: Readable, name: string): string {
+  const hint = 'isTTY' in input && input.isTTY ? 'Ctrl-D ends it' : 'pipe something in, or name files';
+  return input === process.stdin ? `waiting for ${name}: ${hint}` : `waiting for ${name}`;
 }
 
 export async function pushPipe(sid: string, files: readonly string[], values: PushPipeValues): Promise<void> {

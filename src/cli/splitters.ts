@@ -15,6 +15,8 @@ export interface Splitter {
 /** More than any gateway takes: what has no end is not to fill the memory. */
 const MOST_BYTES = 1024 * 1024 * 1024;
 const NEWLINE = 0x0a;
+/** What each marker of a JPEG begins with. */
+const MARK = 0xff;
 
 /** The parts of an entry that has begun. */
 class Parts {
@@ -104,17 +106,22 @@ export class Pieces implements Splitter {
   }
 }
 
-/** Each JPEG is an entry; what lies between them, as the parts' headers of multipart/x-mixed-replace, is dropped. */
+/**
+ * Each JPEG is an entry; what lies between them, as the parts' headers of multipart/x-mixed-replace, is dropped. One
+ * that has lost its end mark ends where the next one begins: most decoders show it.
+ */
 export class Pictures implements Splitter {
   readonly #scanner = new JpegScanner();
   readonly #parts = new Parts();
 
   *add(chunk: Uint8Array<ArrayBuffer>): Iterable<Uint8Array<ArrayBuffer>> {
-    for (const { start, end, isWhole } of this.#scanner.scan(chunk)) {
+    for (const { start, end, ending } of this.#scanner.scan(chunk)) {
       // The first byte of a mark may have been the last one of the chunk before.
-      if (start < 0) this.#parts.add(new Uint8Array([0xff]));
+      if (start < 0) this.#parts.add(new Uint8Array([MARK]));
       this.#parts.add(chunk.subarray(Math.max(start, 0), end));
-      if (isWhole) yield this.#parts.take();
+      if (ending === 'whole') yield this.#parts.take();
+      else if (ending === 'cut') yield withoutMarks(this.#parts.take());
+      else if (ending === 'headless') this.#parts.take();
     }
   }
 
@@ -124,4 +131,11 @@ export class Pictures implements Splitter {
     }
     return [];
   }
+}
+
+/** Without the marks at its end, of which one or more may belong to what follows. */
+function withoutMarks(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  let end = bytes.length;
+  while (end > 0 && bytes[end - 1] === MARK) end--;
+  return bytes.subarray(0, end);
 }

@@ -98,6 +98,35 @@ describe('pictures', () => {
     );
   });
 
+  test('without an end mark end where the next begins, and swallow nothing, wherever the chunks end', () => {
+    const between = fc.constantFrom('', '\r\n--frame\r\nContent-Type: image/jpeg\r\n\r\n');
+    const cutOff = fc.record({ index: fc.nat({ max: 2 }), gap: between, lost: fc.constantFrom(0, 2, 60) });
+    fc.assert(
+      fc.property(fc.array(cutOff, { maxLength: 5 }), cuts, (stream, at) => {
+        const parts = stream.map(({ index, gap, lost }) => {
+          const picture = pictures[index]!;
+          const kept = picture.subarray(0, picture.length - lost);
+          return lost === 0 ? [kept, bytesOf(gap)] : [Buffer.concat([kept, bytesOf(gap)])];
+        });
+        const input = Buffer.concat([...parts.flat(), pictures[0]!]);
+        const found = split(new Pictures(), Uint8Array.from(input), at);
+        const isMark = (byte: number | undefined) => byte === 0xff;
+        const expected = [...parts.map(([picture]) => Buffer.from(picture!)), pictures[0]!].map((picture) =>
+          isMark(picture.at(-1)) ? picture.subarray(0, -1) : picture,
+        );
+        expect(found.map((entry) => entry.length)).toEqual(expected.map((picture) => picture.length));
+        expect(found.every((entry, index) => entry.equals(expected[index]!))).toBe(true);
+      }),
+    );
+  });
+
+  test('that were cut off before they showed anything are dropped', () => {
+    const [picture] = pictures;
+    const headless = picture!.subarray(0, picture!.indexOf(Buffer.from([0xff, 0xda])));
+    const input = Buffer.concat([headless, picture!, headless, picture!]);
+    expect(split(new Pictures(), Uint8Array.from(input), [])).toEqual([picture, picture]);
+  });
+
   test('that come byte by byte are told of with their last byte', () => {
     const splitter = new Pictures();
     const input = Uint8Array.from(pictures[0]!);

@@ -40,6 +40,11 @@ export class Command {
     return Buffer.concat(this.#out);
   }
 
+  /** What it has written to standard error so far. */
+  get errors(): string {
+    return this.#errors;
+  }
+
   async end(): Promise<Ended> {
     await this.#closed;
     return { code: this.process.exitCode, out: this.out.toString('latin1'), errors: this.#errors };
@@ -68,6 +73,10 @@ export class PipesFixture {
     await this.#gateway.stop();
     await this.redis.stop();
     await rm(this.folder, { recursive: true });
+  }
+
+  get url(): string {
+    return this.#gateway.http;
   }
 
   begin(args: readonly string[]): Command {
