@@ -9,8 +9,8 @@
  *     ␍␊
  *     the frame's bytes␍␊
  *
- * Browsers show a frame once they have seen the head of the next one: whoever asks for images is sent that
- * head at once, too, which can then tell neither the length nor the id of a frame that has not come.
+ * Browsers show a frame once they have seen the head of the next one, so they are sent that head at once, too, which
+ * can say neither the length nor the id of a frame that has not come.
  * Source: RFC 2046 §5.1; the type itself is what browsers make of it.
  */
 

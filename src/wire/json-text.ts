@@ -38,11 +38,17 @@ export function nestsTooDeep(value: unknown, levels = MAX_LEVELS): boolean {
   return levels === 0 || Object.values(value).some((inner) => nestsTooDeep(inner, levels - 1));
 }
 
-/** The value of a JSON text; null where it does not parse, nests too deep or holds too much. */
+/** RFC 8259 §8.1: nobody must write it, and parsers may ignore it. Browsers do, and so does `detectMediaType`. */
+const BYTE_ORDER_MARK = '\uFEFF';
+
+/**
+ * The value of a JSON text, with or without a byte order mark before it; null where it does not parse, nests too deep
+ * or holds too much.
+ */
 export function parseJsonText(text: string): unknown {
   if (!holdsAtMost(text, MAX_LEVELS, MAX_MARKS)) return null;
   try {
-    const value: unknown = JSON.parse(text);
+    const value: unknown = JSON.parse(text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text);
     return nestsTooDeep(value) ? null : value;
   } catch {
     return null;

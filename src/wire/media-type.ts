@@ -30,9 +30,9 @@ const IMAGES: readonly {
   { type: 'image/gif', magic: [[0, 'GIF89a']] },
 ];
 
-/** All but tab and line breaks. */
+/** All but tab and line breaks; DEL may stand in JSON. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/;
+const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f]/;
 
 /** RFC 9110 §8.3.1, with parameters as they are commonly written. */
 const MEDIA_TYPE =
@@ -40,8 +40,9 @@ const MEDIA_TYPE =
 const MAX_MEDIA_TYPE = 300;
 
 /**
- * `image/jpeg`, `image/png`, `image/webp` or `image/gif` by the magic bytes; `application/json` where the bytes
- * parse as JSON, or, being many, begin and end as an object or array; `text/plain; charset=utf-8` for UTF-8
+ * `image/jpeg`, `image/png`, `image/webp` or `image/gif` by the magic bytes, whether the image is whole or not, since
+ * browsers show what there is of it; `application/json` where the bytes parse as JSON, with or without a byte order
+ * mark before it, or, being many, begin and end as an object or array; `text/plain; charset=utf-8` for UTF-8
  * without control characters; else `application/octet-stream`.
  */
 export function detectMediaType(bytes: Uint8Array): string {

@@ -9,6 +9,7 @@ import { parseMaxFps, Query } from '../../wire/parameters.js';
 import type { GatewayContext } from '../context.js';
 import type { HttpExchange } from '../http/http-exchange.js';
 import { type AnswerMessage, answerFollower, type Framing } from './answer-follower.js';
+import { isShownByBrowser } from './browsers.js';
 import { readSelection, selectedKeys } from './selected-keys.js';
 import { viewHeaders } from './view-headers.js';
 
@@ -26,8 +27,7 @@ export async function getMjpeg(
   const named = await readStreamMediaType(context.control, keys[0]!);
   const parameters = { latest: true, count: 1, block: 0, ack: false, maxFps };
   const request = { selection, keys, cursors: [BEFORE_FIRST], parameters };
-  const isShown = exchange.header('accept').toLowerCase().includes('image/');
-  const parts = isShown ? SHOWN_PARTS : WHOLE_PARTS;
+  const parts = isShownByBrowser((name) => exchange.header(name)) ? SHOWN_PARTS : WHOLE_PARTS;
   await answerFollower(context, exchange, grant, request, () => framing(context, parts, named));
 }
 
@@ -38,7 +38,7 @@ function framing(context: GatewayContext, parts: PartWriting, named: string | un
   return {
     endpoint: 'mjpeg',
     type: FRAME_PARTS,
-    headers: [...viewHeaders(context), ['vary', 'accept']],
+    headers: [...viewHeaders(context), ['vary', 'accept, sec-fetch-dest, user-agent']],
     filler,
     opening,
     message: ({ batch, from, isShared }) => {

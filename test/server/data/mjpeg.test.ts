@@ -54,7 +54,7 @@ describe('what is shown', () => {
     const sid = freshSid();
     await post(sid, jpeg('first'));
     const answer = await OpenAnswer.open(gateway, `/data/${sid}/mjpeg`, {
-      accept: 'image/avif,image/*,*/*;q=0.8',
+      'sec-fetch-dest': 'image',
     });
     onTestFinished(() => answer.leave());
     const [, boundary] = /boundary=(.+)$/.exec(answer.response.headers['content-type']!)!;

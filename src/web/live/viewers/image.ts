@@ -10,6 +10,9 @@ import type { Viewer } from './viewer.js';
 
 /** The rate is that of the last so many milliseconds. */
 const RATE_MS = 2000;
+const JPEG = 'image/jpeg';
+/** End of image (ITU-T T.81, B.1.1.3). Behind that of a whole JPEG it means nothing. */
+const JPEG_END = new Uint8Array([0xff, 0xd9]);
 /** Smaller images are shown enlarged, with their pixels as they are. */
 const PIXEL_ART = 160;
 
@@ -85,7 +88,10 @@ export class ImageViewer implements Viewer {
     try {
       if (!type.startsWith('image/')) throw new Error('not an image');
       // A copy would be the browser's own; the bytes are never shared memory.
-      const bitmap = await createImageBitmap(new Blob([data as Uint8Array<ArrayBuffer>], { type }));
+      const parts = [data as Uint8Array<ArrayBuffer>];
+      // `<img>` shows a JPEG that is cut off, as far as it goes; a bitmap is made of one only if it has an end.
+      if (type === JPEG) parts.push(JPEG_END);
+      const bitmap = await createImageBitmap(new Blob(parts, { type }));
       this.#type = type.slice('image/'.length).toUpperCase();
       this.#refusal.hidden = true;
       return bitmap;
