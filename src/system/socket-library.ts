@@ -28,12 +28,20 @@ export const SUPPORTED = [
   { majors: [20], glibc: '2.27' },
 ] as const;
 
+/**
+ * Most bytes of a request's first line and headers together, where the library lets us choose (Node.js 22 and later):
+ * it reads UWS_HTTP_MAX_HEADERS_SIZE when it is loaded. Its own 4096 are too few for tokens, cookies and lists of
+ * streams. Each connection may hold this much before its client is known, so it is no more than proxies accept.
+ */
+const MAX_HEAD_BYTES = 32 * 1024;
+
 const REQUIREMENT = `use ${SUPPORTED.map(
   ({ majors, glibc }) => `Node.js ${listText(majors)} (on Linux with glibc ${glibc} or later)`,
 ).join(', or ')}; musl (Alpine) is not supported`;
 
 /** Loads the library. @returns why that failed and what works, in one sentence; undefined if it loaded */
 export async function loadSocketLibrary(): Promise<string | undefined> {
+  process.env.UWS_HTTP_MAX_HEADERS_SIZE ??= String(MAX_HEAD_BYTES);
   try {
     await import('uWebSockets.js');
     return undefined;

@@ -4,6 +4,7 @@
  */
 import { describe, expect, test } from 'vitest';
 import { startForFile } from '../support/gateway-fixture.js';
+import { IS_NEWER_BUILD } from '../support/library-build.js';
 import { RawClient, upgradeRequest } from '../support/raw-client.js';
 
 const { redis, gateway } = await startForFile();
@@ -128,6 +129,20 @@ describe('what can be read in two ways is not acted on', () => {
     expect(statuses.length).toBeLessThanOrEqual(1);
   });
 
+  const TWO_HOSTS = 'Host: b\r\n';
+  const AMBIGUOUS = [
+    TE,
+    'Content-Length: 0\r\nContent-Length: 0\r\n',
+    TWO_HOSTS,
+    'Origin: a\r\nOrigin: b\r\n',
+  ];
+  /** The newer build itself answers a second Host; else the gateway closes the connection without an answer. */
+  const closedAfter = (bad: string) => ({
+    stored: [0, 0],
+    statuses: IS_NEWER_BUILD && bad === TWO_HOSTS ? [400] : [],
+    isClosed: true,
+  });
+
   /** Every kind of handler: endpoints with a body and without, methods that none has, the catch-all. */
   test.each([
     'GET /healthz',
@@ -148,14 +163,9 @@ describe('what can be read in two ways is not acted on', () => {
     'GET /data/first/pull',
     'GET /metrics',
   ])('%s, at any address', async (line) => {
-    for (const bad of [
-      TE,
-      'Content-Length: 0\r\nContent-Length: 0\r\n',
-      'Host: b\r\n',
-      'Origin: a\r\nOrigin: b\r\n',
-    ]) {
+    for (const bad of AMBIGUOUS) {
       const request = `${line} HTTP/1.1\r\nHost: localhost\r\n${bad}\r\n0\r\n\r\n${SMUGGLED}`;
-      expect(await send(request, 0)).toEqual({ stored: [0, 0], statuses: [], isClosed: true });
+      expect(await send(request, 0)).toEqual(closedAfter(bad));
     }
   });
 
@@ -163,14 +173,9 @@ describe('what can be read in two ways is not acted on', () => {
     'an upgrade of %s',
     async (path) => {
       const protocol = path === '/graphql' ? 'Sec-WebSocket-Protocol: graphql-transport-ws\r\n' : '';
-      for (const bad of [
-        TE,
-        'Content-Length: 0\r\nContent-Length: 0\r\n',
-        'Host: b\r\n',
-        'Origin: a\r\nOrigin: b\r\n',
-      ]) {
+      for (const bad of AMBIGUOUS) {
         const request = upgradeRequest(path, bad + protocol) + SMUGGLED;
-        expect(await send(request, 0)).toEqual({ stored: [0, 0], statuses: [], isClosed: true });
+        expect(await send(request, 0)).toEqual(closedAfter(bad));
       }
       const withBody = upgradeRequest(path, `Content-Length: ${SMUGGLED.length}\r\n${protocol}`) + SMUGGLED;
       expect(await send(withBody, 1)).toMatchObject({ stored: [0, 0], statuses: [400] });
