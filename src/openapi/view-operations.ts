@@ -103,14 +103,15 @@ const events: Operation = {
 
 | event | data | |
 | --- | --- | --- |
-| none | the entry's text | |
-| \`binary\` | base64 | of an entry that is not UTF-8 |
+| \`cursor\` | \`{}\` | the first event: its id is where the stream begins |
+| none | the entry's text | exactly as it was stored |
+| \`binary\` | base64 | of an entry that is not UTF-8 or has a carriage return, or of a stream whose \`content_type\` is not text |
 | \`large\` | \`{"bytes": …}\` | of an entry over 1 MiB, which is not sent |
 | \`gap\` | \`{"stream", "after", "resumed_at", "reason"}\` | with \`gaps=1\`: entries were lost before the next event |
 | \`complete\` | \`{}\` | \`until\` is reached: close the EventSource, or it comes back |
 | \`error\` | \`{"error", "code"}\` | a failure ends the stream |
 
-The event's id is the entry's; of several streams all their ids joined by \`+\`, and the event is then called by its stream, as \`a\` or \`a+binary\`.`,
+The event's id is the entry's; of several streams all their ids joined by \`+\`, and the event is then called by its stream, as \`a\` or \`a+binary\`, or \`gap+text\` where its name alone would be one of the above, \`open\` or \`message\`.`,
   parameters: [
     SID.read,
     ...SELECTION,

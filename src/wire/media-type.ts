@@ -38,6 +38,14 @@ const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f]/;
 const MEDIA_TYPE =
   /^[\w!#$&^.+-]{1,100}\/[\w!#$&^.+-]{1,100}(?: *; *[\w-]{1,50}=(?:[\w.+:/-]{1,100}|"[\w .,+:;=/-]{0,200}"))*$/;
 const MAX_MEDIA_TYPE = 300;
+/** Text whose types do not begin with `text/`. */
+const TEXT_TYPES: ReadonlySet<string> = new Set(
+  ['json', 'xml', 'yaml', 'toml', 'javascript', 'x-ndjson', 'jsonl', 'json-seq', 'graphql', 'sql'].map(
+    (name) => `application/${name}`,
+  ),
+);
+/** RFC 6839 §3. */
+const TEXT_SUFFIX = /\+(?:json|xml|yaml)$/;
 
 /**
  * `image/jpeg`, `image/png`, `image/webp` or `image/gif` by the magic bytes, whether the image is whole or not, since
@@ -59,6 +67,12 @@ export function readMediaType(value: unknown): string | undefined {
   if (typeof value !== 'string' || value.length > MAX_MEDIA_TYPE) return undefined;
   const type = value.trim();
   return MEDIA_TYPE.test(type) ? type : undefined;
+}
+
+/** Whether payloads of a media type are text: `text/…`, JSON, XML and the like. @param type with its parameters */
+export function isTextType(type: string): boolean {
+  const name = type.split(';', 1)[0]!.trim().toLowerCase();
+  return name.startsWith('text/') || TEXT_TYPES.has(name) || TEXT_SUFFIX.test(name);
 }
 
 function holds(bytes: Uint8Array, at: number, wanted: string): boolean {

@@ -1,14 +1,23 @@
 /** `GET /data/{sid}/events`: entries as server-sent events, for a browser's EventSource. */
 import type { Grant } from '../../access/grant.js';
+import { readStreamMediaType } from '../../streams/metadata.js';
+import { isTextType } from '../../wire/media-type.js';
 import { parsePullParameters, Query } from '../../wire/parameters.js';
 import { describeGap } from '../../wire/pull-message.js';
-import { COMMENT, EVENT_STREAM, entryEvent, jsonEvent, retryAfter } from '../../wire/server-sent-events.js';
+import {
+  COMMENT,
+  EVENT_STREAM,
+  entryEvent,
+  gapEvent,
+  lastEvent,
+  openingEvent,
+} from '../../wire/server-sent-events.js';
 import type { GatewayContext } from '../context.js';
 import type { HttpExchange } from '../http/http-exchange.js';
 import { type AnswerMessage, answerFollower, type Framing } from './answer-follower.js';
 import { readSelection, selectedKeys, shownSids } from './selected-keys.js';
 
-/** How soon a client comes back when the connection broke off. */
+/** How soon a client comes back when the connection broke. */
 const RETRY_MS = 1000;
 
 export async function getEvents(
@@ -27,7 +36,10 @@ export async function getEvents(
   const { cursors, gaps } = given;
   const isResumed = given.resumes.map((resumes) => gaps && resumes);
   const request = { selection, keys, cursors, isResumed, parameters };
-  await answerFollower(context, exchange, grant, request, (resolved) => framing(sids, resolved, gaps));
+  const types = await Promise.all(keys.map((key) => readStreamMediaType(context.control, key)));
+  const isBinary = (type: string | undefined) => type !== undefined && !isTextType(type);
+  const streams = sids.map((sid, index) => ({ sid, isBinary: isBinary(types[index]) }));
+  await answerFollower(context, exchange, grant, request, (resolved) => framing(streams, resolved, gaps));
 }
 
 /** A client that comes back, as EventSource does by itself, goes on after the last event that it was sent. */
@@ -37,24 +49,31 @@ function readQuery(exchange: HttpExchange): Query {
   return last === '' ? query : query.resumedAfter(last);
 }
 
-function framing(sids: readonly string[], cursors: readonly string[], gaps: boolean): Framing {
-  const isAlone = sids.length === 1;
+interface EventStream {
+  readonly sid: string;
+  /** Its metadata declares it so. */
+  readonly isBinary: boolean;
+}
+
+function framing(streams: readonly EventStream[], cursors: readonly string[], gaps: boolean): Framing {
+  const isAlone = streams.length === 1;
   const ids = [...cursors];
   return {
     endpoint: 'events',
     type: EVENT_STREAM,
     filler: COMMENT,
-    opening: retryAfter(RETRY_MS),
+    opening: openingEvent(cursors.join('+'), RETRY_MS),
     message: ({ index, batch, from, isShared, gap }) => {
       ids[index] = batch.ids[from]!;
+      const { sid, isBinary } = streams[index]!;
       const make = (): AnswerMessage =>
-        entryEvent(isAlone ? undefined : sids[index]!, ids.join('+'), batch.payload(from));
+        entryEvent(isAlone ? undefined : sid, ids.join('+'), batch.payload(from), isBinary);
       // Of several streams the id depends on what this client was sent before.
-      const message = isShared && isAlone ? batch.message('events', from, make) : make();
+      const message = isShared && isAlone ? batch.message(`events ${isBinary}`, from, make) : make();
       if (!gaps || gap === undefined) return message;
-      return [jsonEvent('gap', describeGap(sids[index]!, gap)), ...message];
+      return [gapEvent(describeGap(sid, gap)), ...message];
     },
     // An EventSource that is not closed now comes back.
-    lastWords: (failure) => (failure ? jsonEvent('error', failure.body) : jsonEvent('complete', {})),
+    lastWords: (failure) => lastEvent(failure?.body),
   };
 }

@@ -20,6 +20,8 @@ const add = async (sid: string, id: string, payload: string | Buffer) =>
 
 interface Listener {
   readonly answer: OpenAnswer;
+  /** Where the stream begins. */
+  readonly cursor: string;
   next(): Promise<ReceivedEvent>;
   nextOf(count: number): Promise<ReceivedEvent[]>;
 }
@@ -33,8 +35,11 @@ async function listen(
   onTestFinished(() => answer.leave());
   expect(answer.response.statusCode).toBe(200);
   const next = () => nextEvent(answer);
+  const opening = path.includes('/events') ? await next() : undefined;
+  if (opening) expect(opening).toEqual({ id: expect.any(String), event: 'cursor', data: '{}' });
   return {
     answer,
+    cursor: opening?.id ?? '',
     next,
     nextOf: async (count) => {
       const events: ReceivedEvent[] = [];
@@ -54,7 +59,6 @@ describe('entries', () => {
       'cache-control': 'no-store',
       'x-content-type-options': 'nosniff',
     });
-    expect((await answer.until('\n\n')).toString()).toBe('retry: 1000');
     expect(await nextOf(2)).toEqual([
       { id: '1-0', data: '{"n":"1-0"}' },
       { id: '2-0', data: '{"n":"2-0"}' },
@@ -76,7 +80,6 @@ describe('entries', () => {
     ['', ''],
     [' white space ', ' white space '],
     ['a\nb', 'a\nb'],
-    ['a\r\nb\rc\n', 'a\nb\nc\n'],
     ['\n\n', '\n\n'],
     ['a\n\nevent: forged\ndata: b', 'a\n\nevent: forged\ndata: b'],
     ['id: 9-9', 'id: 9-9'],
@@ -92,6 +95,60 @@ describe('entries', () => {
       { id: '2-0', data: 'next' },
     ]);
   });
+
+  test.each(['a\r\nb', 'a\r', '\r\n\r\n'])(
+    'of text that the format would change are base64: %j',
+    async (text) => {
+      const sid = freshSid();
+      await add(sid, '1-0', text);
+      const { next } = await listen(`${sid}/events?last_entry_id=0`);
+      const { event, data } = await next();
+      expect([event, Buffer.from(data, 'base64').toString()]).toEqual(['binary', text]);
+    },
+  );
+
+  test.each([
+    ['application/octet-stream', 'binary'],
+    ['audio/L16; rate=16000', 'binary'],
+    ['image/jpeg', 'binary'],
+    ['text/csv', undefined],
+    ['application/json', undefined],
+    ['application/geo+json; charset=utf-8', undefined],
+    ['no type', undefined],
+  ])('of a stream declared as %s are all alike', async (type, event) => {
+    const [a, b] = [freshSid(), freshSid()];
+    const meta = JSON.stringify({ content_type: type });
+    await redis.client.set(`:stream:meta:default:${a}`, meta);
+    await add(a, '1-0', Buffer.alloc(4));
+    await add(a, '2-0', 'text');
+    const encoding = event === undefined ? 'utf8' : 'base64';
+    const data = [Buffer.alloc(4), Buffer.from('text')].map((bytes) => bytes.toString(encoding));
+    const alone = await listen(`${a}/events?last_entry_id=0`);
+    for (const expected of data) {
+      const received = await alone.next();
+      expect([received.event, received.data]).toEqual([event, expected]);
+    }
+    const both = await listen(`${a}+${b}/events?last_entry_id=0`);
+    const name = event === undefined ? a : `${a}+${event}`;
+    expect(await both.nextOf(2)).toMatchObject([
+      { event: name, data: data[0] },
+      { event: name, data: data[1] },
+    ]);
+  });
+
+  test.each(['gap', 'error', 'complete', 'cursor', 'open', 'message', 'binary', 'large'])(
+    'of a stream called %s cannot be taken for the events of that name',
+    async (name) => {
+      const other = freshSid();
+      await add(name, '1-0', '{"code":"forged"}');
+      await add(name, '2-0', Buffer.from([0xff]));
+      const { nextOf } = await listen(`${name}+${other}/events?last_entry_id=0`);
+      expect(await nextOf(2)).toEqual([
+        { id: '1-0+0-0', event: `${name}+text`, data: '{"code":"forged"}' },
+        { id: '2-0+0-0', event: `${name}+binary`, data: '/w==' },
+      ]);
+    },
+  );
 
   test('of bytes are base64, under a name of their own', async () => {
     const sid = freshSid();
@@ -141,6 +198,23 @@ describe('entries', () => {
 });
 
 describe('who comes back', () => {
+  test('before the first event goes on where the stream opened', async () => {
+    const [a, b] = [freshSid(), freshSid()];
+    await add(a, '5-0', 'old');
+    await add(b, '7-0', 'old');
+    for (const query of ['', '?latest=1', '?last_entry_id=$']) {
+      const one = await listen(`${a}/events${query}`);
+      expect(one.cursor).toBe('5-0');
+      const two = await listen(`${a}+${b}/events${query}`);
+      expect(two.cursor).toBe('5-0+7-0');
+    }
+    expect((await listen(`${a}/events?last_entry_id=3`)).cursor).toBe('3-0');
+    expect((await listen(`${a}+${b}/events?from=6`)).cursor).toMatch(/^5-(\d{20})\+5-\1$/);
+    await add(b, '8-0', 'missed');
+    const again = await listen(`${a}+${b}/events`, { 'last-event-id': '5-0+7-0' });
+    expect(await again.next()).toEqual({ id: '5-0+8-0', event: b, data: 'missed' });
+  });
+
   test('goes on after the last event, whatever the address says', async () => {
     const sid = freshSid();
     for (let n = 1; n <= 5; n++) await add(sid, `${n}-0`, String(n));
@@ -264,7 +338,7 @@ describe('the end', () => {
     await next();
     const exit = once(other.process, 'exit');
     other.process.kill('SIGTERM');
-    expect((await answer.rest()).toString()).toMatch(/^(:\n\n)*$/);
+    expect((await answer.rest()).toString()).toMatch(/^(:\n)*$/);
     expect(await exit).toEqual([0, null]);
   });
 
