@@ -121,9 +121,19 @@ export class Failure extends Error {
   }
 }
 
-/** Any thrown value as a Failure; what is not one already becomes `internal` and tells nothing. */
+/** Whether something was thrown since the system, or its limit for this process, has no memory left. */
+export function isOutOfMemory(cause: unknown): boolean {
+  if (!(cause instanceof Error)) return false;
+  if (cause instanceof RangeError) return cause.message === 'Array buffer allocation failed';
+  return 'code' in cause && cause.code === 'ERR_MEMORY_ALLOCATION_FAILED';
+}
+
+/**
+ * Any thrown value as a Failure. A failed allocation becomes `overloaded`; anything else that is not a Failure
+ * becomes `internal` and says nothing of its cause.
+ */
 export function asFailure(cause: unknown): Failure {
-  return cause instanceof Failure
-    ? cause
-    : new Failure('internal', 'the gateway failed to answer this request');
+  if (cause instanceof Failure) return cause;
+  if (isOutOfMemory(cause)) return new Failure('overloaded', 'the gateway has too little memory for this');
+  return new Failure('internal', 'the gateway failed to answer this request');
 }

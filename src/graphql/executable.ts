@@ -8,7 +8,7 @@ import {
   type GraphQLScalarType,
   type GraphQLSchema,
 } from 'graphql';
-import { Failure } from '../errors.js';
+import { asFailure } from '../errors.js';
 import type { GraphqlContext } from './context.js';
 import { RESOLVERS, SUBSCRIPTIONS } from './resolvers.js';
 import { SCHEMA } from './schema.js';
@@ -16,11 +16,12 @@ import { SCHEMA } from './schema.js';
 // biome-ignore lint/suspicious/noExplicitAny: any field's source and arguments
 type AnyResolver = GraphQLFieldResolver<any, GraphqlContext, any>;
 
-/** What a client is told: a Failure as it is; anything else by an id alone, under which the log has it. */
+/** What a client is told: a Failure, or a lack of memory, as it is; anything else by an id alone, under which the log has it. */
 function tell(error: unknown, { logger }: GraphqlContext): GraphQLError {
   if (error instanceof GraphQLError) return error;
-  if (error instanceof Failure && error.code !== 'internal') {
-    return new GraphQLError(error.message, { extensions: { code: error.code } });
+  const failure = asFailure(error);
+  if (failure.code !== 'internal') {
+    return new GraphQLError(failure.message, { extensions: { code: failure.code } });
   }
   const id = randomUUID();
   logger.error({ err: error, id }, 'a GraphQL field failed');

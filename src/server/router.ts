@@ -1,6 +1,6 @@
 /** How an app is given its routes: methods, HEAD, OPTIONS and a slash behind are the same everywhere. */
 import type { TemplatedApp, WebSocketBehavior } from 'uWebSockets.js';
-import { Failure } from '../errors.js';
+import { asFailure, Failure } from '../errors.js';
 import type { Handler } from './authorize.js';
 import type { GatewayContext } from './context.js';
 import { type Duty, endpoint, type HttpExchange } from './http/http-exchange.js';
@@ -43,9 +43,31 @@ export function createRouter(app: TemplatedApp, context: GatewayContext): Router
     for (const path of pattern === '/' ? [pattern] : [pattern, `${pattern}/`]) app.any(path, handler);
   };
 
+  /** Ends the connection whose handler has thrown. */
+  const endFailed = ({ socket }: OpenedSocket, error: unknown) => {
+    const failure = asFailure(error);
+    if (failure.code === 'internal') context.logger.error({ err: error }, 'a WebSocket failed');
+    socket?.end(failure);
+  };
+
   const connect = <T extends OpenedSocket>(pattern: string, behavior: WebSocketBehavior<T>) => {
     const whole: WebSocketBehavior<T> = {
       ...behavior,
+      // What one connection's handler throws must not end the process: a lack of memory for a large message, say.
+      message: (ws, message, isBinary) => {
+        try {
+          return behavior.message?.(ws, message, isBinary);
+        } catch (error) {
+          endFailed(ws.getUserData(), error);
+        }
+      },
+      drain: (ws) => {
+        try {
+          behavior.drain?.(ws);
+        } catch (error) {
+          endFailed(ws.getUserData(), error);
+        }
+      },
       ping: (ws) => ws.getUserData().socket?.pinged(),
       close: (ws, code, reason) => {
         behavior.close?.(ws, code, reason);

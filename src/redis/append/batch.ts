@@ -119,13 +119,15 @@ export class AppendBatch {
     const isLarge = payload.length >= LARGE_BYTES;
     const needed = head.length + LENGTH_ROOM + (isLarge ? 0 : payload.length);
     if (this.#slab.length - this.#used < needed) return 0;
+    // Before anything is written: there may be no memory for it, and half a command must not be sent.
+    const large = isLarge && !isOwned ? this.#copyOf(payload) : payload;
     const before = this.#used;
     this.#slab.set(head, this.#used);
     this.#used += head.length;
     this.#writeLength(payload.length);
     if (isLarge) {
       this.#cutPart();
-      this.#parts.push(isOwned ? payload : this.#copyOf(payload));
+      this.#parts.push(large);
     } else {
       this.#slab.set(payload, this.#used);
       this.#used += payload.length;

@@ -1,6 +1,6 @@
 /** Followers whose messages are written into an answer that stays open: a picture that moves, events. */
 import type { Grant } from '../../access/grant.js';
-import type { Failure } from '../../errors.js';
+import { asFailure, type Failure, isOutOfMemory } from '../../errors.js';
 import type { FollowerStream } from '../../streams/followed-stream.js';
 import { Follower, type FollowerOutlet, type FollowerParameters } from '../../streams/follower.js';
 import type { Run } from '../../streams/run.js';
@@ -105,6 +105,9 @@ class AnswerOutlet implements FollowerOutlet {
   readonly #framing: Framing;
   readonly #onEnd: (failure?: Failure) => void;
 
+  /** A message could not be made: what comes after it must not be sent. */
+  #hasFailed = false;
+
   constructor(stream: AnswerStream, framing: Framing, onEnd: (failure?: Failure) => void) {
     this.#stream = stream;
     this.#framing = framing;
@@ -112,7 +115,7 @@ class AnswerOutlet implements FollowerOutlet {
   }
 
   isWritable(): boolean {
-    return this.#stream.isWritable;
+    return !this.#hasFailed && this.#stream.isWritable;
   }
 
   cork(send: () => void): void {
@@ -120,7 +123,16 @@ class AnswerOutlet implements FollowerOutlet {
   }
 
   send(run: Run): number {
-    const message = this.#framing.message(run);
+    let message: AnswerMessage;
+    try {
+      message = this.#framing.message(run);
+    } catch (error) {
+      if (!isOutOfMemory(error)) throw error;
+      this.#hasFailed = true;
+      // Not within the library's cork.
+      setImmediate(() => this.end(asFailure(error)));
+      return 0;
+    }
     this.#stream.write(...message);
     return message.reduce((sum, { length }) => sum + length, 0);
   }

@@ -1,6 +1,6 @@
 /** `POST /data/{sid}`: a form's parts or the raw body become entries; answers their ids. */
 import type { Rights } from '../../access/rights.js';
-import { Failure, type FailureBody } from '../../errors.js';
+import { asFailure, Failure, type FailureBody, isOutOfMemory } from '../../errors.js';
 import type { Receipt } from '../../redis/append/batch.js';
 import type { AppendStream } from '../../redis/append/command.js';
 import type { NotReplicated } from '../../redis/append/not-replicated.js';
@@ -81,7 +81,12 @@ function storeEntries(
   entries.forEach(({ filename, payload }, index) => {
     const stream = streams.get(sid === NAMED_BY_ENTRY ? filename : sid)!;
     context.counters.in.post.bytes += payload.length;
-    pipe.append(stream, AUTO_ID, payload, receipt, index);
+    try {
+      pipe.append(stream, AUTO_ID, payload, receipt, index);
+    } catch (error) {
+      if (!isOutOfMemory(error)) throw error;
+      receipt.refused(index, asFailure(error));
+    }
   });
 }
 

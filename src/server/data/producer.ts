@@ -9,7 +9,7 @@
  * Without, the first entry that cannot be stored closes it.
  */
 import type { Rights } from '../../access/rights.js';
-import { Failure, type FailureBody } from '../../errors.js';
+import { asFailure, Failure, type FailureBody, isOutOfMemory } from '../../errors.js';
 import type { Receipt } from '../../redis/append/batch.js';
 import type { AppendStream } from '../../redis/append/command.js';
 import type { NotReplicated } from '../../redis/append/not-replicated.js';
@@ -235,7 +235,12 @@ export class Producer implements Receipt {
       return;
     }
     this.#traffic.bytes += payload.length;
-    this.#pipe.append(stream, id, payload, receipt, token);
+    try {
+      this.#pipe.append(stream, id, payload, receipt, token);
+    } catch (error) {
+      if (!isOutOfMemory(error)) throw error;
+      receipt.refused(token, asFailure(error));
+    }
   }
 
   #ackReceipt(ack: PendingAck, sizes: readonly number[]): Receipt {

@@ -1,5 +1,5 @@
 /** A follower's messages in the framing that its client asked for, on its WebSocket. */
-import type { Failure } from '../../errors.js';
+import { asFailure, type Failure, isOutOfMemory } from '../../errors.js';
 import type { FollowerOutlet } from '../../streams/follower.js';
 import type { Run } from '../../streams/run.js';
 import type { PullParameters } from '../../wire/parameters.js';
@@ -18,6 +18,9 @@ export class PullOutlet implements FollowerOutlet {
   readonly #variants: readonly string[];
   readonly #heartbeat: PullMessage | undefined;
 
+  /** A message could not be made: what comes after it must not be sent. */
+  #hasFailed = false;
+
   constructor(socket: ClientSocket, parameters: PullParameters, sids: readonly string[]) {
     const { header, offsets, latest, count } = parameters;
     this.#socket = socket;
@@ -28,7 +31,7 @@ export class PullOutlet implements FollowerOutlet {
   }
 
   isWritable(): boolean {
-    return this.#socket.isWritable();
+    return !this.#hasFailed && this.#socket.isWritable();
   }
 
   cork(send: () => void): void {
@@ -36,6 +39,18 @@ export class PullOutlet implements FollowerOutlet {
   }
 
   send(run: Run): number {
+    try {
+      return this.#send(run);
+    } catch (error) {
+      if (!isOutOfMemory(error)) throw error;
+      this.#hasFailed = true;
+      // Not within the library's cork.
+      setImmediate(() => this.end(asFailure(error)));
+      return 0;
+    }
+  }
+
+  #send(run: Run): number {
     const { batch, from, to, gap } = run;
     const { header, offsets } = this.#parameters;
     if (gap !== undefined && this.#parameters.gaps) {

@@ -11,6 +11,7 @@ import type { GatewayContext } from '../context.js';
 import type { Client } from '../limits/client-shares.js';
 import { clientAddress } from '../limits/connection-limits.js';
 import { AnswerStream, type StreamListener } from './answer-stream.js';
+import { ReceivedBody } from './received-body.js';
 import { readHeaders } from './request-headers.js';
 
 const STATUS_TEXT: Record<number, string> = {
@@ -281,33 +282,42 @@ export class HttpExchange {
       this.fail(refusal);
       return;
     }
-    let whole: Buffer | undefined;
-    let received = 0;
+    const body = new ReceivedBody(declared);
+    let hasBegun = false;
     this.#res.onData((chunk, isLast) => {
       if (this.#isOver) return;
-      if (refusal !== undefined) {
-        if (isLast) this.fail(refusal);
-        return;
-      }
       const bytes = new Uint8Array(chunk);
-      if (isLast && received === 0) {
+      if (refusal === undefined && isLast && !hasBegun) {
         this.#guard(() => take(bytes));
         return;
       }
-      if (!this.#context.bodies.hold(this, this.client, bytes.length, () => this.#res.close())) {
-        refusal = new Failure('overloaded', 'too many bodies are being received: MAX_BUFFERED_BYTES');
-        this.#context.bodies.release(this);
-        whole = undefined;
-        if (isLast) this.fail(refusal);
-        return;
-      }
-      whole ??= Buffer.allocUnsafeSlow(declared);
-      whole.set(bytes.subarray(0, declared - received), received);
-      received += bytes.length;
+      hasBegun = true;
+      refusal ??= this.#keep(body, bytes);
       if (!isLast) return;
       this.#context.bodies.release(this);
-      this.#guard(() => take(whole!.subarray(0, received)));
+      this.#guard(() => {
+        if (refusal !== undefined) throw refusal;
+        take(body.bytes);
+      });
     });
+  }
+
+  /** Adds a chunk to the body. @returns why it cannot be held any longer */
+  #keep(body: ReceivedBody, chunk: Uint8Array): Failure | undefined {
+    const { bodies } = this.#context;
+    let refusal: Failure;
+    try {
+      if (bodies.hold(this, this.client, body.growthFor(chunk.length), () => this.#res.close())) {
+        body.add(chunk);
+        return undefined;
+      }
+      refusal = new Failure('overloaded', 'too many bodies are being received: MAX_BUFFERED_BYTES');
+    } catch (error) {
+      refusal = asFailure(error);
+    }
+    bodies.release(this);
+    body.clear();
+    return refusal;
   }
 
   /** Runs a step of an endpoint; what it throws or rejects with is answered. */
