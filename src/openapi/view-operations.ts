@@ -1,10 +1,12 @@
 /** `/data/{sid}/latest`, `/mjpeg`, `/events` and `/overview`: streams as what browsers show by an address alone. */
 import { SAMPLES } from './code-samples.js';
 import { LAST_ENTRY_ID, NO_STORE } from './data-operations.js';
-import { failureResponses, NAMED, REDIS_READ, TOKEN, WORK } from './failures.js';
+import { closeCodes, failureResponses, NAMED, REDIS_READ, TOKEN, WORK } from './failures.js';
 import type { HeaderObject, Operation, Parameter, Paths } from './model.js';
 import { PARAMETERS, SELECTION, SID } from './parameters.js';
+import { GUARDED_SOCKET } from './security.js';
 import { ASK_AGAIN } from './service-operations.js';
+import { OF_ANY_SOCKET, SWITCHING } from './socket-operations.js';
 
 const text = (description: string, required = true): HeaderObject => ({
   description,
@@ -146,9 +148,10 @@ const overview: Operation = {
   tags: ['Views'],
   summary: 'What there is, once a second',
   description:
-    'Devices and streams as server-sent events, `event: overview`, once a second: what the live page shows. It costs Redis one look for all who watch. Of the streams that the token may read those written last come first, 1000 at most; `omitted` counts the others. A failure is an `event: error`, and the next second may be better.',
+    'Devices and streams as server-sent events, `event: overview`, once a second: what the live page shows. It costs Redis one look for all who watch. Of the streams that the token may read those written last come first, 1000 at most; `omitted` counts the others. A failure is an `event: error`, and the next second may be better. An upgrade to a WebSocket gives the same as text frames: an `Overview`, or `{"error", "code"}`. Those do not count towards the six connections that browsers open to a host by HTTP/1.1.',
   parameters: [PARAMETERS.filter],
   responses: {
+    101: SWITCHING,
     200: {
       description: 'Events, until you leave.',
       headers: { 'cache-control': NO_STORE },
@@ -162,8 +165,10 @@ const overview: Operation = {
         },
       },
     },
-    ...failureResponses([...WORK, ...TOKEN, 'bad_parameter']),
+    ...failureResponses([...WORK, ...TOKEN, 'bad_parameter', 'upgrade_required']),
   },
+  security: GUARDED_SOCKET,
+  'x-websocket': { closeCodes: closeCodes(OF_ANY_SOCKET) },
   'x-codeSamples': SAMPLES.overview,
 };
 

@@ -21,7 +21,7 @@ import { healthz, readyz } from './health.js';
 import type { Header, HttpExchange } from './http/http-exchange.js';
 import { createMetrics, metrics } from './metrics.js';
 import { createOpenApi } from './openapi.js';
-import { getOverview } from './overview.js';
+import { getOverview, overviewBehavior } from './overview.js';
 import { type Pages, wantsPage } from './pages.js';
 import { createRouter } from './router.js';
 import type { Site } from './site.js';
@@ -34,6 +34,7 @@ const LATEST = '/data/:sid/latest';
 const MJPEG = '/data/:sid/mjpeg';
 const EVENTS = '/data/:sid/events';
 const GRAPHQL = '/graphql';
+const OVERVIEW = '/overview';
 
 /** A browser is given a page there. */
 const VARIES: Header = ['vary', 'accept'];
@@ -117,7 +118,8 @@ function addRoutes(app: TemplatedApp, context: GatewayContext, shared: Shared): 
       get: withGrant(context, (exchange, grant, sid) => view(context, exchange, grant, sid)),
     });
   }
-  respond('/overview', {
+  connect(OVERVIEW, overviewBehavior(context, overview));
+  respond(OVERVIEW, {
     get: withGrant(context, (exchange, grant) => getOverview(context, overview, exchange, grant)),
   });
   respond('/healthz', { get: (exchange) => healthz(context, exchange) }, 'watch');

@@ -108,6 +108,24 @@ describe('what is told', () => {
     });
   });
 
+  test('the same over a WebSocket, a text frame each', async () => {
+    await redis.client.xadd('cam1:a', '3000-0', 'd', 'xxxx');
+    await redis.client.xadd('cam2:b', '3000-0', 'd', 'xxxx');
+    const expected = await (await watch('?filter=cam1')).next();
+    const socket = await TestSocket.open(`${gateway.ws}/overview?filter=cam1`);
+    const next = async () => JSON.parse(String(await socket.receive())) as Overview;
+    const first = await next();
+    expect(first).toEqual({ ...expected, at: expect.any(Number) });
+    expect((await next()).at).toBeGreaterThan(first.at);
+    expect(await gateway.metric('connections{endpoint="overview"}')).toBeGreaterThan(0);
+    await socket.close();
+  });
+
+  test('nobody over a WebSocket whose filter is too long', async () => {
+    const opened = TestSocket.open(`${gateway.ws}/overview?filter=${'x'.repeat(2049)}`);
+    await expect(opened).rejects.toThrow(/^400 .*"bad_parameter"/);
+  });
+
   test('who follows', async () => {
     await redis.client.xadd('default:cam', '1-0', 'd', 'x');
     const { until } = await watch();

@@ -1,7 +1,7 @@
-/** The gateway's `GET /overview`, once a second for as long as the page is open. */
-import { readEvents } from '../../client/event-stream.js';
+/** The gateway's `/overview`, once a second for as long as the page is open. */
 import type { Overview } from '../../wire/overview.js';
-import { reasonOf, refusalOf, type Session, sentence } from './session.js';
+import { openOverview } from './overview-socket.js';
+import { reasonOf, type Session, sentence } from './session.js';
 
 export type FeedState =
   | { readonly is: 'connecting' | 'live' }
@@ -47,7 +47,7 @@ export class OverviewFeed {
   async run(): Promise<never> {
     let failures = 0;
     this.#listener.onState({ is: 'connecting' });
-    // Of connections by HTTP/1.1 browsers have six a host, for all of their tabs: none is for one that is hidden.
+    // Nobody sees a hidden tab, so that it need not cost the gateway anything.
     document.addEventListener('visibilitychange', () => {
       if (document.hidden) this.#renew();
     });
@@ -77,29 +77,25 @@ export class OverviewFeed {
 
   async #read(onSuccess: () => void): Promise<void> {
     const { signal } = this.#connection;
-    const connection = this.#connection;
-    const giveUp = () => connection.abort(new Error('The gateway has gone silent.'));
-    let silence = setTimeout(giveUp, SILENCE_MS);
+    const connection = await this.#session.runWithToken((token) => openOverview(this.#filter, token, signal));
+    const cut = () => connection.cut();
+    signal.addEventListener('abort', cut, { once: true });
     try {
-      const query = this.#filter === '' ? '' : `?filter=${encodeURIComponent(this.#filter)}`;
-      const response = await this.#session.fetch(`/overview${query}`, {
-        signal,
-        headers: { accept: 'text/event-stream' },
-      });
-      if (!response.ok) throw new Error(await refusalOf(response));
-      for await (const { event, data } of readEvents(response.body!)) {
-        clearTimeout(silence);
-        silence = setTimeout(giveUp, SILENCE_MS);
+      for (;;) {
+        const frame = await connection.receive(SILENCE_MS);
+        if (typeof frame !== 'string') return;
         onSuccess();
+        const told = JSON.parse(frame) as Overview | { readonly error: string };
         // The gateway itself lacks something, such as its Redis, and goes on telling.
-        if (event === 'error') this.#listener.onState({ is: 'away', reason: failureIn(data) });
-        if (event !== 'overview') continue;
-        this.#listener.onState({ is: 'live' });
-        this.#listener.onOverview(JSON.parse(data) as Overview);
+        if ('error' in told) this.#listener.onState({ is: 'away', reason: sentence(told.error) });
+        else {
+          this.#listener.onState({ is: 'live' });
+          this.#listener.onOverview(told);
+        }
       }
-      throw new Error('The gateway ended the connection.');
     } finally {
-      clearTimeout(silence);
+      signal.removeEventListener('abort', cut);
+      connection.cut();
     }
   }
 }
@@ -114,10 +110,6 @@ function whileHidden(): Promise<void> {
     document.addEventListener('visibilitychange', look);
     look();
   });
-}
-
-function failureIn(data: string): string {
-  return sentence((JSON.parse(data) as { error: string }).error);
 }
 
 /** Longer with each failure, and never the same for all who wait. */

@@ -29,24 +29,17 @@ export class Session {
     });
   }
 
-  /** `fetch` with the token; where it is refused the person is asked, and the request made again. */
-  async fetch(path: string, init: RequestInit = {}): Promise<Response> {
-    for (;;) {
-      const token = this.#token;
-      const headers = new Headers(init.headers);
-      if (token !== undefined) headers.set('authorization', `Bearer ${token}`);
-      const response = await fetch(path, { ...init, headers });
-      if (response.status !== 401) return response;
-      await this.refused(token, await refusalOf(response));
-    }
+  /** Runs a request of the client; where the token is refused the person is asked, and it is run again. */
+  run<T>(device: string | null, request: (gate: Streamgate) => Promise<T>): Promise<T> {
+    return this.runWithToken(() => request(this.gate(device)));
   }
 
-  /** Runs a request of the client; where the token is refused the person is asked, and it is run again. */
-  async run<T>(device: string | null, request: (gate: Streamgate) => Promise<T>): Promise<T> {
+  /** The same for a request that takes the token itself. */
+  async runWithToken<T>(request: (token: string | undefined) => Promise<T>): Promise<T> {
     for (;;) {
       const token = this.#token;
       try {
-        return await request(this.gate(device));
+        return await request(token);
       } catch (error) {
         if (!wantsToken(error)) throw error;
         await this.refused(token, reasonOf(error));
@@ -69,17 +62,6 @@ export class Session {
 
 function wantsToken(error: unknown): boolean {
   return error instanceof Error && TOKEN_CODES.includes((error as { code?: string }).code ?? '');
-}
-
-/** What an answer that is no success says, in a sentence. */
-export async function refusalOf(response: Response): Promise<string> {
-  try {
-    const { error } = (await response.json()) as { error?: unknown };
-    if (typeof error === 'string') return sentence(error);
-  } catch {
-    // A proxy in between answers with a page of its own.
-  }
-  return `The answer was ${response.status} ${response.statusText}.`;
 }
 
 /** What went wrong, in a sentence. */
