@@ -1,28 +1,10 @@
-/** What in Redis will hurt: each check judges the facts that Redis told, by itself. */
+/** What in Redis will hurt: each check judges the facts that Redis reports, by itself. */
+import { compareVersions, identifyServer, parseVersion, type Version } from '../redis/server-identity.js';
 import { type Checks, ok, problem, sizeText, type Verdict, warning } from './findings.js';
+import { HOLES_DATE, knownHoles, safeRelease } from './known-holes.js';
 import type { RedisFacts } from './redis-facts.js';
 
-type Version = readonly number[];
-
 const OLDEST: Version = [7, 0];
-/**
- * The first release of each series without CVE-2025-49844, by which who may run a script may run anything.
- * Sources: https://github.com/redis/redis/security/advisories/GHSA-4789-qfc9-5f9q and Valkey's release notes.
- */
-const SAFE_SINCE: Readonly<Record<'Redis' | 'Valkey', readonly Version[]>> = {
-  Redis: [
-    [6, 2, 20],
-    [7, 2, 11],
-    [7, 4, 6],
-    [8, 0, 4],
-    [8, 2, 2],
-  ],
-  Valkey: [
-    [7, 2, 11],
-    [8, 0, 6],
-    [8, 1, 4],
-  ],
-};
 const FULL = 0.95;
 const NEARLY_FULL = 0.8;
 const SLOW_PING_MS = 5;
@@ -36,33 +18,23 @@ const REPLY_BYTES = 8 * 1024 * 1024;
 
 const number = (values: ReadonlyMap<string, string>, name: string) => Number(values.get(name) ?? Number.NaN);
 
-/** @returns below zero where `a` is the older */
-function compareVersions(a: Version, b: Version): number {
-  for (let part = 0; part < Math.max(a.length, b.length); part++) {
-    const difference = (a[part] ?? 0) - (b[part] ?? 0);
-    if (difference !== 0) return difference;
-  }
-  return 0;
-}
-
 function version({ info }: RedisFacts): Verdict {
-  const valkey = info.get('valkey_version');
-  const text = valkey ?? info.get('redis_version');
-  if (text === undefined) return warning('Redis does not tell its version; streamgate needs 7.0 or later.');
-  const server = valkey === undefined ? 'Redis' : 'Valkey';
-  const parts = text.split('.').map(Number);
+  const { name, version: text } = identifyServer(info);
+  if (text === undefined) return warning('Redis does not send its version; streamgate needs 7.0 or later.');
+  const parts = parseVersion(text);
+  // Only Redis has releases that old.
   if (compareVersions(parts, OLDEST) < 0) {
-    return problem(`${server} ${text} is too old: streamgate needs 7.0 or later.`);
+    return problem(`${name} ${text} is too old: streamgate needs 7.0 or later.`);
   }
-  const series = SAFE_SINCE[server];
-  const safe = series.find(([major, minor]) => major === parts[0] && minor === parts[1]);
-  const newest = series.at(-1)!;
-  const isSafe = safe === undefined ? compareVersions(parts, newest) >= 0 : compareVersions(parts, safe) >= 0;
-  if (isSafe) return ok(`${server} ${text}.`);
-  const advice = safe === undefined ? newest : safe;
+  const holes = knownHoles(name, parts);
+  const asOf = `as of ${HOLES_DATE}`;
+  if (holes.length === 0) return ok(`${name} ${text}, which has no known security hole ${asOf}.`);
+  const named = holes.map(({ cve, where }) => (where === undefined ? cve : `${cve} ${where}`)).join(', ');
+  const safe = safeRelease(holes, parts);
+  const advice = safe === undefined ? 'no release has the fix' : `upgrade to ${safe.join('.')} or later`;
   return warning(
-    `${server} ${text} has a known hole (CVE-2025-49844) unless your distribution has mended it: ` +
-      `take ${advice.join('.')} or later.`,
+    `${name} ${text} has known security holes (${named}; ${asOf}) unless your distribution has fixed them: ` +
+      `${advice}.`,
   );
 }
 
@@ -72,7 +44,7 @@ function loading({ info }: RedisFacts): Verdict {
 }
 
 function role({ info }: RedisFacts): Verdict {
-  if (info.get('redis_mode') === 'sentinel') {
+  if (identifyServer(info).mode === 'sentinel') {
     return problem(
       'This is a Sentinel, which stores nothing: REDIS_URL must name the Redis that it watches.',
     );

@@ -12,7 +12,7 @@ const GIB = 1024 * MIB;
 
 const REDIS: RedisFacts = {
   info: new Map([
-    ['redis_version', '8.2.2'],
+    ['redis_version', '10.0.0'],
     ['role', 'master'],
     ['rdb_last_bgsave_status', 'ok'],
     ['used_memory', String(MIB)],
@@ -85,22 +85,45 @@ test('every verdict is one sentence', () => {
 });
 
 describe('versions', () => {
+  const verdict = (i: Record<string, string>) => {
+    const info = new Map([...REDIS.info, ['redis_version', '7.2.4'], ...Object.entries(i)]);
+    return runChecks(REDIS_CHECKS, { ...REDIS, info }).find(({ check }) => check === 'version')!;
+  };
+
   test.each([
-    ['redis_version', '5.0.14', 'problem'],
-    ['redis_version', '6.2.20', 'problem'],
-    ['redis_version', '7.0.15', 'warning'],
-    ['redis_version', '7.2.10', 'warning'],
-    ['redis_version', '7.2.11', 'ok'],
-    ['redis_version', '8.0.3', 'warning'],
-    ['redis_version', '8.2.2', 'ok'],
-    ['redis_version', '8.6.0', 'ok'],
-    ['redis_version', '10.0.0', 'ok'],
-    ['valkey_version', '8.0.5', 'warning'],
-    ['valkey_version', '8.1.4', 'ok'],
-    ['valkey_version', '9.0.0', 'ok'],
-  ])('%s %s: %s', (name, version, level) => {
-    expect(redisWith({ i: { redis_version: '7.2.4', [name]: version } })).toMatchObject({ version: level });
+    ['redis_version', '5.0.14', 'problem', /too old/],
+    ['redis_version', '6.2.24', 'problem', /too old/],
+    ['redis_version', '7.0.15', 'warning', /CVE-2026-81934 where Redis serves TLS, CVE-2025-49844.*8\.10\.1/],
+    ['redis_version', '7.2.10', 'warning', /CVE-2026-23479.*upgrade to 7\.2\.16/],
+    ['redis_version', '7.4.9', 'warning', /\(CVE-2026-81934 .*upgrade to 7\.4\.11/],
+    ['redis_version', '8.0.6', 'warning', /CVE-2026-23479.*upgrade to 8\.10\.1/],
+    ['redis_version', '8.2.2', 'warning', /CVE-2026-23479.*upgrade to 8\.2\.9/],
+    ['redis_version', '8.6.2', 'warning', /CVE-2026-23479.*upgrade to 8\.6\.6/],
+    ['redis_version', '8.6.3', 'warning', /\(CVE-2026-81934 .*upgrade to 8\.6\.6/],
+    ['redis_version', '8.6.6', 'ok', /^Redis 8\.6\.6,/],
+    ['redis_version', '10.0.0', 'ok', /^Redis 10\.0\.0,/],
+    ['valkey_version', '8.1.4', 'warning', /^Valkey 8\.1\.4 .*\(CVE-2026-130822 .*8\.1\.12/],
+    ['valkey_version', '9.1.2', 'warning', /^Valkey 9\.1\.2 .*CVE-2026-130822 .*9\.1\.4/],
+    ['valkey_version', '9.1.4', 'ok', /^Valkey 9\.1\.4,/],
+    ['valkey_version', '10.0.0', 'ok', /^Valkey 10\.0\.0,/],
+    ['redict_version', '7.3.5', 'warning', /^Redict 7\.3\.5 .*CVE-2025-49844/],
+    ['redict_version', '7.3.6', 'warning', /^Redict 7\.3\.6 .*\(CVE-2025-67733; .*no release has the fix/],
+  ])('%s %s: %s', (name, version, level, message) => {
+    expect(verdict({ [name]: version })).toMatchObject({ level, message: expect.stringMatching(message) });
   });
+
+  test.each(['8.6.3', '8.6.6'])(
+    'the day of the table stands beside every verdict that it gives: %s',
+    (version) => {
+      expect(verdict({ redis_version: version }).message).toMatch(/as of \d{4}-\d\d-\d\d/);
+    },
+  );
+});
+
+test.each(['redis_mode', 'server_mode', 'redict_mode'])('a Sentinel is recognised by %s', (field) => {
+  const version = { redis_mode: 'redis', server_mode: 'valkey', redict_mode: 'redict' }[field];
+  const i = { [`${version}_version`]: '9.0.0', [field]: 'sentinel' };
+  expect(redisWith({ i })).toMatchObject({ role: 'problem' });
 });
 
 test('distance and clocks', () => {
