@@ -1,9 +1,13 @@
 /** Looks at Redis and at the machine, and says what will hurt. Changes nothing. */
+import { resolve } from 'node:path';
 import { Redis } from 'ioredis';
 import type { Config } from '../config.js';
 import { addressOptions } from '../redis/control.js';
-import { findRedisServer } from '../redis/embedded/binaries.js';
+import { RedisBinaryError } from '../redis/embedded/binaries.js';
+import { chooseServer } from '../redis/embedded/choose-server.js';
 import { embeddedSocket } from '../redis/embedded/embedded.js';
+import { EmbeddedRedisError } from '../redis/embedded/embedded-error.js';
+import { releaseText } from '../redis/embedded/server-program.js';
 import { isListening } from '../redis/embedded/unix-socket.js';
 import { describeTarget, parseRedisUrl, type RedisTarget, unixTarget } from '../redis/target.js';
 import { type Finding, runChecks } from './findings.js';
@@ -24,24 +28,31 @@ export async function examine(config: Config): Promise<Finding[]> {
   return [...onRedis, ...runChecks(SYSTEM_CHECKS, await readSystemFacts(config, isHere))];
 }
 
-/** One that runs is looked at like any other; of one that does not there is its program alone. */
+/** A server that runs is examined like any other; of one that does not, only its program is known. */
 async function examineEmbedded(config: Config): Promise<Finding[]> {
   const socket = embeddedSocket(config.STREAMGATE_DATA_DIR);
   if (await isListening(socket)) return examineRedis(unixTarget(socket), config);
-  const binary = await findRedisServer();
-  return [
-    binary === undefined
-      ? {
-          check: 'reachable',
-          level: 'problem',
-          message: 'There is no redis-server to embed: run streamgate setup, or set REDIS_URL.',
-        }
-      : {
-          check: 'reachable',
-          level: 'ok',
-          message: `The embedded Redis is not running now; ${binary} will be (look again while the gateway runs).`,
-        },
-  ];
+  return [{ check: 'reachable', ...(await examineProgram(resolve(config.STREAMGATE_DATA_DIR))) }];
+}
+
+async function examineProgram(folder: string): Promise<Omit<Finding, 'check'>> {
+  try {
+    const { path, release } = await chooseServer(folder);
+    const named = release === undefined ? path : `${releaseText(release)} (${path})`;
+    return {
+      level: 'ok',
+      message: `The embedded Redis is not running now; ${named} will be (look again while the gateway runs).`,
+    };
+  } catch (error) {
+    if (error instanceof RedisBinaryError) {
+      return {
+        level: 'problem',
+        message: 'There is no redis-server to embed: run streamgate setup, or set REDIS_URL.',
+      };
+    }
+    if (error instanceof EmbeddedRedisError) return { level: 'problem', message: error.message };
+    throw error;
+  }
 }
 
 async function examineRedis(target: RedisTarget, config: Config): Promise<Finding[]> {

@@ -13,14 +13,28 @@ export async function findExecutable(
   names: readonly string[],
   path = process.env.PATH ?? '',
 ): Promise<string | undefined> {
+  for await (const file of executablesOf(names, path)) return file;
+  return undefined;
+}
+
+/** All of them, in the order in which `findExecutable` looks. */
+export async function findExecutables(
+  names: readonly string[],
+  path = process.env.PATH ?? '',
+): Promise<string[]> {
+  const files: string[] = [];
+  for await (const file of executablesOf(names, path)) files.push(file);
+  return files;
+}
+
+async function* executablesOf(names: readonly string[], path: string): AsyncGenerator<string> {
   const folders = path.split(delimiter).filter(isAbsolute);
   for (const name of names) {
     for (const folder of folders) {
       const file = join(folder, name);
-      if (await isExecutable(file)) return file;
+      if (await isExecutable(file)) yield file;
     }
   }
-  return undefined;
 }
 
 async function isExecutable(file: string): Promise<boolean> {

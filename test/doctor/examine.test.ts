@@ -1,9 +1,16 @@
 /** The doctor beside real Redis servers that are set up badly. */
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { loadConfig } from '../../src/config.js';
 import { examine } from '../../src/doctor/examine.js';
 import type { Finding } from '../../src/doctor/findings.js';
+import { findRedisServer } from '../../src/redis/embedded/binaries.js';
+import { inspectProgram } from '../../src/redis/embedded/server-program.js';
+import { isListening } from '../../src/redis/embedded/unix-socket.js';
 import { freePort } from '../support/free-port.js';
 import { MAIN, startGatewayProcess } from '../support/gateway-process.js';
 import { startRedis, type TestRedis } from '../support/redis-server.js';
@@ -155,7 +162,45 @@ describe('who may not do all', () => {
   );
 });
 
+describe('the program that runs', () => {
+  test('is named with its own version, not the one of Redis that it resembles', async () => {
+    const { release } = await inspectProgram((await findRedisServer())!);
+    const redis = await redisWith();
+    const { message } = found(await examined(redis.url), 'version')!;
+    expect(message).toContain(`${release!.name} ${release!.version}`);
+  });
+
+  test('as a Sentinel is recognised, though it stores nothing', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'sg-doctor-'));
+    const path = join(folder, 's');
+    await writeFile(join(folder, 'conf'), `port 0\nunixsocket ${path}\ndir ${folder}\n`);
+    const sentinel = spawn((await findRedisServer())!, [join(folder, 'conf'), '--sentinel'], {
+      stdio: 'ignore',
+    });
+    ending.push(async () => {
+      sentinel.kill('SIGKILL');
+      await once(sentinel, 'exit');
+      await rm(folder, { recursive: true });
+    });
+    await vi.waitFor(async () => expect(await isListening(path)).toBe(true), { timeout: 10_000 });
+    expect(found(await examined(`unix://${path}`), 'role')).toMatchObject({
+      level: 'problem',
+      message: expect.stringMatching(/^This is a Sentinel/),
+    });
+  });
+});
+
 describe('the embedded Redis', () => {
+  test('that has data of a server that is gone', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'sg-doctor-'));
+    ending.push(() => rm(folder, { recursive: true }));
+    await writeFile(join(folder, 'server.json'), '{"name":"Valkey","version":"99.0.0"}');
+    expect(found(await examine(loadConfig({ STREAMGATE_DATA_DIR: folder })), 'reachable')).toMatchObject({
+      level: 'problem',
+      message: expect.stringMatching(/was written by Valkey 99\.0\.0.*unharmed/),
+    });
+  });
+
   test('that runs is looked at', async () => {
     const gateway = await startGatewayProcess();
     ending.push(() => gateway.stop());

@@ -10,10 +10,10 @@ import { open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../../logger.js';
+import { AOF_FOLDER } from './aof-files.js';
 
 const SYNC_MS = 1000;
-/** Redis' name for the folder of its append-only files, of which the growing ones end in `.incr.aof`. */
-const AOF_FOLDER = 'appendonlydir';
+/** How the names of the growing files end. */
 const GROWING = '.incr.aof';
 
 export class AofSync {

@@ -1,8 +1,8 @@
 /** The redis-server program: where it is, and how it comes to be there. */
-import { findExecutable } from '../../system/executables.js';
+import { findExecutable, findExecutables } from '../../system/executables.js';
 import { installPackages, PackageError, type PackageNames } from '../../system/packages.js';
 
-const NAMES = ['redis-server', 'valkey-server'] as const;
+const NAMES = ['redis-server', 'valkey-server', 'redict-server'] as const;
 
 /** Tried in order: the systems that dropped Redis for Valkey, or never had the other, differ by release. */
 const PACKAGES: readonly PackageNames[] = [
@@ -10,20 +10,25 @@ const PACKAGES: readonly PackageNames[] = [
   { dnf: ['valkey'], apk: ['valkey'], pacman: ['redis'] },
 ];
 
-/** There is no redis-server; the message is one line that tells how to come by one. */
+/** There is no server program; the message is one line that says how to get one. */
 export class RedisBinaryError extends Error {
   constructor(advice: string) {
-    super(`No ${NAMES.join(' or ')} is on the PATH. Set REDIS_URL to a Redis of your own, or ${advice}`);
+    super(`None of ${NAMES.join(', ')} is on the PATH. Set REDIS_URL to a Redis of your own, or ${advice}`);
   }
 }
 
-/** The path of redis-server or valkey-server, or undefined where the PATH has neither. */
+/** The path of the first server program, or undefined where the PATH has none. */
 export function findRedisServer(): Promise<string | undefined> {
   return findExecutable(NAMES);
 }
 
+/** The paths of all server programs on the PATH, the preferred first. */
+export function findRedisServers(): Promise<string[]> {
+  return findExecutables(NAMES);
+}
+
 /**
- * The path of redis-server or valkey-server, which is installed first if there is none and that is
+ * The path of a server program, which is installed first if there is none and that is
  * possible without asking; what the package manager prints goes to `log`.
  * @throws RedisBinaryError
  */

@@ -7,12 +7,15 @@ import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../../logger.js';
+import { closeToOthers } from './aof-files.js';
 import { AofSync } from './aof-sync.js';
-import { findRedisServer, RedisBinaryError } from './binaries.js';
+import { chooseServer } from './choose-server.js';
+import { recordWriter } from './data-writer.js';
 import { EmbeddedRedisError } from './embedded-error.js';
 import { type FolderLock, lockFolder } from './folder-lock.js';
 import { endOrphan } from './orphan.js';
 import { type RedisProcess, SOCKET_FILE, spawnRedis } from './redis-process.js';
+import type { ServerProgram } from './server-program.js';
 import { ask, socketName } from './unix-socket.js';
 
 export interface EmbeddedRedis {
@@ -36,6 +39,8 @@ const PROBE_MS = 20;
 const SILENCE_MS = 30_000;
 const LEAST_BACKOFF_MS = 50;
 const MOST_BACKOFF_MS = 2000;
+/** Redis' last words where its data is damaged or of another program. */
+const UNREADABLE = /reading the (append only file|RDB)|RDB (format|file)|signature trying to load/i;
 /** A Redis that ran for this long had nothing wrong with its start. */
 const SETTLED_MS = 10_000;
 
@@ -52,20 +57,19 @@ export function embeddedSocket(dataDir: string): string {
 export async function startEmbeddedRedis({ dataDir, logger }: EmbeddedRedisOptions): Promise<EmbeddedRedis> {
   const folder = resolve(dataDir);
   const socketPath = embeddedSocket(dataDir);
-  const binary = await findRedisServer();
-  if (!binary) throw new RedisBinaryError('let streamgate install one: streamgate setup');
+  // Before anything is made: whether there is a server, and one that can read what is there.
+  await chooseServer(folder);
   await mkdir(folder, { recursive: true, mode: 0o700 }).catch((cause: Error) => {
     throw new EmbeddedRedisError(`The folder of STREAMGATE_DATA_DIR can't be made: ${cause.message}`);
   });
   const lock = await lockFolder(folder);
-  const supervisor = new Supervisor(binary, folder, socketPath, lock, logger);
+  const supervisor = new Supervisor(folder, socketPath, lock, logger);
   await supervisor.start();
   return supervisor;
 }
 
 class Supervisor implements EmbeddedRedis {
   readonly socketPath: string;
-  readonly #binary: string;
   readonly #folder: string;
   readonly #lock: FolderLock;
   readonly #logger: Logger;
@@ -75,8 +79,7 @@ class Supervisor implements EmbeddedRedis {
   #stopped: Promise<void> | undefined;
   #sync: AofSync | undefined;
 
-  constructor(binary: string, folder: string, socketPath: string, lock: FolderLock, logger: Logger) {
-    this.#binary = binary;
+  constructor(folder: string, socketPath: string, lock: FolderLock, logger: Logger) {
     this.#folder = folder;
     this.socketPath = socketPath;
     this.#lock = lock;
@@ -113,17 +116,29 @@ class Supervisor implements EmbeddedRedis {
   /** Resolves to a Redis that answers. What fails to has ended when this rejects. */
   async #launch(): Promise<RedisProcess> {
     await endOrphan(this.#folder, this.socketPath, this.#logger);
-    const redis = await spawnRedis(this.#binary, this.#folder, this.#logger);
+    // Chosen at each start: programs are replaced while the gateway runs.
+    const program = await chooseServer(this.#folder);
+    await closeToOthers(this.#folder);
+    const redis = await spawnRedis(program.path, this.#folder, this.#logger);
     this.#redis = redis;
     // A stop that came meanwhile knew of the one before only.
     if (this.#stopping.signal.aborted) await redis.end();
     try {
       await this.#untilReady(redis);
+      await this.#remember(program);
       return redis;
     } catch (cause) {
       await redis.end();
       throw cause;
     }
+  }
+
+  /** A server that is up stays so, even where the disk is too full to remember which it was. */
+  async #remember({ release }: ServerProgram): Promise<void> {
+    if (release === undefined) return;
+    await recordWriter(this.#folder, release).catch((cause: Error) => {
+      this.#logger.warn(`The data folder does not say which server wrote it: ${cause.message}.`);
+    });
   }
 
   async #untilReady(redis: RedisProcess): Promise<void> {
@@ -144,9 +159,15 @@ class Supervisor implements EmbeddedRedis {
         return;
       }
       await Promise.race([ended, delay(PROBE_MS)]);
-      if (end !== undefined) throw new EmbeddedRedisError(`The embedded Redis ${end}.`);
+      if (end !== undefined) throw new EmbeddedRedisError(`The embedded Redis ${end}.${this.#harmText(end)}`);
     }
     throw new EmbeddedRedisError(`The embedded Redis gave no answer for ${SILENCE_MS / 1000} s.`);
+  }
+
+  /** What there is to say about the data where `end` tells that Redis could not read it. */
+  #harmText(end: string): string {
+    if (!UNREADABLE.test(end)) return '';
+    return ` Nothing in ${this.#folder} was changed; copy it before you try to repair it.`;
   }
 
   async #keepRunning(first: RedisProcess): Promise<void> {

@@ -10,7 +10,7 @@
  */
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import { readdir, rename, rm } from 'node:fs/promises';
+import { chmod, readdir, rename, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -47,6 +47,7 @@ export async function lockFolder(folder: string): Promise<FolderLock> {
     const madeAs = join(folder, `new.${name}`);
     server.listen(socketName(madeAs)).unref();
     await once(server, 'listening');
+    await chmod(madeAs, 0o600);
     await rename(madeAs, path);
     const deadline = performance.now() + RIVALRY_MS;
     for (;;) {

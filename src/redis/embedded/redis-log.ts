@@ -15,10 +15,14 @@ const SIGNAL = /^\d+:signal-handler \(\d+\) (.*)$/;
 const ROUTINE =
   /Redis is starting|^Redis version=|^Configuration loaded|^Server initialized|^User requested shutdown|ready to exit/;
 
+/** Redis' advice to cut off what it cannot read, which on the data of another program or release is all of it. */
+const HARMFUL_ADVICE = /[:.]?\s+(make a backup|you can: 1\)).*-check-(aof|rdb).*$/i;
+
 /** Reads one line; one of no known form, such as those of a crash report, is a warning. */
 export function readRedisLog(line: string): RedisLogLine {
   const signal = SIGNAL.exec(line);
   if (signal) return { level: 'debug', text: signal[1]! };
-  const [, mark = '#', text = line] = LINE.exec(line) ?? [];
+  const [, mark = '#', said = line] = LINE.exec(line) ?? [];
+  const text = said.replace(HARMFUL_ADVICE, '');
   return { level: mark === '#' && !ROUTINE.test(text) ? 'warn' : 'debug', text };
 }

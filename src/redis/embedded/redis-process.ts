@@ -38,6 +38,8 @@ export function redisArguments(): string[] {
 }
 
 /**
+ * What Redis writes is for its owner only, whatever the folder's mode and the gateway's umask.
+ *
  * Two shells stand by Redis. The outer one is its parent, reaps it and passes its status on. The guard
  * tells the gateway Redis' process id on descriptor 3, then reads from there, where nothing ever comes
  * but the end: the gateway is gone. Then it stops Redis and stays until that is done.
@@ -47,6 +49,7 @@ export function redisArguments(): string[] {
  * another process of the same id; and a pipe that is closed before it has spoken must not end it.
  */
 const WATCHER = `
+umask 077
 exec "$@" 3>&- &
 redis=$!
 (

@@ -18,9 +18,11 @@ afterEach(async () => {
   await rm(root, { recursive: true });
 });
 
-test('finds the first that may be executed, Redis before Valkey', async () => {
+test('finds the first that may be executed, Redis before Valkey before Redict', async () => {
   await mkdir(join(root, 'a', 'redis-server'));
   expect(await findRedisServer()).toBeUndefined();
+  await writeFile(join(root, 'a', 'redict-server'), '', { mode: 0o755 });
+  expect(await findRedisServer()).toBe(join(root, 'a', 'redict-server'));
   await writeFile(join(root, 'a', 'valkey-server'), '', { mode: 0o755 });
   expect(await findRedisServer()).toBe(join(root, 'a', 'valkey-server'));
   await writeFile(join(root, 'b', 'redis-server'), '', { mode: 0o755 });
@@ -29,6 +31,6 @@ test('finds the first that may be executed, Redis before Valkey', async () => {
 
 test('tells in one line what to do where nothing can install it', async () => {
   await expect(ensureRedisServer(() => {})).rejects.toThrow(
-    /^No redis-server or valkey-server is on the PATH\. Set REDIS_URL .* or install it by hand, since none of .*$/,
+    /^None of redis-server, valkey-server, redict-server is on the PATH\. Set REDIS_URL .* or install it by hand, since none of .*$/,
   );
 });

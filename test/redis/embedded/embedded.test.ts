@@ -1,6 +1,17 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  chmod,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -227,4 +238,47 @@ test('refuses a folder too deep for a socket, unless it is near', async () => {
   await mkdir(parent);
   const { pid } = await startGateway(parent);
   expect(pid).toBeGreaterThan(0);
+});
+
+/** Every file below the folder that others than its owner may do something with. */
+async function openToOthers(): Promise<string[]> {
+  const names = await readdir(folder, { recursive: true });
+  const modes = await Promise.all(
+    names.map(async (name) => [name, (await stat(join(folder, name))).mode] as const),
+  );
+  return modes.filter(([, mode]) => (mode & 0o077) !== 0).map(([name]) => name);
+}
+
+test('keeps its files from everyone else, also in a folder that others may read', async () => {
+  await mkdir(folder, { mode: 0o755 });
+  const redis = await start();
+  await command(redis.socketPath, 'SET kept yes');
+  expect((await readdir(folder, { recursive: true })).some((name) => name.endsWith('.aof'))).toBe(true);
+  expect(await openToOthers()).toEqual([]);
+});
+
+test('takes files that others could read from them', async () => {
+  const first = await start();
+  await first.stop();
+  const files = join(folder, 'appendonlydir');
+  await chmod(files, 0o755);
+  for (const name of await readdir(files)) await chmod(join(files, name), 0o644);
+  await start();
+  expect(await openToOthers()).toEqual([]);
+});
+
+test('does not pass on the advice to cut off data that cannot be read, and leaves it as it is', async () => {
+  const first = await start();
+  await command(first.socketPath, 'SET kept yes');
+  await first.stop();
+  const files = join(folder, 'appendonlydir');
+  const growing = join(files, (await readdir(files)).find((name) => name.endsWith('.incr.aof'))!);
+  await appendFile(growing, 'this is no command\r\n');
+  const before = await readFile(growing);
+  const failure = await start().catch((error: Error) => error.message);
+  expect(failure).toMatch(
+    /append only file.*Nothing in .* was changed; copy it before you try to repair it\.$/,
+  );
+  expect(failure).not.toMatch(/check-aof|--fix/);
+  expect(await readFile(growing)).toEqual(before);
 });
