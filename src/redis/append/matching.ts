@@ -1,24 +1,19 @@
 /**
- * What became of entries whose answers were lost with a connection, told from what their streams hold.
+ * What became of entries whose answers were lost with a connection, judged by what their streams hold.
  *
  * Certain beforehand:
- * - Redis carries out the commands of a connection in order, so those that it carried out are the first
- *   so many, over all streams together: no entry was stored if one before it was not.
- * - What a connection stored in a stream lies there after the last entry that it was answered for, in
- *   order. Other writers' entries may lie between.
+ * - Redis carries out the commands of a connection in order, so those that it carried out are the first ones, over
+ *   all streams together.
+ * - What a connection stored in a stream lies there behind the last entry that it was answered for, in order. Other
+ *   writers' entries may lie between.
  *
- * An entry with the same bytes is taken for ours, in order. Another writer may store the same bytes (two
- * sensors that say "on"), and nothing in a stream tells whose they are. So where a stream holds more
- * entries of some bytes than we look for, they are no evidence: what is not decided by others is unknown.
- * An entry that equals one of another's, while ours was not stored and no more of that kind is there, is
- * mistaken for ours. It would take a mark in the entry to tell them apart, and an entry is its payload.
+ * Where nobody else wrote to a stream (`own-entries.ts`), the fate of each entry is known. Elsewhere an entry with the
+ * same bytes may be another writer's, and is never acknowledged as ours: its fate is unknown. What has no equal there
+ * is not stored.
  *
- * Where a stream was trimmed past the last known entry, its first ones may be gone whether they are ours
- * or not. Then an entry whose bytes occur once on both sides holds the two together: what we sent before
- * it was stored too, what we sent after it is looked for behind it.
- *
- * An entry with a time of its own is evidence where it is found; where not, Redis may have refused it.
+ * An entry with an id of its own is stored if it is there under that id. Where it is not, Redis may have refused it.
  */
+import type { OwnFate } from './own-entries.js';
 
 /** What became of an entry. */
 export type Fate =
@@ -42,6 +37,8 @@ export interface StreamEvidence {
   readonly isComplete: boolean;
   /** Whether the stream was read to its end. */
   readonly isWhole: boolean;
+  /** Where nobody else wrote to the stream: what became of the first ones; those beyond are not stored. */
+  readonly own?: readonly (OwnFate | undefined)[] | undefined;
 }
 
 export interface FoundEntry {
@@ -49,16 +46,15 @@ export interface FoundEntry {
   readonly bytes: number;
 }
 
-/** What one stream says of an entry, before the others are heard. */
+/** What one stream says of an entry, before the others are considered. */
 type Verdict =
   /** Stored, under `id` where that is known. */
   | { readonly kind: 'stored'; readonly place: number; readonly id: string | undefined }
-  /** Something with the same bytes is there under `id`, which may well be another writer's. */
-  | { readonly kind: 'contested'; readonly place: number; readonly id: string }
-  /** It is there, though an earlier one is not. */
-  | { readonly kind: 'out of order'; readonly place: number }
   | { readonly kind: 'missing'; readonly place: number }
-  | { readonly kind: 'unknown'; readonly place: number };
+  /** Not decided here, and the order of all commands may decide. */
+  | { readonly kind: 'unknown'; readonly place: number }
+  /** There is an entry with these bytes, but not where it would have to be. */
+  | { readonly kind: 'out of order'; readonly place: number };
 
 /**
  * What became of each entry, by its place.
@@ -76,8 +72,8 @@ export function judge(
     if (kind === 'stored') lastStored = Math.max(lastStored, place);
     if (kind === 'missing') firstMissing = Math.min(firstMissing, place);
   }
-  // What is found contradicts what is missing where an entry was refused or deleted, or another writer's
-  // is taken for ours: then nothing is certain of what comes after the first that is missing.
+  // What is found contradicts what is missing where an entry was refused or deleted: then nothing is certain of
+  // what comes after the first that is missing.
   const isConsistent = lastStored < firstMissing;
   return new Map(
     verdicts.map((verdict) => {
@@ -99,82 +95,42 @@ function fateOf(verdict: Verdict, isContradicted: boolean, isBefore: boolean, is
       return verdict.id === undefined ? 'stored' : { id: verdict.id };
     case 'out of order':
       return 'unknown';
-    case 'contested':
-      return isBefore ? { id: verdict.id } : isAfter ? 'missing' : 'unknown';
     case 'unknown':
       return isBefore ? 'stored' : isAfter ? 'missing' : 'unknown';
   }
 }
 
 function judgeStream(evidence: StreamEvidence): Verdict[] {
-  const { places, sought, found, isComplete, isWhole } = evidence;
-  const unknown = (index: number): Verdict => ({ kind: 'unknown', place: places[index]! });
-  const anchor = isComplete ? { sought: -1, found: -1 } : findAnchor(sought, found);
-  if (anchor === undefined) return places.map((_, index) => unknown(index));
-  const verdicts = judgeBefore(evidence, anchor);
+  const { places, own } = evidence;
+  return own === undefined
+    ? judgeShared(evidence)
+    : places.map((place, index) => ownVerdict(place, own[index]));
+}
 
-  const matches: FoundEntry[] = [];
-  let next = anchor.found + 1;
-  for (let index = anchor.sought + 1; index < sought.length; index++) {
-    let at = next;
-    while (at < found.length && found[at]!.bytes !== sought[index]) at++;
-    if (at === found.length) break;
-    matches.push(found[at]!);
+function ownVerdict(place: number, fate: OwnFate | undefined): Verdict {
+  if (fate === undefined || fate === 'refused') return { kind: 'missing', place };
+  return { kind: 'stored', place, id: fate === 'trimmed' ? undefined : fate.id };
+}
+
+/** The entries of a stream to which others write, too. */
+function judgeShared({ places, sought, found, isComplete, isWhole }: StreamEvidence): Verdict[] {
+  if (!isComplete) return places.map((place) => ({ kind: 'unknown', place }));
+  // The first entry that has no equal behind those of the entries before it.
+  let first = 0;
+  let next = 0;
+  for (; first < sought.length; first++) {
+    const at = indexFrom(found, sought[first]!, next);
+    if (at < 0) break;
     next = at + 1;
   }
-  const contested = contestedBytes(matches, found.slice(anchor.found + 1));
-  // What comes before a match that is beyond doubt was stored too.
-  const settled = matches.findLastIndex(({ bytes }) => !contested.has(bytes)) + 1;
-  matches.forEach(({ id }, index) => {
-    const place = places[anchor.sought + 1 + index]!;
-    verdicts.push({ kind: index < settled ? 'stored' : 'contested', place, id });
-  });
-
   const later = new Set(found.slice(next).map(({ bytes }) => bytes));
-  for (let index = verdicts.length; index < sought.length; index++) {
-    const place = places[index]!;
-    if (!isWhole) verdicts.push(unknown(index));
-    else verdicts.push({ kind: later.has(sought[index]!) ? 'out of order' : 'missing', place });
-  }
-  return verdicts;
+  return places.map((place, index): Verdict => {
+    if (index < first || !isWhole) return { kind: 'unknown', place };
+    return { kind: later.has(sought[index]!) ? 'out of order' : 'missing', place };
+  });
 }
 
-/** The last entry that can be told among all others on both sides. */
-function findAnchor(
-  sought: readonly number[],
-  found: readonly FoundEntry[],
-): { readonly sought: number; readonly found: number } | undefined {
-  const soughtTimes = countEach(sought);
-  const foundTimes = countEach(found.map(({ bytes }) => bytes));
-  const index = sought.findLastIndex((bytes) => soughtTimes.get(bytes) === 1 && foundTimes.get(bytes) === 1);
-  if (index < 0) return undefined;
-  return { sought: index, found: found.findIndex(({ bytes }) => bytes === sought[index]) };
-}
-
-/** All up to the anchor was stored; the newest entries with their bytes before it are theirs. */
-function judgeBefore(
-  { places, sought, found }: StreamEvidence,
-  anchor: { readonly sought: number; readonly found: number },
-): Verdict[] {
-  const verdicts: Verdict[] = [];
-  let at = anchor.found;
-  for (let index = anchor.sought; index >= 0; index--) {
-    while (at >= 0 && found[at]!.bytes !== sought[index]) at--;
-    verdicts.push({ kind: 'stored', place: places[index]!, id: found[at]?.id });
-    at--;
-  }
-  return verdicts.reverse();
-}
-
-/** Bytes of which the stream holds more entries than were matched. */
-function contestedBytes(matches: readonly FoundEntry[], found: readonly FoundEntry[]): Set<number> {
-  const matched = countEach(matches.map(({ bytes }) => bytes));
-  const held = countEach(found.map(({ bytes }) => bytes));
-  return new Set([...matched.keys()].filter((bytes) => held.get(bytes)! > matched.get(bytes)!));
-}
-
-function countEach(values: readonly number[]): Map<number, number> {
-  const counts = new Map<number, number>();
-  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
-  return counts;
+function indexFrom(found: readonly FoundEntry[], bytes: number, from: number): number {
+  for (let at = from; at < found.length; at++) if (found[at]!.bytes === bytes) return at;
+  return -1;
 }

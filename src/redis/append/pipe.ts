@@ -24,6 +24,7 @@ import type { Fate } from './matching.js';
 import { AppendQueue } from './queue.js';
 import { findFates } from './recovery.js';
 import type { AppendSession } from './session.js';
+import { encodeStreamCount, readStreamCount } from './stream-count.js';
 import { AppendStreams } from './streams.js';
 
 /**
@@ -46,6 +47,14 @@ export interface AppendPipeOptions extends LinkOptions {
   readonly maxLength: number;
 }
 
+/** A connection that was lost while Redis owed answers on it. */
+interface LostConnection {
+  readonly session: AppendSession;
+  /** When the first entry without an answer was written at the earliest, by `performance.now`. */
+  readonly writtenAt: number;
+  readonly lostAt: number;
+}
+
 export class AppendPipe {
   readonly #options: AppendPipeOptions;
   /** The streams that are written to through this pipe. */
@@ -55,7 +64,7 @@ export class AppendPipe {
   /** What an earlier connection may have carried to Redis: older than all in the queue. */
   #uncertain: readonly Unanswered[] = [];
   /** That connection, until it is certain that it carries no more. */
-  #lostSession: AppendSession | undefined;
+  #lost: LostConnection | undefined;
   #bufferedBytes = 0;
   /** Bytes of commands answered on the present connection. */
   #answeredBytes = 0;
@@ -78,7 +87,7 @@ export class AppendPipe {
         this.#flush();
       },
       reply: (cursor) => this.#reply(cursor),
-      lost: (session) => this.#lost(session),
+      lost: (session) => this.#connectionLost(session),
       unreachable: () => this.#giveUp(new Failure('redis_unavailable', 'Redis cannot be reached')),
     });
   }
@@ -109,8 +118,24 @@ export class AppendPipe {
    */
   append(stream: AppendStream, id: string, payload: Uint8Array, receipt: Receipt, token: number): void {
     const refusal = this.#refusal(payload.length);
-    if (refusal === undefined) this.#added(this.#queue.add(stream, id, payload, receipt, token));
-    else receipt.refused(token, refusal);
+    if (refusal === undefined) {
+      if (!stream.isCountAsked) this.#askCount(stream);
+      this.#added(this.#queue.add(stream, id, payload, receipt, token));
+    } else {
+      receipt.refused(token, refusal);
+    }
+  }
+
+  /** Before the first entry of ours, so that those of other writers can be told by the count later. */
+  #askCount(stream: AppendStream): void {
+    stream.isCountAsked = true;
+    const receipt: Receipt = {
+      stored: (_, reply) => stream.count(readStreamCount(reply)),
+      refused: (_, { mayPass }) => {
+        if (mayPass) stream.forgetCount();
+      },
+    };
+    this.#added(this.#queue.addCommand(encodeStreamCount(stream.key), receipt, 0));
   }
 
   /**
@@ -186,8 +211,11 @@ export class AppendPipe {
     if (this.#bufferedBytes === 0) this.#tellIdle();
   }
 
-  #lost(session: AppendSession): void {
-    if (this.#queue.isWritten) this.#lostSession = session;
+  #connectionLost(session: AppendSession): void {
+    if (this.#queue.isWritten) {
+      const writtenAt = Math.max(this.#queue.oldestAt, session.localTime);
+      this.#lost = { session, writtenAt, lostAt: performance.now() };
+    }
     const { entries, refusedBytes } = this.#queue.takeWritten(
       session.takenBytes - this.#answeredBytes,
       new Failure('redis_unavailable', 'the connection to Redis was lost'),
@@ -198,17 +226,18 @@ export class AppendPipe {
 
   /** Settles what the connection before left behind. @throws Error where this one is lost, too */
   async #prepare(session: AppendSession): Promise<void> {
-    const lost = this.#lostSession;
+    const lost = this.#lost;
     if (lost === undefined) return;
-    const isFenced = await session.fence(lost);
+    const isFenced = await session.fence(lost.session);
     if (!isFenced) this.#missFence();
     const entries = this.#uncertain;
     if (entries.length > 0) {
-      const fates = await findFates(session, { entries, begun: lost, isFenced }, session);
+      const { session: begun, writtenAt, lostAt } = lost;
+      const fates = await findFates(session, { entries, begun, writtenAt, lostAt, isFenced }, session);
       // Unless they were given up meanwhile.
       if (entries === this.#uncertain) this.#settle(entries, fates);
     }
-    this.#lostSession = undefined;
+    this.#lost = undefined;
   }
 
   #settle(entries: readonly Unanswered[], fates: readonly Fate[]): void {
@@ -229,7 +258,7 @@ export class AppendPipe {
 
   #tell({ stream, receipt, token, bytes }: Unanswered, fate: Fate): void {
     if (typeof fate === 'object') {
-      stream.answered(bulkReply(fate.id));
+      stream.found(bulkReply(fate.id));
       receipt.stored(token, bulkReply(fate.id));
     } else if (fate === 'stored' && receipt.sendsAgain) {
       // Whoever would have it sent again does not ask for its id.
@@ -244,7 +273,10 @@ export class AppendPipe {
     this.#outage = failure;
     const uncertain = this.#uncertain;
     this.#uncertain = [];
-    for (const { receipt, token } of uncertain) receipt.refused(token, unknownOutcome());
+    for (const { stream, receipt, token } of uncertain) {
+      stream.forgetCount();
+      receipt.refused(token, unknownOutcome());
+    }
     this.#queue.giveUp(failure);
     this.#release(this.#bufferedBytes);
   }

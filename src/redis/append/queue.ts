@@ -28,6 +28,11 @@ export class AppendQueue {
     return this.#unwritten > 0;
   }
 
+  /** When the oldest entry came, by `performance.now`. */
+  get oldestAt(): number {
+    return this.#batches[0]?.begunAt ?? performance.now();
+  }
+
   /** Adds an entry; `payload` is copied. @returns the bytes it takes */
   add(stream: AppendStream, id: string, payload: Uint8Array, receipt: Receipt, token: number): number {
     const last = this.#open();

@@ -1,56 +1,42 @@
 /**
  * Looks for entries in one stream, byte for byte.
  *
- * It is read from the last entry on that was answered for; where there is none, from a time on. Each piece
- * begins with the last entry of the one before: while that is there, nothing after it was trimmed.
+ * It is read from the last entry on that was answered for, or from where its count was taken, up to its end when the
+ * search begins; where neither is known, from a time on. Each piece begins with the last entry of the one before:
+ * while that is there, nothing after it was trimmed.
  */
-import { crc32 } from 'node:zlib';
-import { compareEntryIds } from '../../wire/entry-id.js';
+import { compareEntryIds, entryTime } from '../../wire/entry-id.js';
 import { AUTO_ID } from '../../wire/push-message.js';
-import { failureFromRedis } from '../error-replies.js';
-import { PAYLOAD_FIELD } from '../keys.js';
-import { encodeOvertaken, readOvertaken } from '../overtaken.js';
-import { encodeCommand, type ReplyCursor } from '../resp.js';
 import type { Unanswered } from './batch.js';
+import type { AppendStream } from './command.js';
 import type { Fate, FoundEntry, StreamEvidence } from './matching.js';
+import { areOfTime, findOwn, type HeldEntry, type OwnFate, type TimeSpan } from './own-entries.js';
+import { PayloadNumbers } from './payload-numbers.js';
+import type { StreamCount } from './stream-count.js';
+import { type Asking, type SearchBudget, StreamPieces } from './stream-pieces.js';
 
-/** About what is asked for at a time. */
-const PIECE_BYTES = 1024 * 1024;
-const FIRST_ENTRIES = 4;
-const MAX_PIECE_ENTRIES = 64;
 /** Of a single ms, of which there are rarely more than one. */
 const MAX_TIMED_ENTRIES = 8;
-/** An entry's bytes in a reply, besides its fields. */
-const FRAMING_BYTES = 64;
-const FIELD_NAME = Buffer.from(PAYLOAD_FIELD);
 const ANY_SEQUENCE = '-*';
+/** The number of bytes that are none of ours. */
+const OTHER_BYTES = -1;
 const MAX_SEQUENCE = '18446744073709551615';
 
-/** Where questions are asked: a connection that carries nothing else. */
-export interface Asking {
-  ask<T>(command: Buffer, take: (reply: ReplyCursor) => T): Promise<T>;
-}
-
-/** What may still be read, by all searches together. */
-export interface SearchBudget {
-  bytes: number;
-}
-
 export class StreamSearch {
-  readonly #asking: Asking;
-  readonly #key: string;
+  readonly #pieces: StreamPieces;
   readonly #entries: readonly Unanswered[];
   readonly #places: readonly number[];
   readonly #since: number | undefined;
+  readonly #stored: TimeSpan | undefined;
   readonly #budget: SearchBudget;
   readonly #payloads = new PayloadNumbers();
   /** Entries with a time of their own, not found yet, by id or `ms-*`. */
   readonly #timed = new Map<string, number[]>();
   readonly #timedFound = new Set<string>();
   readonly #found: FoundEntry[] = [];
-  #lastCount = FIRST_ENTRIES;
-  #readEntries = 0;
-  #readBytes = 0;
+  /** All that lies behind the known end, as far as it can be ours. */
+  readonly #held: HeldEntry[] = [];
+  #count: StreamCount | undefined;
   /** What the stream says of entries with Redis' own clock. */
   evidence: StreamEvidence | undefined;
   /** Those with a time of their own that were found. */
@@ -61,6 +47,7 @@ export class StreamSearch {
   /**
    * @param places where in `entries` those of this stream are, in rising order
    * @param since the first ms of which they can be where no earlier one was answered; undefined: not known
+   * @param stored when they were stored, if they were; undefined: not known
    */
   constructor(
     asking: Asking,
@@ -68,13 +55,14 @@ export class StreamSearch {
     entries: readonly Unanswered[],
     places: readonly number[],
     since: number | undefined,
+    stored: TimeSpan | undefined,
     budget: SearchBudget,
   ) {
-    this.#asking = asking;
-    this.#key = key;
+    this.#pieces = new StreamPieces(asking, key, budget);
     this.#entries = entries;
     this.#places = places;
     this.#since = since;
+    this.#stored = stored;
     this.#budget = budget;
   }
 
@@ -87,17 +75,33 @@ export class StreamSearch {
       else if (sameTime === undefined) this.#timed.set(id, [place]);
       else sameTime.push(place);
     }
-    const sought = auto.map((place) => this.#payloads.numberOf(this.#entries[place]!.payload));
-    const last = this.#lastId();
-    // Without a last entry they can be anywhere: their times are their own.
+    const numbers = this.#places.map((place) => this.#payloads.numberOf(this.#entries[place]!.payload));
+    const sought = numbers.filter((_, index) => this.#isAuto(index));
+    const count = await this.#pieces.askCount();
+    if (count === 'no stream') return this.#noStream();
+    this.#count = count;
+    const last = this.#knownEnd();
+    if (last !== undefined && count !== undefined && compareEntryIds(count.lastId, last) <= 0) {
+      // Nothing was added behind it, or the stream is back in an older state, without ours.
+      this.evidence = { places: auto, sought, found: [], isComplete: true, isWhole: true };
+      for (const id of [...this.#timed.keys()]) this.#notFound(id, 'missing');
+      return this.#stream.count(count);
+    }
+    // Without a known end they can be anywhere: their times are their own.
     if (last === undefined) for (const id of [...this.#timed.keys()]) await this.#readTimed(id);
     if (auto.length === 0 && this.#timed.size === 0) return;
     const read = await this.#read(last);
-    if (read === 'no stream') {
-      this.#noStream();
-      return;
-    }
-    this.evidence = { places: auto, sought, found: this.#found, ...read };
+    if (read === 'no stream') return this.#noStream();
+    const own = last === undefined ? undefined : this.#findOwn(numbers, read);
+    if (own === undefined) this.#doubtTimed();
+    this.evidence = {
+      places: auto,
+      sought,
+      found: this.#found,
+      ...read,
+      own: own?.filter((_, index) => this.#isAuto(index)),
+    };
+    this.#stream.count(count);
     for (const id of [...this.#timed.keys()]) {
       // Redis refuses what is not after the last entry.
       const isLate = last !== undefined && compareEntryIds(rangeOf(id).end, last) <= 0;
@@ -105,14 +109,53 @@ export class StreamSearch {
     }
   }
 
-  /** The newest entry of ours that was answered: what is looked for comes after it. */
-  #lastId(): string | undefined {
+  #isAuto(index: number): boolean {
+    return this.#entries[this.#places[index]!]!.id === AUTO_ID;
+  }
+
+  get #stream(): AppendStream {
+    return this.#entries[this.#places[0]!]!.stream;
+  }
+
+  /** The id behind which all that is looked for was added. */
+  #knownEnd(): string | undefined {
     let last: string | undefined;
     for (const place of this.#places) {
-      const { lastId } = this.#entries[place]!.stream;
-      if (lastId !== undefined && (last === undefined || compareEntryIds(lastId, last) > 0)) last = lastId;
+      const { knownEnd } = this.#entries[place]!.stream;
+      if (knownEnd !== undefined && (last === undefined || compareEntryIds(knownEnd, last) > 0))
+        last = knownEnd;
     }
+    // A stream that never got more than these can be read from its beginning.
+    if (last === undefined && this.#count !== undefined && this.#count.added <= this.#places.length)
+      return '0-0';
     return last;
+  }
+
+  /** What became of each entry if nobody else wrote to the stream; undefined where somebody may have. */
+  #findOwn(
+    numbers: readonly number[],
+    { isComplete, isWhole }: { readonly isComplete: boolean; readonly isWhole: boolean },
+  ): (OwnFate | undefined)[] | undefined {
+    const count = this.#count;
+    const stream = this.#stream;
+    if (count === undefined || this.#stored === undefined || !isWhole || stream.isShared) return undefined;
+    const sent = numbers.map((bytes, index) => ({ id: this.#entries[this.#places[index]!]!.id, bytes }));
+    const added = count.added - stream.expectedCount;
+    const own = findOwn(sent, { held: this.#held, added, isTrimmed: !isComplete });
+    // Fewer than were answered: the stream was deleted, or has lost its end.
+    if (own === undefined && isComplete && added >= 0) stream.isShared = true;
+    if (own === undefined || !areOfTime(sent, own, this.#stored, entryTime(this.#knownEnd()!)))
+      return undefined;
+    return numbers.map((_, index) => own[index]);
+  }
+
+  /** An entry with the time of ours and the bytes of ours may be another writer's; one with its id may be used as ours. */
+  #doubtTimed(): void {
+    for (const place of [...this.timedIds.keys()]) {
+      if (!this.#entries[place]!.id.endsWith(ANY_SEQUENCE)) continue;
+      this.timedIds.delete(place);
+      this.fates.set(place, 'unknown');
+    }
   }
 
   async #read(last: string | undefined): Promise<{ isComplete: boolean; isWhole: boolean } | 'no stream'> {
@@ -121,19 +164,22 @@ export class StreamSearch {
     // Each piece begins with the last entry that is known: while that is there, nothing after it was trimmed.
     let known = last;
     for (;;) {
-      const count = this.#pieceEntries();
+      const count = this.#pieces.nextCount();
       const before = this.#found.length;
+      const heldBefore = this.#held.length;
       let isKnownHeld = false;
-      const piece = await this.#readPiece(known ?? `${this.#since}-0`, '+', count, (id, payload) => {
+      const from = known ?? `${this.#since}-0`;
+      const piece = await this.#pieces.read(from, this.#count?.lastId ?? '+', count, (id, payload) => {
         if (id === known) isKnownHeld = true;
-        else if (!this.#lookTimed(id, payload)) this.#look(id, payload);
+        else this.#look(id, payload);
       });
       if (piece === 'no stream') return piece;
       if (piece === 'not allowed') return { isComplete: false, isWhole: false };
-      if (!isKnownHeld && (await this.#isOvertaken(known ?? `${this.#since! - 1}`))) {
+      if (!isKnownHeld && (await this.#pieces.isOvertaken(known ?? `${this.#since! - 1}`))) {
         isComplete = false;
         // Something may be gone between these and what was read now.
         this.#found.splice(0, before);
+        this.#held.splice(0, heldBefore);
       }
       const isWhole = piece.entries < count;
       if (isWhole || this.#budget.bytes <= 0) return { isComplete, isWhole };
@@ -145,14 +191,14 @@ export class StreamSearch {
   async #readTimed(id: string): Promise<void> {
     const { begin, end } = rangeOf(id);
     for (let from = begin; ; ) {
-      const count = Math.min(this.#pieceEntries(), MAX_TIMED_ENTRIES);
-      const piece = await this.#readPiece(from, end, count, (id, payload) => this.#lookTimed(id, payload));
+      const count = Math.min(this.#pieces.nextCount(), MAX_TIMED_ENTRIES);
+      const piece = await this.#pieces.read(from, end, count, (id, payload) => this.#lookTimed(id, payload));
       if (piece === 'no stream') return this.#noStream();
       if (piece === 'not allowed') return this.#notFound(id, 'unknown');
       if (piece.entries < count) break;
       from = `(${piece.end}`;
     }
-    this.#notFound(id, (await this.#isOvertaken(begin)) ? 'unknown' : 'missing');
+    this.#notFound(id, (await this.#pieces.isOvertaken(begin)) ? 'unknown' : 'missing');
   }
 
   /** What is left of entries with that time. */
@@ -167,49 +213,13 @@ export class StreamSearch {
     this.#timed.clear();
   }
 
-  /**
-   * As many entries as are about a piece, by those that were read, and not many more than the last time:
-   * of what is not read yet only the number is known.
-   */
-  #pieceEntries(): number {
-    const fitting = Math.floor((PIECE_BYTES * this.#readEntries) / Math.max(this.#readBytes, 1));
-    const count = Math.min(this.#lastCount * 2, this.#readEntries === 0 ? FIRST_ENTRIES : fitting);
-    // More than one, since the first is known.
-    this.#lastCount = Math.min(Math.max(count, 2), MAX_PIECE_ENTRIES);
-    return this.#lastCount;
-  }
-
-  /** Reads at most `count` entries; `look` is given the payload of those that could be ours. */
-  #readPiece(
-    from: string,
-    to: string,
-    count: number,
-    look: (id: string, payload: Uint8Array | undefined) => void,
-  ): Promise<{ readonly entries: number; readonly end: string } | 'no stream' | 'not allowed'> {
-    return this.#asking.ask(encodeCommand(['XRANGE', this.#key, from, to, 'COUNT', count]), (reply) => {
-      if (reply.isError) return readRefusal(reply.text());
-      let end = from;
-      const entries = reply.array();
-      for (let index = 0; index < entries; index++) {
-        reply.array();
-        end = reply.text();
-        const { payload, bytes } = readFields(reply);
-        this.#count(bytes);
-        look(end, payload);
-      }
-      return { entries, end };
-    });
-  }
-
-  #count(bytes: number): void {
-    this.#readEntries++;
-    this.#readBytes += bytes + FRAMING_BYTES;
-    this.#budget.bytes -= bytes + FRAMING_BYTES;
-  }
-
   #look(id: string, payload: Uint8Array | undefined): void {
     const bytes = payload === undefined ? undefined : this.#payloads.find(payload);
-    if (bytes !== undefined && !this.#timedFound.has(id)) this.#found.push({ id, bytes });
+    // One more than could be ours shows that others wrote.
+    if (this.#held.length <= this.#places.length) this.#held.push({ id, bytes: bytes ?? OTHER_BYTES });
+    if (this.#timedFound.has(id) || this.#lookTimed(id, payload) || bytes === undefined) return;
+    // Redis gave ours the time at which it stored them, or a later one.
+    if (entryTime(id) >= (this.#since ?? 0)) this.#found.push({ id, bytes });
   }
 
   /** @returns whether it is one with a time of its own */
@@ -228,40 +238,8 @@ export class StreamSearch {
     places.splice(index, 1);
     return true;
   }
-
-  /** Whether entries after `cursor` were removed. */
-  #isOvertaken(cursor: string): Promise<boolean> {
-    // Where scripts are not allowed, it may have been.
-    return this.#asking.ask(
-      encodeOvertaken(this.#key, cursor),
-      (reply) => readOvertaken(reply)?.mayBe ?? true,
-    );
-  }
 }
 
-/** Numbers payloads: the same bytes have the same number. */
-class PayloadNumbers {
-  readonly #lengths = new Set<number>();
-  readonly #known = new Map<string, { readonly payload: Uint8Array; readonly number: number }[]>();
-  #next = 0;
-
-  numberOf(payload: Uint8Array): number {
-    const found = this.find(payload);
-    if (found !== undefined) return found;
-    this.#lengths.add(payload.length);
-    const key = keyOf(payload);
-    const number = this.#next++;
-    this.#known.set(key, [...(this.#known.get(key) ?? []), { payload, number }]);
-    return number;
-  }
-
-  find(payload: Uint8Array): number | undefined {
-    if (!this.#lengths.has(payload.length)) return undefined;
-    return this.#known.get(keyOf(payload))?.find((known) => isSame(known.payload, payload))?.number;
-  }
-}
-
-const keyOf = (payload: Uint8Array): string => `${payload.length} ${crc32(payload)}`;
 const isSame = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
 
 /** What XADD would be given for any entry of the same ms. */
@@ -272,25 +250,4 @@ function rangeOf(id: string): { readonly begin: string; readonly end: string } {
   if (!id.endsWith(ANY_SEQUENCE)) return { begin: id, end: id };
   const ms = id.slice(0, -ANY_SEQUENCE.length);
   return { begin: `${ms}-0`, end: `${ms}-${MAX_SEQUENCE}` };
-}
-
-/** Reads an entry's fields: how many bytes, and the payload where that is the only one, as in our entries. */
-function readFields(reply: ReplyCursor): {
-  readonly payload: Uint8Array | undefined;
-  readonly bytes: number;
-} {
-  const words = Array.from({ length: reply.array() }, () => reply.bytes() ?? Buffer.alloc(0));
-  const isOurs = words.length === 2 && words[0]!.equals(FIELD_NAME);
-  return {
-    payload: isOurs ? words[1] : undefined,
-    bytes: words.reduce((sum, { length }) => sum + length, 0),
-  };
-}
-
-/** @throws Failure where it passes by itself */
-function readRefusal(text: string): 'no stream' | 'not allowed' {
-  const failure = failureFromRedis(text);
-  if (failure.code === 'wrong_type') return 'no stream';
-  if (failure.code === 'redis_denied') return 'not allowed';
-  throw failure;
 }

@@ -26,8 +26,11 @@ export class AppendSession {
   isClosed = false;
   /** Redis' number for this connection; undefined where it does not tell, or not under our name. */
   clientId: string | undefined;
-  /** Redis' clock when the connection began, in ms since 1970, and our own monotonic one after that. */
+  /** Of the server's process: another one after a restart. Undefined where Redis does not tell. */
+  runId: string | undefined;
+  /** Redis' clock when the connection began, in ms since 1970, and our own monotonic one before and after that. */
   redisTime: number | undefined;
+  askedAt = 0;
   localTime = 0;
 
   /** `handler.ready` is called once introduced; then `ask` may be called, and at last `open` and `write`. */
@@ -112,12 +115,15 @@ export class AppendSession {
   }
 
   async #introduce(): Promise<void> {
-    const [info, time] = await Promise.all([
+    this.askedAt = performance.now();
+    const [info, server, time] = await Promise.all([
       this.ask(encodeCommand(['CLIENT', 'INFO']), readText),
+      this.ask(encodeCommand(['INFO', 'server']), readText),
       this.ask(encodeCommand(['TIME']), readTime),
     ]);
     this.localTime = performance.now();
     this.redisTime = time;
+    this.runId = /^run_id:(\w+)/m.exec(server ?? '')?.[1];
     if (info?.includes(` name=streamgate-${this.#role} `)) this.clientId = /^id=(\d+) /.exec(info)?.[1];
   }
 

@@ -16,8 +16,12 @@ export class AppendStreams {
   get(key: string): AppendStream {
     let stream = this.#streams.get(key);
     if (stream === undefined) {
-      if (this.#streams.size >= MAX_STREAMS) this.#forgetFirst();
       stream = new AppendStream(key, this.#maxLength);
+      if (this.#streams.size >= MAX_STREAMS) {
+        this.#forgetFirst();
+        // Where so many take turns, asking each time would double the work of Redis.
+        stream.isCountAsked = true;
+      }
       this.#streams.set(key, stream);
     }
     return stream;
