@@ -46,6 +46,7 @@ SILENT_SECONDS = 60
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.25, 10
 #: Entries of a stream that a pull asks for in one message; the gateway sends fewer where they are large.
 PULL_COUNT = 100
+PINNED_AT_ONCE = 64
 #: Entries that are given at once go out in one message, up to this.
 BATCH_ENTRIES, BATCH_BYTES = 500, 1 << 20
 #: What an entry counts besides its bytes, so that empty ones are bounded too.
@@ -209,12 +210,24 @@ class Streamgate:
         last_entry_id: str = '0', count: int = PULL_COUNT, block: int = -1,
     ) -> tuple[list[Entry], str]:
         """
-        One read, by HTTP, that waits up to `block` ms for an entry.
+        Up to `count` entries of each stream, by HTTP; where there are none, waits up to `block` ms for some.
 
         :returns: the entries, and the `last_entry_id` for the next read: nothing is missed then, or seen twice
         """
         sids = [streams] if isinstance(streams, str) else list(streams)
-        return await self._read(sids, {'last_entry_id': last_entry_id, 'count': count, 'block': block})
+        left = dict.fromkeys(sids, count)
+        entries, cursor = await self._read(sids, {'last_entry_id': last_entry_id, 'count': count, 'block': block})
+        answer = entries
+        # An answer holds as many entries as its head can list.
+        while answer:
+            for entry in answer:
+                left[entry.stream] -= 1
+            if min(left.values()) <= 0:
+                break
+            answer, cursor = await self._read(
+                sids, {'last_entry_id': cursor, 'count': min(left.values()), 'block': -1})
+            entries += answer
+        return entries, cursor
 
     async def graphql(self, query: str, variables: Optional[Mapping[str, Any]] = None) -> Any:
         """:returns: the answer's data :raises GatewayError: the first of its errors"""
@@ -296,9 +309,10 @@ class Streamgate:
     async def _resolve_newest(self, cursors: dict[str, str]) -> None:
         """`$` becomes the id that it stands for now: what comes before the next connection is not lost."""
         sids = [sid for sid, cursor in cursors.items() if cursor == '$']
-        if sids:
-            _, newest = await self._read(sids, {'last_entry_id': '$', 'block': -1})
-            cursors.update(zip(sids, _spread(newest, len(sids))))
+        # The head of one answer has room for the cursors of so many streams.
+        for group in (sids[at:at + PINNED_AT_ONCE] for at in range(0, len(sids), PINNED_AT_ONCE)):
+            _, newest = await self._read(group, {'last_entry_id': '$', 'block': -1})
+            cursors.update(zip(group, _spread(newest, len(group))))
 
     async def _ask(
         self, method: str, path: str, parameters: Mapping[str, object],

@@ -16,7 +16,7 @@ import { Cursors } from './cursors.js';
 import { decodeEntries, type Entry, nameMoment } from './entry.js';
 import { type Gap, parseGapFrame } from './gap.js';
 import { GatewayError, NORMAL_CLOSE } from './gateway-error.js';
-import { readEntries } from './rest.js';
+import { pinCursor } from './rest.js';
 import type { Wanted } from './wanted.js';
 
 /** `$` is the end at the moment of the first connection. */
@@ -51,7 +51,6 @@ const DEFAULT_COUNT = 1000;
 const DEFAULT_BLOCK_MS = 5000;
 /** How much later than promised a sign of life may come. */
 const SILENCE_MS = 15_000;
-const DO_NOT_WAIT = -1;
 
 export interface PullSource extends Place {
   readonly WebSocket: WebSocketConstructor;
@@ -110,12 +109,8 @@ class Pull {
   async #connect(): Promise<Connection> {
     const { signal } = this.#options;
     if (this.#cursors.needsPin) {
-      const options = {
-        lastEntryId: String(this.#cursors.parameters.last_entry_id),
-        block: DO_NOT_WAIT,
-        signal,
-      };
-      this.#cursors.pin((await readEntries(this.#source, this.#sids, options)).cursor);
+      const cursor = String(this.#cursors.parameters.last_entry_id);
+      this.#cursors.pin(await pinCursor(this.#source, this.#sids, cursor, signal));
     }
     const address = buildSocketAddress(this.#source, this.#sids, 'pull', this.#parameters());
     try {

@@ -25,6 +25,7 @@ export interface ReadResult {
 /** The cursor for the next request; ids of several streams are joined by `+`. */
 const CURSOR_HEADER = 'x-last-entry-id';
 const GAP_HEADER = 'x-gap';
+const PINNED_AT_ONCE = 64;
 
 /** @throws GatewayError, the signal's reason */
 export async function readEntries(
@@ -51,6 +52,29 @@ export async function readEntries(
   }
   const body = new Uint8Array(await readBody(answer, address, signal));
   return { entries: decodeEntries(body), cursor, gaps: parseGaps(answer.headers.get(GAP_HEADER)) };
+}
+
+/**
+ * The ids that a cursor with `$` stands for now, joined by `+`, in the streams' order.
+ * @param lastEntryId one for all streams, or one for each joined by `+`
+ * @throws GatewayError, the signal's reason
+ */
+export async function pinCursor(
+  place: Place,
+  sids: readonly string[],
+  lastEntryId: string,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  const given = lastEntryId.split('+');
+  const pinned: string[] = [];
+  // The head of one answer has room for the cursors of so many streams.
+  for (let from = 0; from < sids.length; from += PINNED_AT_ONCE) {
+    const to = from + PINNED_AT_ONCE;
+    const cursors = given.length === 1 ? given : given.slice(from, to);
+    const options = { lastEntryId: cursors.join('+'), block: -1, signal };
+    pinned.push((await readEntries(place, sids.slice(from, to), options)).cursor);
+  }
+  return pinned.join('+');
 }
 
 async function readBody(

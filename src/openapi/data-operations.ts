@@ -17,8 +17,9 @@ export const LAST_ENTRY_ID: HeaderObject = {
   schema: { type: 'string' },
 };
 const OFFSETS: HeaderObject = {
-  description: 'JSON `[[sid, id, offset], …]`: which entry lies where in the body.',
-  required: true,
+  description:
+    'JSON `[[sid, id, offset], …]`: which entry lies where in the body. The answer ends with the last entry for which the head, below 4 kB, has room. Not with MessagePack, which names the entries itself.',
+  required: false,
   schema: { type: 'string', contentMediaType: 'application/json' },
 };
 const GAPS: HeaderObject = {

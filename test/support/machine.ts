@@ -9,7 +9,7 @@ export const PYTHON = '/usr/bin/python3';
 
 function hasPythonClients(): boolean {
   try {
-    execFileSync(PYTHON, ['-c', 'import websockets, requests'], { stdio: 'ignore' });
+    execFileSync(PYTHON, ['-c', 'import websockets, requests, aiohttp'], { stdio: 'ignore' });
     return true;
   } catch {
     return false;
@@ -19,12 +19,19 @@ function hasPythonClients(): boolean {
 /** The browser that opens GraphiQL. */
 export const findChromium = () => findExecutable(['chromium', 'chromium-browser', 'google-chrome']);
 
+/** The proxy that answers must get through. Outside the PATH of most users. */
+export const findNginx = () => findExecutable(['nginx'], `${process.env.PATH}:/usr/sbin`);
+
 export default async function prepareMachine(): Promise<void> {
   const tell = (line: string) => console.error(line);
   await ensureRedisServer(tell);
   if (!hasPythonClients()) {
-    const packages = ['python3-websockets', 'python3-requests'];
+    const packages = ['python3-websockets', 'python3-requests', 'python3-aiohttp'];
     await installPackages({ apt: ['python3', ...packages], dnf: packages }, tell);
+  }
+  if ((await findNginx()) === undefined) {
+    const packages = ['nginx'];
+    await installPackages({ apt: packages, dnf: packages, apk: packages, pacman: packages }, tell);
   }
   if ((await findChromium()) === undefined) {
     const packages = ['chromium'];

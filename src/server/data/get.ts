@@ -5,15 +5,15 @@ import type { HubListener, Reset, StreamPayer } from '../../streams/hub-stream.j
 import { readTails, resolveCursors } from '../../streams/tails.js';
 import type { EntryBatch } from '../../wire/batch.js';
 import { compareEntryIds, entryTime } from '../../wire/entry-id.js';
+import { checkTable, tableCount } from '../../wire/head-table.js';
 import { NEWEST, type PullParameters, parsePullParameters, Query } from '../../wire/parameters.js';
-import { describeGap, entryOffsets, type Gap, packEntries } from '../../wire/pull-message.js';
 import type { GatewayContext } from '../context.js';
 import type { HttpExchange } from '../http/http-exchange.js';
+import { answerEntries, tableForm } from './entries-answer.js';
 import { readSelection, selectedKeys, shownSids } from './selected-keys.js';
 
 /** A response ends after about so much; the cursors lead on. */
 const MAX_RESPONSE_BYTES = 16 * 1024 * 1024;
-const MSGPACK = 'application/msgpack';
 
 interface Wanted {
   readonly keys: readonly string[];
@@ -37,12 +37,18 @@ export async function getData(
   const keys = selectedKeys(context.config, rights, 'read', selection);
   const sids = shownSids(rights, selection, keys, parameters.keepDevicePrefix);
 
-  const { wanted, batches } = await readOrWait(context, exchange, grant, keys, parameters);
-  answerEntries(exchange, sids, wanted, batches);
-  for (const { length, bytes } of batches) {
-    context.counters.out.get.entries += length;
-    context.counters.out.get.bytes += bytes.length;
-  }
+  const form = tableForm(exchange, parameters);
+  checkTable(sids, parameters.cursors, form);
+
+  const count = Math.min(parameters.count, tableCount(sids, form));
+  const { wanted, batches } = await readOrWait(context, exchange, grant, keys, { ...parameters, count });
+  const read = keys.map((_, index) => ({
+    cursor: wanted.cursors[index]!,
+    resetAt: wanted.resetAt[index],
+    isResumed: parameters.resumes[index]!,
+    batch: batches[index],
+  }));
+  answerEntries(context, exchange, sids, read, form);
 }
 
 /**
@@ -195,65 +201,4 @@ class Arrival implements HubListener {
     this.#came = false;
     return came;
   }
-}
-
-function answerEntries(
-  exchange: HttpExchange,
-  sids: readonly string[],
-  wanted: Wanted,
-  batches: readonly EntryBatch[],
-): void {
-  const rows: [string, string, number][] = [];
-  let bytes = 0;
-  batches.forEach((batch, index) => {
-    const offsets = entryOffsets(sids[index]!, batch, 0, batch.length, wanted.parameters.offsets);
-    for (const [sid, id, offset] of offsets) rows.push([sid, id, bytes + offset]);
-    bytes += batch.bytes.length;
-  });
-  const isPacked = exchange.header('accept').toLowerCase().includes(MSGPACK);
-  const parts = isPacked
-    ? packEntries(batches.map((batch, index) => ({ sid: sids[index]!, batch, from: 0, to: batch.length })))
-    : batches.map((batch) => batch.bytes);
-  exchange.answer({
-    type: isPacked ? MSGPACK : 'application/octet-stream',
-    headers: [
-      ['x-last-entry-id', wanted.cursors.map((cursor, index) => lastId(batches[index], cursor)).join('+')],
-      ['x-offsets', asciiJson(rows)],
-      ...(wanted.parameters.gaps ? [['x-gap', asciiJson(gapsBefore(sids, wanted, batches))] as const] : []),
-      ['cache-control', 'no-store'],
-    ],
-    body: parts.length === 1 ? parts[0]! : Buffer.concat(parts),
-  });
-}
-
-/** What each stream lost before the entries that it goes on with. */
-function gapsBefore(
-  sids: readonly string[],
-  { resetAt, parameters }: Wanted,
-  batches: readonly EntryBatch[],
-): object[] {
-  return batches.flatMap((batch, index) => {
-    const resumedAt = batch.ids[0];
-    if (resumedAt === undefined) return [];
-    const lostAfter = resetAt[index];
-    const isTrimmed = batch.trimmed && parameters.resumes[index];
-    if (lostAfter === undefined && !isTrimmed) return [];
-    const gap: Gap =
-      lostAfter === undefined
-        ? { after: batch.after, resumedAt, reason: 'trimmed' }
-        : { after: lostAfter, resumedAt, reason: 'deleted' };
-    return [describeGap(sids[index]!, gap)];
-  });
-}
-
-function lastId(batch: EntryBatch | undefined, cursor: string): string {
-  return batch !== undefined && batch.length > 0 ? batch.lastId : cursor;
-}
-
-/** JSON for a header, whose characters clients take for Latin-1: all others are escaped. */
-function asciiJson(value: unknown): string {
-  return JSON.stringify(value).replace(
-    /[\u007f-\uffff]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
 }

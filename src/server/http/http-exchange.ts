@@ -74,6 +74,11 @@ export interface StreamHead extends StreamListener {
   readonly filler: string;
 }
 
+/** nginx takes a head of one page of memory, 4096 bytes, unless its settings allow more. */
+const MAX_HEAD_BYTES = 4000;
+/** What the library writes by itself: the status line, Date, its own name, Content-Length and Connection. */
+const LIBRARY_HEAD_BYTES = 160;
+
 /** What an answer's header may hold: the library would write a line break as it is. */
 const HEADER_VALUE = /^[\t -~]*$/;
 
@@ -83,6 +88,10 @@ function checkHeaders(headers: readonly Header[]): readonly Header[] {
     if (!HEADER_VALUE.test(value)) throw new Error(`the header ${name} has a character that none may have`);
   }
   return headers;
+}
+
+function headBytes(headers: readonly Header[]): number {
+  return headers.reduce((sum, [name, value]) => sum + name.length + value.length + ': \r\n'.length, 0);
 }
 
 /** `watch`: somebody asks how the gateway is, and is told to the very end. */
@@ -170,6 +179,13 @@ export class HttpExchange {
     this.#onAborted.push(listener);
   }
 
+  /** Bytes of an answer's head that are left besides these headers, so that proxies and clients take it. */
+  headRoom(headers: readonly Header[]): number {
+    return (
+      MAX_HEAD_BYTES - LIBRARY_HEAD_BYTES - headBytes([NO_SNIFFING, ...headers, ...this.#originHeaders()])
+    );
+  }
+
   answer({ status = 200, type, headers = [], body = '' }: Answer): void {
     if (this.#isOver) return;
     const bytes = typeof body === 'string' ? Buffer.from(body) : body;
@@ -178,7 +194,8 @@ export class HttpExchange {
     const isLast =
       this.#isLast || this.#context.stopping.signal.aborted || this.#context.connections.isCrowded;
     const allHeaders = checkHeaders([NO_SNIFFING, ...headers, ...this.#originHeaders()]);
-    if (isStreamed && !this.#context.unread.hold(this, this.client, bytes.length, () => this.#res.close())) {
+    const size = headBytes(allHeaders) + bytes.length;
+    if (isStreamed && !this.#context.unread.hold(this, this.client, size, () => this.#res.close())) {
       this.fail(new Failure('overloaded', 'too much waits for clients to read it: MAX_UNREAD_BYTES'));
       return;
     }

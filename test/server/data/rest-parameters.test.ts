@@ -178,6 +178,7 @@ test('more streams than may be named at once', async () => {
     status: 400,
     code: 'bad_parameter',
   });
-  const { lastEntryId } = await readEntries(address(`${sids.slice(0, sids.lastIndexOf('+'))}?block=-1`));
-  expect(lastEntryId.split('+')).toHaveLength(1024);
+  const some = sids.split('+').slice(0, 128).join('+');
+  const { lastEntryId } = await readEntries(address(`${some}?block=-1`));
+  expect(lastEntryId.split('+')).toHaveLength(128);
 });
