@@ -7,6 +7,7 @@ import { needsTokens } from './access/access-settings.js';
 import type { Config } from './config.js';
 import type { Logger } from './logger.js';
 import { AppendPipes } from './redis/append/pipes.js';
+import { ClusterWatch } from './redis/cluster-watch.js';
 import { connectControl } from './redis/control.js';
 import { DurabilityWatch } from './redis/durability.js';
 import { type EmbeddedRedis, startEmbeddedRedis } from './redis/embedded/embedded.js';
@@ -78,6 +79,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
   const sweep = setInterval(() => sweepSockets(parts.sockets, config.MAX_UNREAD_BYTES), SWEEP_MS);
   try {
     await tryRedis(parts.control);
+    await parts.cluster.check();
     const listener = await Listener.start(config, logger, createRoutes(parts, await loadPages()));
     logger.info({ redis: describeTarget(target) }, `streamgate is listening on ${listener.address}`);
     let stopping: Promise<void> | undefined;
@@ -119,10 +121,14 @@ function startParts(
   );
   hub.attach(threads.readers);
   const control = connectControl(target, logger);
+  const sockets: GatewayContext['sockets'] = new Set();
   return {
     config,
     logger,
     control,
+    cluster: new ClusterWatch(control, logger, (failure) => {
+      for (const socket of [...sockets]) socket.end(failure);
+    }),
     durability: new DurabilityWatch(control, config.REDIS_URL === undefined, logger),
     pipes: new AppendPipes({
       target,
@@ -146,7 +152,7 @@ function startParts(
     appendShares: new ClientShares('MAX_BUFFERED_BYTES', config.MAX_BUFFERED_BYTES, config),
     borrowedCork,
     counters: new ServerCounters(),
-    sockets: new Set(),
+    sockets,
     underway: new Underway(),
     stopping: createStopController(),
   };
@@ -199,6 +205,7 @@ async function stopParts(
   context.pipes.close();
   context.hub.close();
   context.ranges.close();
+  context.cluster.close();
   context.durability.close();
   context.control.disconnect();
   await context.threads.close();

@@ -102,6 +102,7 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
     required: ['status', 'checks', 'durability'],
     properties: {
       status: { enum: ['ready', 'not ready'] },
+      reason: { type: 'string' },
       checks: { type: 'object', additionalProperties: { type: 'boolean' } },
       durability: { type: 'object', properties: { meaning: { type: 'string' } } },
     },

@@ -4,6 +4,7 @@ import type { AccessControl } from '../access/access-control.js';
 import type { Config } from '../config.js';
 import type { Logger } from '../logger.js';
 import type { AppendPipes } from '../redis/append/pipes.js';
+import type { ClusterWatch } from '../redis/cluster-watch.js';
 import type { DurabilityWatch } from '../redis/durability.js';
 import type { Hub } from '../streams/hub.js';
 import type { RangeReads } from '../streams/range-reads.js';
@@ -24,6 +25,7 @@ export interface GatewayContext {
   readonly logger: Logger;
   readonly control: Redis;
   readonly pipes: AppendPipes;
+  readonly cluster: ClusterWatch;
   readonly durability: DurabilityWatch;
   readonly hub: Hub;
   readonly threads: Threads;

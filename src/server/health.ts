@@ -7,8 +7,9 @@ export function healthz(_context: GatewayContext, exchange: HttpExchange): void 
 }
 
 export function readyz(context: GatewayContext, exchange: HttpExchange): void {
+  const refusal = context.cluster.failure;
   const checks = {
-    redis: context.pipes.isReady && context.control.status === 'ready',
+    redis: refusal === undefined && context.pipes.isReady && context.control.status === 'ready',
     readers: context.threads.readers.every((reader) => reader.isConnected),
     pool: context.threads.poolThreads > 0,
     accepting: !context.stopping.signal.aborted,
@@ -19,6 +20,7 @@ export function readyz(context: GatewayContext, exchange: HttpExchange): void {
     type: 'application/json',
     body: JSON.stringify({
       status: isReady ? 'ready' : 'not ready',
+      ...(refusal === undefined ? {} : { reason: refusal.message }),
       checks,
       durability: context.durability.current,
     }),

@@ -156,6 +156,8 @@ export class HttpExchange {
       );
     } else if (context.stopping.signal.aborted && duty === 'work') {
       this.fail(new Failure('shutting_down', 'the gateway is going down'));
+    } else if (context.cluster.failure !== undefined && duty === 'work') {
+      this.fail(context.cluster.failure);
     }
   }
 

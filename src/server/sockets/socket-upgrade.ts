@@ -54,6 +54,7 @@ export function upgradeSocket<T extends object>(
     const data = await prepare(exchange, parameter);
     if (exchange.isOver) return;
     if (context.stopping.signal.aborted) throw new Failure('shutting_down', 'the gateway is going down');
+    if (context.cluster.failure !== undefined) throw context.cluster.failure;
     const { address } = exchange;
     context.connections.upgrading(address);
     context.borrowedCork.cork(() =>
