@@ -6,6 +6,7 @@ import type { Logger } from '../logger.js';
 import type { Devices } from '../streams/devices.js';
 import type { FollowerContext } from '../streams/follower-context.js';
 import type { StreamPayer } from '../streams/hub-stream.js';
+import { AnswerBudget } from '../wire/answer-budget.js';
 import { DeviceLoader } from './device-loader.js';
 import { NameBudget } from './limits.js';
 import { StreamLoader } from './stream-loader.js';
@@ -41,6 +42,8 @@ export interface GraphqlContext extends GraphqlParts {
   /** What it allows. */
   readonly rights: Rights;
   readonly names: NameBudget;
+  /** What the answer may hold. */
+  readonly budget: AnswerBudget;
   /** Fields that failed so far. */
   readonly failures: { count: number };
 }
@@ -53,15 +56,17 @@ export function createContext(
   payer: Subscriber | undefined,
 ): GraphqlContext {
   const { rights } = grant;
+  const budget = new AnswerBudget();
   return {
     ...parts,
     payer,
-    streamLoader: new StreamLoader(parts.control, parts.threads, rights, parts.devicePrefixing),
-    deviceLoader: new DeviceLoader(parts.devices),
+    streamLoader: new StreamLoader(parts.control, parts.threads, rights, parts.devicePrefixing, budget),
+    deviceLoader: new DeviceLoader(parts.devices, budget),
     subscriptions,
     grant,
     rights,
     names: new NameBudget(),
+    budget,
     failures: { count: 0 },
   };
 }

@@ -17,7 +17,7 @@ const MAX_JSON_MARKS = 100_000;
 const MAX_NAMED = 2048;
 /** Of a device's streams that are asked for one by one, for each of the devices listed. */
 const MAX_SINGLE_STREAMS = 32_768;
-/** Redis compares every key with it. */
+/** Every key is compared with it. */
 const MAX_MATCH_LENGTH = 1024;
 
 /** The JSON of a request, before it is parsed. @throws Failure `payload_too_large` */
@@ -26,10 +26,12 @@ export function checkRequestText(text: string): void {
   throw new Failure('payload_too_large', 'the request nests too deep or has too many elements');
 }
 
-/** @throws Failure `bad_parameter` */
-export function checkMatch(match: string | null | undefined): void {
-  if (match === null || match === undefined || match.length <= MAX_MATCH_LENGTH) return;
-  throw new Failure('bad_parameter', `match may have at most ${MAX_MATCH_LENGTH} characters`);
+/** What keys of a listing must begin with and fit. @throws Failure `bad_parameter` */
+export function checkMatch(match: string | null | undefined, prefix: string): void {
+  for (const [name, text] of Object.entries({ match: match ?? '', prefix })) {
+    if (text.length <= MAX_MATCH_LENGTH) continue;
+    throw new Failure('bad_parameter', `${name} may have at most ${MAX_MATCH_LENGTH} characters`);
+  }
 }
 
 /** What one request names. */

@@ -2,7 +2,7 @@
 import type { GraphQLFieldResolver, GraphQLResolveInfo } from 'graphql';
 import { Failure } from '../errors.js';
 import { deleteStream, mergeStreamMeta, replaceStreamMeta } from '../streams/metadata.js';
-import { allKeys, deviceStreamKey } from '../streams/stream-keys.js';
+import { deviceStreamKey } from '../streams/stream-keys.js';
 import { readTails, resolveCursors } from '../streams/tails.js';
 import { checkDeviceId } from '../wire/names.js';
 import { parseCursor } from '../wire/parameters.js';
@@ -11,8 +11,8 @@ import type { GraphqlContext } from './context.js';
 import { type EntryEvent, EntrySubscription } from './entry-subscription.js';
 import { checkMatch } from './limits.js';
 import { flush, namedDevice, namedKeys } from './scope.js';
-import { streamObject } from './stream-object.js';
-import { selectedFields, streamWants } from './stream-wants.js';
+import { StreamObject } from './stream-object.js';
+import { countFields, selectedFields, streamWants } from './stream-wants.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: arguments have the types that the schema gives them
 type Resolver<S = unknown> = GraphQLFieldResolver<S, GraphqlContext, any>;
@@ -29,16 +29,34 @@ async function describeStreams(
   ids: readonly string[],
   keys: readonly string[],
 ) {
-  const described = await context.streamLoader.describe(keys, streamWants(info));
-  return described.map((stream, index) => streamObject(ids[index]!, stream));
+  const described = await context.streamLoader.describe(keys, ids, streamWants(info));
+  return described.map((stream, index) => new StreamObject(ids[index]!, stream));
 }
 
-async function listSids({ streamLoader }: GraphqlContext, device: string): Promise<string[]> {
-  return (await streamLoader.streamsOf(device)).map(({ sid }) => sid);
+async function listSids(context: GraphqlContext, device: string): Promise<readonly string[]> {
+  const streams = await context.streamLoader.streamsOf(device);
+  return answerIds(
+    context,
+    streams.map(({ sid }) => sid),
+  );
 }
+
+async function answerIds(
+  { budget, streamLoader }: GraphqlContext,
+  ids: readonly string[],
+): Promise<readonly string[]> {
+  budget.spendList(ids);
+  await streamLoader.listReady(ids);
+  return ids;
+}
+
+/** What the client calls these keys. */
+const namesOf = ({ rights }: GraphqlContext, keys: readonly string[]): readonly string[] =>
+  rights.wall === undefined ? keys : keys.map((key) => rights.nameOf(key));
 
 const query: Record<string, Resolver> = {
-  devices: async (_, { ids, includeAll, include_all }, { devices, names, rights }) => {
+  devices: async (_, { ids, includeAll, include_all }, context, info) => {
+    const { devices, names, rights, budget, streamLoader } = context;
     const all = atMostOne<boolean>({ includeAll, include_all }) ?? false;
     const named: string[] | undefined = ids ?? undefined;
     names.name(named?.length ?? 0);
@@ -47,6 +65,9 @@ const query: Record<string, Resolver> = {
       rights.checkSome('read', id);
     }
     const listed = named ?? (await devices.list(all)).filter((id) => rights.maySome('read', id));
+    const fields = selectedFields(info);
+    budget.spendList(listed, countFields(fields), fields.get('id') ?? 0);
+    await streamLoader.listReady(listed);
     return listed.map((id): Device => ({ id }));
   },
 
@@ -56,19 +77,18 @@ const query: Record<string, Resolver> = {
     return { id: device };
   },
 
-  streamIds: async (_, { match, searchMeta, prefix }, { streamLoader, rights }) => {
-    checkMatch(match);
-    const listing = await streamLoader.list(match ?? undefined, prefix);
-    return (searchMeta ? listing.described : allKeys(listing)).map((key) => rights.nameOf(key));
+  streamIds: async (_, { match, searchMeta, prefix }, context) => {
+    checkMatch(match, prefix);
+    const { described, all } = await context.streamLoader.list(match ?? undefined, prefix);
+    return answerIds(context, namesOf(context, searchMeta ? described : all));
   },
 
   streams: async (_, { ids, sids, match, prefix }, context, info) => {
     const named = atMostOne<string[]>({ ids, sids });
-    checkMatch(match);
+    checkMatch(match, prefix);
     if (named === undefined) {
-      const keys = allKeys(await context.streamLoader.list(match ?? undefined, prefix));
-      const names = keys.map((key) => context.rights.nameOf(key));
-      return describeStreams(context, info, names, keys);
+      const { all } = await context.streamLoader.list(match ?? undefined, prefix);
+      return describeStreams(context, info, namesOf(context, all), all);
     }
     if (match || prefix) throw new Failure('bad_parameter', 'match and prefix are for listings without ids');
     const keys = await namedKeys(context, 'read', context.rights.home, named);

@@ -3,8 +3,9 @@ import { type GraphQLResolveInfo, Kind } from 'graphql';
 import type { Action } from '../access/rights.js';
 import { Failure } from '../errors.js';
 import { controlFailure } from '../redis/control.js';
+import { listKeys } from '../streams/key-listing.js';
 import { deleteStreams } from '../streams/metadata.js';
-import { allKeys, deviceStreamKey, listKeys, resolveBareIds } from '../streams/stream-keys.js';
+import { deviceStreamKey, resolveBareIds } from '../streams/stream-keys.js';
 import { checkDeviceId } from '../wire/names.js';
 import { DEFAULT_DEVICE } from '../wire/parameters.js';
 import type { GraphqlContext } from './context.js';
@@ -64,7 +65,7 @@ export async function flush({ control, rights, allowFlush }: GraphqlContext): Pr
   if (!rights.mayAll('admin'))
     throw new Failure('forbidden', 'this token does not allow to delete everything');
   if (rights.wall !== undefined) {
-    return deleteStreams(control, allKeys(await listKeys(control, undefined, rights.hiddenPrefix)));
+    return deleteStreams(control, (await listKeys(control, { prefix: rights.hiddenPrefix })).all);
   }
   try {
     const keys = await control.dbsize();

@@ -4,18 +4,21 @@
  */
 import type { Redis } from 'ioredis';
 import type { Rights } from '../access/rights.js';
-import type { DescribeRequest, EntryForm, StreamDescription } from '../redis/stream-describer.js';
-import {
-  allKeys,
-  type DeviceStream,
-  groupByDevice,
-  type KeyListing,
-  listKeys,
-} from '../streams/stream-keys.js';
+import { type DescribeRequest, emptyDescription, type StreamDescription } from '../redis/stream-describer.js';
+import { type KeyListing, type KeyScope, listScopes } from '../streams/key-listing.js';
+import { type DeviceStream, groupByDevice } from '../streams/stream-keys.js';
 import type { Threads } from '../streams/threads.js';
+import { ownTurn } from '../streams/time-slices.js';
 import { AnswerBudget } from '../wire/answer-budget.js';
 import { BatchLoader } from './batch-loader.js';
 import type { StreamWants } from './stream-wants.js';
+
+/** Streams in one request to the pool, whose answer is copied to the main thread at once: some hundred scripts' worth. */
+const DESCRIBED_AT_ONCE = 1000;
+/** Of longer lists each is made in a turn of the event loop of its own. */
+const SHORT_LIST = 1000;
+/** For lists of which nothing is asked but what the listing gave. */
+const NOTHING_KNOWN = emptyDescription();
 
 interface Wanted {
   readonly keys: readonly string[];
@@ -23,81 +26,117 @@ interface Wanted {
 }
 
 export class StreamLoader {
-  readonly #control: Redis;
   readonly #rights: Rights;
   readonly #devicePrefixing: boolean;
   readonly #descriptions: BatchLoader<Wanted, readonly StreamDescription[]>;
-  readonly #budget = new AnswerBudget();
+  readonly #budget: AnswerBudget;
+  readonly #scopes: BatchLoader<KeyScope, KeyListing>;
   readonly #listings = new Map<string, Promise<KeyListing>>();
   #byDevice: Promise<Map<string, DeviceStream[]>> | undefined;
 
-  constructor(control: Redis, threads: Threads, rights: Rights, devicePrefixing: boolean) {
-    this.#control = control;
+  /** @param budget of the request's answer */
+  constructor(
+    control: Redis,
+    threads: Threads,
+    rights: Rights,
+    devicePrefixing: boolean,
+    budget: AnswerBudget,
+  ) {
     this.#rights = rights;
     this.#devicePrefixing = devicePrefixing;
+    this.#budget = budget;
     this.#descriptions = new BatchLoader((wanted) => describeAll(threads, wanted));
+    const isReadable = (key: string) => rights.may('read', key);
+    this.#scopes = new BatchLoader((scopes) => listScopes(control, scopes, isReadable));
   }
 
-  /** What the selected fields need to know of each key, in order. @throws Failure */
-  async describe(keys: readonly string[], wants: StreamWants): Promise<readonly StreamDescription[]> {
+  /**
+   * What the selected fields need to know of each key, in order.
+   * @param ids what the answer calls them @throws Failure
+   */
+  async describe(
+    keys: readonly string[],
+    ids: readonly string[],
+    wants: StreamWants,
+  ): Promise<readonly StreamDescription[]> {
+    this.#budget.spendList(ids, wants.fields, wants.ids);
+    if (needsNothing(wants)) {
+      await this.listReady(keys);
+      return keys.map(() => NOTHING_KNOWN);
+    }
     const described = await this.#descriptions.load({ keys, wants });
     // What is read once is printed for each asker, and under each name.
     for (const { answerBytes } of described) this.#budget.spend(answerBytes, wants.copies);
+    await this.listReady(keys);
     return described;
   }
 
-  /** `listKeys`, of streams that may be read, once for the same arguments; a wall's device counts as no prefix. */
+  /** Waits for the turn in which a list may be made into its answer. */
+  async listReady(list: readonly unknown[]): Promise<void> {
+    if (list.length > SHORT_LIST) await ownTurn();
+  }
+
+  /** Streams that may be read, once for the same arguments; a wall's device counts as no prefix. */
   list(match?: string, prefix = ''): Promise<KeyListing> {
     const name = JSON.stringify([match, prefix]);
-    const listing = this.#listings.get(name) ?? this.#listReadable(match, prefix);
+    const known = this.#listings.get(name);
+    if (known !== undefined) return known;
+    const listing = this.#scopes.load({ prefix: this.#rights.hiddenPrefix + prefix, match });
     this.#listings.set(name, listing);
     return listing;
   }
 
-  async #listReadable(match: string | undefined, prefix: string): Promise<KeyListing> {
-    const isReadable = (key: string) => this.#rights.may('read', key);
-    const listing = await listKeys(this.#control, match, this.#rights.hiddenPrefix + prefix);
-    return {
-      streams: listing.streams.filter(isReadable),
-      described: listing.described.filter(isReadable),
-    };
-  }
-
   /** A device's streams, in alphabetical order. */
   async streamsOf(device: string): Promise<readonly DeviceStream[]> {
-    this.#byDevice ??= this.list().then((listing) => groupByDevice(allKeys(listing), this.#devicePrefixing));
+    this.#byDevice ??= this.list().then(({ all }) => groupByDevice(all, this.#devicePrefixing));
     return (await this.#byDevice).get(device) ?? [];
   }
 }
 
-/** One request to the pool for all; each stream is asked for what any of its askers want. */
+const needsNothing = ({ info, first, last, meta }: StreamWants) =>
+  info === 'none' && first.length === 0 && last.length === 0 && !meta;
+
+/** Each stream is asked for once, for what any of its askers want, in as few requests to the pool as may be. */
 async function describeAll(
   threads: Threads,
   wanted: readonly Wanted[],
 ): Promise<readonly (readonly StreamDescription[])[]> {
   // Streams of which less is wanted must not be read as if it were more, so like goes with like.
-  const groups = new Map<string, { wants: StreamWants; keys: Set<string> }>();
+  const groups = new Map<string, Group>();
   for (const { keys, wants } of wanted) {
-    const name = JSON.stringify(wants);
-    const group = groups.get(name) ?? { wants, keys: new Set() };
-    groups.set(name, group);
-    for (const key of keys) group.keys.add(key);
+    const group = groups.get(wants.kind) ?? { wants, described: new Map() };
+    groups.set(wants.kind, group);
+    for (const key of keys) group.described.set(key, NOTHING_KNOWN);
   }
-  const described = new Map<string, Map<string, StreamDescription>>();
-  await Promise.all(
-    [...groups].map(async ([name, { wants, keys }]) => {
-      const list = [...keys];
-      const descriptions = await threads.describe({ ...toRequest(wants), keys: list });
-      described.set(name, new Map(list.map((key, index) => [key, descriptions[index]!])));
-    }),
-  );
-  return wanted.map(({ keys, wants }) => {
-    const found = described.get(JSON.stringify(wants))!;
-    return keys.map((key) => found.get(key)!);
-  });
+  await Promise.all([...groups.values()].map((group) => describeGroup(threads, group)));
+  const all: StreamDescription[][] = [];
+  for (const { keys, wants } of wanted) {
+    const { described } = groups.get(wants.kind)!;
+    all.push(keys.map((key) => described.get(key)!));
+    if (keys.length > SHORT_LIST) await ownTurn();
+  }
+  return all;
+}
+
+interface Group {
+  readonly wants: StreamWants;
+  readonly described: Map<string, StreamDescription>;
+}
+
+/** One request after the other, so that of a refused one nothing more is read. */
+async function describeGroup(threads: Threads, { wants, described }: Group): Promise<void> {
+  const keys = [...described.keys()];
+  const budget = new AnswerBudget();
+  for (let from = 0; from < keys.length; from += DESCRIBED_AT_ONCE) {
+    const asked = keys.slice(from, from + DESCRIBED_AT_ONCE);
+    const descriptions = await threads.describe({ ...toRequest(wants), keys: asked });
+    descriptions.forEach((description, index) => {
+      budget.spend(description.answerBytes);
+      described.set(asked[index]!, description);
+    });
+  }
 }
 
 function toRequest({ info, first, last, meta }: StreamWants): Omit<DescribeRequest, 'keys'> {
-  const forms = (wanted: readonly EntryForm[]) => [...wanted];
-  return { info, first: forms(first), last: forms(last), meta };
+  return { info, first, last, meta };
 }

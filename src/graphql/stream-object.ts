@@ -15,32 +15,87 @@ function isoTime(id: string): string {
 /** What a stream without entries has in place of one. */
 const NO_ENTRY = { data: '', string: '', json: {} };
 
-export function streamObject(id: string, described: StreamDescription) {
-  const first = described.firstEntryId === '' ? NO_ENTRY : described.first;
-  const last = described.lastEntryId === '' ? NO_ENTRY : described.last;
-  return {
-    id,
-    streamId: id,
-    sid: id,
-    length: described.length,
-    entriesAdded: described.entriesAdded,
-    groups: described.groups,
-    radixTreeKeys: described.radixTreeKeys,
-    radixTreeNodes: described.radixTreeNodes,
-    lastGeneratedId: described.lastGeneratedId,
-    maxDeletedEntryId: described.maxDeletedEntryId,
-    recordedFirstEntryId: described.recordedFirstEntryId,
-    firstEntryId: described.firstEntryId,
-    firstEntryTime: () => isoTime(described.firstEntryId),
-    firstEntryData: first?.data,
-    firstEntryString: first?.string,
-    firstEntryJson: first?.json,
-    lastEntryId: described.lastEntryId,
-    lastEntryTime: () => isoTime(described.lastEntryId),
-    lastEntryData: last?.data,
-    lastEntryString: last?.string,
-    lastEntryJson: last?.json,
-    error: described.error,
-    meta: () => decodeMetadata(described.meta),
-  };
+/** Made by the hundred thousand: what is not asked for costs nothing. */
+export class StreamObject {
+  readonly id: string;
+  readonly #described: StreamDescription;
+
+  constructor(id: string, described: StreamDescription) {
+    this.id = id;
+    this.#described = described;
+  }
+
+  get streamId() {
+    return this.id;
+  }
+  get sid() {
+    return this.id;
+  }
+  get length() {
+    return this.#described.length;
+  }
+  get entriesAdded() {
+    return this.#described.entriesAdded;
+  }
+  get groups() {
+    return this.#described.groups;
+  }
+  get radixTreeKeys() {
+    return this.#described.radixTreeKeys;
+  }
+  get radixTreeNodes() {
+    return this.#described.radixTreeNodes;
+  }
+  get lastGeneratedId() {
+    return this.#described.lastGeneratedId;
+  }
+  get maxDeletedEntryId() {
+    return this.#described.maxDeletedEntryId;
+  }
+  get recordedFirstEntryId() {
+    return this.#described.recordedFirstEntryId;
+  }
+  get firstEntryId() {
+    return this.#described.firstEntryId;
+  }
+  get firstEntryTime() {
+    return isoTime(this.#described.firstEntryId);
+  }
+  get firstEntryData() {
+    return this.#first?.data;
+  }
+  get firstEntryString() {
+    return this.#first?.string;
+  }
+  get firstEntryJson() {
+    return this.#first?.json;
+  }
+  get lastEntryId() {
+    return this.#described.lastEntryId;
+  }
+  get lastEntryTime() {
+    return isoTime(this.#described.lastEntryId);
+  }
+  get lastEntryData() {
+    return this.#last?.data;
+  }
+  get lastEntryString() {
+    return this.#last?.string;
+  }
+  get lastEntryJson() {
+    return this.#last?.json;
+  }
+  get error() {
+    return this.#described.error;
+  }
+  get meta() {
+    return decodeMetadata(this.#described.meta);
+  }
+
+  get #first() {
+    return this.#described.firstEntryId === '' ? NO_ENTRY : this.#described.first;
+  }
+  get #last() {
+    return this.#described.lastEntryId === '' ? NO_ENTRY : this.#described.last;
+  }
 }

@@ -13,10 +13,17 @@ import type { DescribeRequest, EntryForm } from '../redis/stream-describer.js';
 export interface StreamWants extends Omit<DescribeRequest, 'keys'> {
   /** Under how many names the answer has the same thing, at most. */
   readonly copies: number;
+  /** How many fields each stream has in the answer. */
+  readonly fields: number;
+  /** How many of those are its id. */
+  readonly ids: number;
+  /** The same text where the same is asked of Redis. */
+  readonly kind: string;
 }
 
 /** Fields that name a stream or come with every request. */
-const FREE = new Set(['id', 'streamId', 'sid', '__typename']);
+const IDS = ['id', 'streamId', 'sid'];
+const FREE = new Set([...IDS, '__typename']);
 const ENTRY_FORMS: Record<string, { readonly place: 'first' | 'last'; readonly form: EntryForm }> = {
   firstEntryData: { place: 'first', form: 'data' },
   firstEntryString: { place: 'first', form: 'string' },
@@ -52,8 +59,16 @@ export function selectedFields(info: GraphQLResolveInfo): Map<string, number> {
   return new Map([...names].map(([name, aliases]) => [name, aliases.size]));
 }
 
+const known = new WeakMap<GraphQLResolveInfo['fieldNodes'], StreamWants>();
+
+/** Worked out once for a request's fields, however many parents they have: they are the same array then. */
 export function streamWants(info: GraphQLResolveInfo): StreamWants {
-  const fields = selectedFields(info);
+  const wants = known.get(info.fieldNodes) ?? readWants(selectedFields(info));
+  known.set(info.fieldNodes, wants);
+  return wants;
+}
+
+function readWants(fields: ReadonlyMap<string, number>): StreamWants {
   const first: EntryForm[] = [];
   const last: EntryForm[] = [];
   let needed: DescribeRequest['info'] = 'none';
@@ -66,5 +81,17 @@ export function streamWants(info: GraphQLResolveInfo): StreamWants {
     if (name === 'length' && needed === 'none') needed = 'length';
     else if (name !== 'length') needed = 'all';
   }
-  return { info: needed, first: first.sort(), last: last.sort(), meta: fields.has('meta'), copies };
+  const request = { info: needed, first: first.sort(), last: last.sort(), meta: fields.has('meta') };
+  return {
+    ...request,
+    copies,
+    fields: countFields(fields),
+    ids: IDS.reduce((sum, name) => sum + (fields.get(name) ?? 0), 0),
+    kind: JSON.stringify(request),
+  };
+}
+
+/** How many fields an object has in the answer, under all their names. */
+export function countFields(fields: ReadonlyMap<string, number>): number {
+  return [...fields.values()].reduce((sum, aliases) => sum + aliases, 0);
 }

@@ -84,7 +84,8 @@ const IDS = new Map<string, 'lastGeneratedId' | 'maxDeletedEntryId' | 'recordedF
   ['recorded-first-entry-id', 'recordedFirstEntryId'],
 ]);
 
-function emptyDescription(): StreamDescription {
+/** Of a stream of which nothing is known. */
+export function emptyDescription(): StreamDescription {
   return {
     length: 0,
     radixTreeKeys: 0,

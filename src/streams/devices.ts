@@ -40,9 +40,13 @@ export class Devices {
 
   /** @throws Failure */
   async meta(devices: readonly string[]): Promise<Metadata[]> {
+    return (await this.metaTexts(devices)).map(decodeMetadata);
+  }
+
+  /** The same as it is stored; null where there is none. @throws Failure */
+  async metaTexts(devices: readonly string[]): Promise<(string | null)[]> {
     if (devices.length === 0) return [];
-    const texts = await this.#ask(this.#control.mget(devices.map(deviceMetaKey)));
-    return texts.map(decodeMetadata);
+    return this.#ask(this.#control.mget(devices.map(deviceMetaKey)));
   }
 
   /** @param meta replaces the device's metadata where it is given @throws Failure */

@@ -2,58 +2,33 @@
 import type { Redis } from 'ioredis';
 import { Failure } from '../errors.js';
 import { controlFailure } from '../redis/control.js';
-import { STREAM_META_PREFIX, splitStreamKey, streamKey, streamMetaKey } from '../redis/keys.js';
+import { splitStreamKey, streamKey, streamMetaKey } from '../redis/keys.js';
 import { checkDeviceId, checkStreamId } from '../wire/names.js';
 import { DEFAULT_DEVICE } from '../wire/parameters.js';
 
+/** Of whole keys that clients name; a device, a prefix and a name together are shorter. */
+const MAX_KEY_LENGTH = 2048;
 /** Keys that Redis looks at in one step of a SCAN. */
 const SCAN_STEP = 1000;
-
-/** Keys of streams and of metadata, in alphabetical order. */
-export interface KeyListing {
-  readonly streams: readonly string[];
-  /** Streams that have metadata, whether they exist or not. */
-  readonly described: readonly string[];
-}
 
 /** `text` as a glob that matches nothing but itself. */
 function escapeGlob(text: string): string {
   return text.replace(/[*?[\]\\^]/g, '\\$&');
 }
 
-interface ScanOptions {
-  readonly pattern: string;
-  readonly type: 'stream' | 'string';
-  /** Of these keys alone. */
-  readonly isWanted?: (key: string) => boolean;
-  readonly most?: number;
-}
-
-async function scan(control: Redis, options: ScanOptions): Promise<Set<string>> {
-  const { pattern, type, isWanted = () => true, most = Number.POSITIVE_INFINITY } = options;
-  const found = new Set<string>();
+/** Keys of a type that begin with `start`, step by step; one may come twice. Rejects as ioredis does. */
+export async function* scanKeys(
+  control: Redis,
+  start: string,
+  type: 'stream' | 'string',
+): AsyncGenerator<readonly string[], void> {
+  const pattern = `${escapeGlob(start)}*`;
   let cursor = '0';
   do {
     const [next, keys] = await control.scan(cursor, 'MATCH', pattern, 'COUNT', SCAN_STEP, 'TYPE', type);
     cursor = next;
-    for (const key of keys) if (found.size < most && isWanted(key)) found.add(key);
-  } while (cursor !== '0' && found.size < most);
-  return found;
-}
-
-/** @param match a Redis glob that the keys behind `prefix` must fit; undefined: any @throws Failure */
-export async function listKeys(control: Redis, match?: string, prefix = ''): Promise<KeyListing> {
-  const pattern = escapeGlob(prefix) + (match ?? '*');
-  try {
-    const [streams, metas] = await Promise.all([
-      scan(control, { pattern, type: 'stream' }),
-      scan(control, { pattern: escapeGlob(STREAM_META_PREFIX) + pattern, type: 'string' }),
-    ]);
-    const described = [...metas].map((key) => key.slice(STREAM_META_PREFIX.length));
-    return { streams: [...streams].sort(), described: described.sort() };
-  } catch (error) {
-    throw controlFailure(error);
-  }
+    yield keys;
+  } while (cursor !== '0');
 }
 
 /** Keys of streams that are wanted, whichever come first where there are more than `most`. @throws Failure */
@@ -63,15 +38,15 @@ export async function listStreamKeys(
   most: number,
 ): Promise<ReadonlySet<string>> {
   try {
-    return await scan(control, { pattern: '*', type: 'stream', isWanted, most });
+    const found = new Set<string>();
+    for await (const keys of scanKeys(control, '', 'stream')) {
+      for (const key of keys) if (found.size < most && isWanted(key)) found.add(key);
+      if (found.size >= most) break;
+    }
+    return found;
   } catch (error) {
     throw controlFailure(error);
   }
-}
-
-/** Every stream that exists or has metadata, in alphabetical order. */
-export function allKeys({ streams, described }: KeyListing): string[] {
-  return [...new Set([...streams, ...described])].sort();
 }
 
 /** A stream as its device knows it. */
@@ -119,7 +94,12 @@ export async function resolveBareIds(
   devicePrefixing: boolean,
   isAllowed: (key: string) => boolean,
 ): Promise<string[]> {
-  for (const id of ids) if (id === '') throw new Failure('bad_name', 'the stream id is empty');
+  for (const id of ids) {
+    if (id === '') throw new Failure('bad_name', 'the stream id is empty');
+    if (id.length > MAX_KEY_LENGTH) {
+      throw new Failure('bad_name', `a stream key may have at most ${MAX_KEY_LENGTH} characters`);
+    }
+  }
   const looked = ids.filter(isAllowed);
   const pipeline = control.pipeline();
   for (const id of looked) pipeline.type(id).exists(streamMetaKey(id));

@@ -1,8 +1,11 @@
-/** Bounds what one answer holds of entries and metadata: whoever asks for more must not cost the others. */
+/** Bounds what one answer holds of entries, metadata and ids: a client that asks for more must not cost the others. */
 import { Failure } from '../errors.js';
 
 const MIB = 1024 * 1024;
 const MAX_ANSWER_MIB = 64;
+/** What an object of an answer takes besides its fields, what each field takes, and what an id in a list does. */
+const OBJECT_BYTES = 100;
+const FIELD_BYTES = 50;
 
 export class AnswerBudget {
   #bytes = 0;
@@ -18,9 +21,26 @@ export class AnswerBudget {
     this.#bytes += bytes * copies;
     this.#largest = Math.max(this.#largest, bytes);
     if (this.#bytes - this.#largest <= MAX_ANSWER_MIB * MIB) return;
-    throw new Failure(
-      'payload_too_large',
-      `the answer would have more than ${MAX_ANSWER_MIB} MiB of entries and metadata: ask for fewer at once`,
-    );
+    throw tooMuch();
+  }
+
+  /**
+   * Counts a list before any of it is made: ids, or objects that have one.
+   * @param fields of each object; 0 for a list of ids
+   * @param copies under how many names each object has its id
+   * @throws Failure `payload_too_large`
+   */
+  spendList(ids: readonly string[], fields = 0, copies = 1): void {
+    let length = 0;
+    for (const id of ids) length += id.length;
+    const each = fields === 0 ? FIELD_BYTES : OBJECT_BYTES + fields * FIELD_BYTES;
+    this.#bytes += length * copies + ids.length * each;
+    if (this.#bytes - this.#largest > MAX_ANSWER_MIB * MIB) throw tooMuch();
   }
 }
+
+const tooMuch = () =>
+  new Failure(
+    'payload_too_large',
+    `the answer would have more than ${MAX_ANSWER_MIB} MiB of entries, metadata and ids: ask for fewer at once`,
+  );

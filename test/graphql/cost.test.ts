@@ -153,7 +153,7 @@ test('only the forms that are asked for are answered', async () => {
 
 describe('a document that asks for more than anybody can read', () => {
   const REFUSAL =
-    'payload_too_large: the answer would have more than 64 MiB of entries and metadata: ask for fewer at once';
+    'payload_too_large: the answer would have more than 64 MiB of entries, metadata and ids: ask for fewer at once';
 
   test('of many streams is refused, and costs little', async () => {
     const pipeline = fixture.redis.client.pipeline();

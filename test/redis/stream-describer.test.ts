@@ -210,7 +210,7 @@ describe('what is too much for one answer', () => {
   };
   const refusal = {
     code: 'payload_too_large',
-    message: 'the answer would have more than 64 MiB of entries and metadata: ask for fewer at once',
+    message: 'the answer would have more than 64 MiB of entries, metadata and ids: ask for fewer at once',
   };
 
   test('entries', async () => {

@@ -1,12 +1,6 @@
-import fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
-import {
-  allKeys,
-  deviceStreamKey,
-  groupByDevice,
-  listKeys,
-  resolveBareIds,
-} from '../../src/streams/stream-keys.js';
+import { listKeys } from '../../src/streams/key-listing.js';
+import { deviceStreamKey, groupByDevice, resolveBareIds } from '../../src/streams/stream-keys.js';
 import { controlForFile, openControl } from '../support/control.js';
 import { startRedis } from '../support/redis-server.js';
 
@@ -20,82 +14,6 @@ async function store(streams: readonly string[], described: readonly string[] = 
   for (const key of described) pipeline.set(`:stream:meta:${key}`, '{}');
   await pipeline.exec();
 }
-
-describe('listKeys', () => {
-  test('streams and what has metadata, each sorted, and nothing of another type', async () => {
-    await store(['b:2', 'a:1', ':event:x', 'plain'], ['z:only', 'a:1', ':event:x']);
-    await redis.client.set('a:string', '1');
-    await redis.client.sadd('a:set', '1');
-    await redis.client.hset(':stream:meta:a:hash', 'x', '1');
-    const listing = await listKeys(control);
-    expect(listing).toEqual({
-      streams: [':event:x', 'a:1', 'b:2', 'plain'],
-      described: [':event:x', 'a:1', 'z:only'],
-    });
-    expect(allKeys(listing)).toEqual([':event:x', 'a:1', 'b:2', 'plain', 'z:only']);
-  });
-
-  test('an empty database', async () => {
-    expect(await listKeys(control)).toEqual({ streams: [], described: [] });
-  });
-
-  test('each key once, of more than one step of SCAN', async () => {
-    const keys = Array.from({ length: 2500 }, (_, index) => `cam:${String(index).padStart(4, '0')}`);
-    await store(keys, keys.slice(0, 1500));
-    const listing = await listKeys(control);
-    expect(listing.streams).toEqual(keys);
-    expect(listing.described).toEqual(keys.slice(0, 1500));
-  });
-
-  const KEYS = ['a:b*c', 'a:bxc', 'a:b?c', 'a:[x]', 'a:x', 'a\\b', 'a^b', 'é漢:😀', 'a-b', 'A:x'];
-
-  test.each([
-    ['*', KEYS],
-    ['a:*', ['a:b*c', 'a:bxc', 'a:b?c', 'a:[x]', 'a:x']],
-    ['a:b?c', ['a:b*c', 'a:bxc', 'a:b?c']],
-    ['a:b\\*c', ['a:b*c']],
-    ['a:[xyz]', ['a:x']],
-    ['[^a]*', ['é漢:😀', 'A:x']],
-    ['é*', ['é漢:😀']],
-    ['a:\\[x\\]', ['a:[x]']],
-    ['none', []],
-    ['', []],
-  ])('match %j is a glob', async (match, expected) => {
-    await store(KEYS, KEYS);
-    expect(await listKeys(control, match)).toEqual({
-      streams: [...expected].sort(),
-      described: [...expected].sort(),
-    });
-  });
-
-  test('prefix is letter for letter, and match counts from behind it', async () => {
-    await store(['a*b:1', 'axb:1', 'a*b:2', 'a*b']);
-    const { streams } = await listKeys(control, undefined, 'a*b');
-    expect(streams).toEqual(['a*b', 'a*b:1', 'a*b:2']);
-    expect((await listKeys(control, ':1', 'a*b')).streams).toEqual(['a*b:1']);
-    expect((await listKeys(control, '*:1', 'a')).streams).toEqual(['a*b:1', 'axb:1']);
-  });
-
-  const name = fc.string({
-    unit: fc.constantFrom('a', '*', '?', '[', ']', '\\', '^', '-', 'é', ':'),
-    maxLength: 6,
-  });
-
-  test('whatever the prefix is, it means itself', async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.uniqueArray(name, { minLength: 1, maxLength: 20 }), name, async (keys, prefix) => {
-        await redis.client.flushdb();
-        await store(keys, keys);
-        const expected = keys.filter((key) => key.startsWith(prefix)).sort();
-        expect(await listKeys(control, undefined, prefix)).toEqual({
-          streams: expected,
-          described: expected,
-        });
-      }),
-      { numRuns: 60 },
-    );
-  });
-});
 
 describe('groupByDevice', () => {
   const KEYS = [':event:x', 'a:1', 'a:b:c', 'a:', 'b:1', 'default:x', 'plain', 'é:漢'];
