@@ -11,10 +11,10 @@ import { type DestinationStream, type Logger, type LoggerOptions, pino } from 'p
 export type { Logger };
 
 /** `scheme://user:password@`, as far as the password goes; one may hold any character but these. */
-const CREDENTIALS = /([a-z][a-z0-9+.-]*:\/\/)[^\s/@]*@/gi;
+const CREDENTIALS = /:\/\/[^\s/@]*@/g;
 
 export function maskSecrets(text: string): string {
-  return text.replace(CREDENTIALS, '$1***@');
+  return text.replace(CREDENTIALS, '://***@');
 }
 
 interface ToldError {

@@ -10,7 +10,9 @@ export type EntityTags = typeof ANY | ReadonlySet<string>;
 export function readTags(header: string): EntityTags | undefined {
   if (header === '') return undefined;
   if (header.trim() === ANY) return ANY;
-  return new Set([...header.matchAll(TAG)].map(([, tag]) => tag!));
+  const tags = new Set<string>();
+  for (const [, tag] of header.matchAll(TAG)) tags.add(tag!);
+  return tags;
 }
 
 /** Whether what has this tag, without its quotes, is among them. */

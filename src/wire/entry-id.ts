@@ -19,7 +19,9 @@ export const AFTER_LAST = `${LARGEST}-${LARGEST}`;
 export const lastIdOf = (ms: number | string) => `${ms}-${LARGEST}`;
 
 function canonicalNumber(digits: string): string | undefined {
-  const number = digits.replace(/^0+(?=\d)/, '');
+  let zeros = 0;
+  while (zeros < digits.length - 1 && digits[zeros] === '0') zeros++;
+  const number = digits.slice(zeros);
   const fits = number.length < LARGEST.length || (number.length === LARGEST.length && number <= LARGEST);
   return fits ? number : undefined;
 }

@@ -6,7 +6,7 @@ export interface RedisLogLine {
 }
 
 /** `4475:M 22 Nov 2026 08:08:26.790 * text`: the mark before the text is its level, `#` a warning. */
-const LINE = /^\d+:[A-Z] \d.*?:\d\d\.\d{3} ([.*#-]) (.*)$/;
+const LINE = /^\d+:[A-Z] \d[^.]{1,60}:\d\d\.\d{3} ([.*#-]) (.*)$/;
 
 /** Said by the handler of a signal, which has no level. */
 const SIGNAL = /^\d+:signal-handler \(\d+\) (.*)$/;
