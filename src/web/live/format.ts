@@ -52,6 +52,12 @@ export function formatAge(ms: number): string {
   return `${Math.floor(seconds / size)}${THIN_SPACE}${unit}`;
 }
 
+/** How long something takes: `40 ms`, `1.5 s`, `10 min`. */
+export function formatInterval(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)}${THIN_SPACE}ms`;
+  return ms < 10_000 ? `${trimmed(ms / 1000)}${THIN_SPACE}s` : formatAge(ms);
+}
+
 const two = (value: number) => String(value).padStart(2, '0');
 
 /** The time of day here, with milliseconds. */

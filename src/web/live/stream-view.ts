@@ -3,6 +3,7 @@ import type { Entry } from '../../client/entry.js';
 import type { Gap } from '../../client/gap.js';
 import { detectMediaType } from '../../wire/media-type.js';
 import type { StreamOverview } from '../../wire/overview.js';
+import { Arrivals } from './arrivals.js';
 import type { ServerClock } from './clock.js';
 import { make, setText } from './elements.js';
 import { Entries, type StreamName } from './entries.js';
@@ -14,6 +15,7 @@ import { Player } from './player.js';
 import type { StreamRate } from './rates.js';
 import { reasonOf, type Session } from './session.js';
 import { SkippedFrames } from './skipped-frames.js';
+import { StaleNotice } from './stale-notice.js';
 import { Transport } from './transport.js';
 import { ViewerChoice } from './viewer-choice.js';
 import { createViewer } from './viewers/create.js';
@@ -24,6 +26,8 @@ import type { Viewer, ViewerKind } from './viewers/viewer.js';
 /** As often in a row another viewer must suit better before it takes over: streams may hold of all kinds. */
 const PATIENCE = 3;
 const PROBLEM_MS = 4000;
+/** So often it is looked whether entries still come. */
+const STALE_CHECK_MS = 500;
 /** What is said of the keys of other programs that have no device's part. */
 const UNNAMED = 'The key names no device, so that only GraphQL reads this stream.';
 
@@ -44,6 +48,9 @@ export class StreamView {
   readonly #transport: Transport;
   readonly #job = new FrameJob(() => this.#showEntry());
   readonly #skipped = new SkippedFrames();
+  readonly #arrivals = new Arrivals();
+  readonly #stale = new StaleNotice(this.#stage);
+  readonly #staleTimer = setInterval(() => this.#checkStale(), STALE_CHECK_MS);
   #viewer: Viewer | undefined;
   #player: Player | undefined;
   #unsuited = 0;
@@ -83,6 +90,7 @@ export class StreamView {
         this.#choice.element,
       ),
       this.#losses.element,
+      this.#stale.element,
       this.#stage,
       this.#transport.element,
       make('div', { class: 'about' }, this.#entryFacts, this.#facts, this.#problem),
@@ -112,6 +120,7 @@ export class StreamView {
 
   close(): void {
     this.#closing.abort();
+    clearInterval(this.#staleTimer);
     this.#job.cancel();
     clearTimeout(this.#problemTimer);
     this.#player?.stop();
@@ -155,8 +164,13 @@ export class StreamView {
     this.#viewer = viewer;
     this.#stage.replaceChildren(viewer.element);
     this.#player = new Player(this.#session, this.#stream, this.#entries, viewer, {
-      onEntry: () => this.#job.ask(),
+      onEntry: (entry) => {
+        if (this.#player?.isLive) this.#arrivals.add(entry.time, performance.now());
+        this.#job.ask();
+      },
       onMode: (isLive) => {
+        this.#arrivals.clear();
+        this.#stale.hide();
         this.#transport.show(isLive);
         if (!isLive) this.#job.ask();
         this.element.classList.toggle('live', isLive);
@@ -208,6 +222,13 @@ export class StreamView {
     }
     const told = facts.filter((fact) => !fact.startsWith('–') && fact !== 'now old');
     setText(this.#facts, told.join('  ·  '));
+  }
+
+  /** Only of what is followed: what is paused stands still anyway. */
+  #checkStale(): void {
+    const current = this.#player?.current;
+    if (current === undefined || !this.#player!.isLive) this.#stale.hide();
+    else this.#stale.update(this.#arrivals, this.#clock.now() - current.time);
   }
 
   #say(reason: string): void {

@@ -1,5 +1,6 @@
 /** The parts of the live page that need no browser. */
 import { describe, expect, test } from 'vitest';
+import { Arrivals } from '../../../src/web/live/arrivals.js';
 import { ServerClock } from '../../../src/web/live/clock.js';
 import { idBefore } from '../../../src/web/live/entry-steps.js';
 import { formatAge, formatBytes, formatRate, formatValue } from '../../../src/web/live/format.js';
@@ -9,6 +10,8 @@ import { keyIn, linkTo } from '../../../src/web/live/route.js';
 import { SkippedFrames } from '../../../src/web/live/skipped-frames.js';
 import { hexDump } from '../../../src/web/live/viewers/hex.js';
 import { MOST_POINTS, PlotData } from '../../../src/web/live/viewers/plot-data.js';
+import { findRuns, marksOf } from '../../../src/web/live/viewers/plot-runs.js';
+import { assignScales } from '../../../src/web/live/viewers/plot-scales.js';
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
@@ -45,7 +48,7 @@ describe('rates', () => {
 });
 
 test('numbers are found by their paths', () => {
-  const found = (text: string) => Object.fromEntries(numbersIn(bytes(text)));
+  const found = (text: string) => Object.fromEntries(numbersIn(bytes(text)).values);
   expect(found('21.5\n')).toEqual({ value: 21.5 });
   expect(found('{"a":1,"b":{"c":[2,3],"d":"4"},"e":null,"f":true}')).toEqual({
     a: 1,
@@ -55,8 +58,9 @@ test('numbers are found by their paths', () => {
   expect(found('"12"')).toEqual({});
   expect(found('{"a":')).toEqual({});
   expect(found('{"__proto__":{"x":1}}')).toEqual({ '__proto__.x': 1 });
-  expect(numbersIn(bytes(JSON.stringify(Array.from({ length: 50 }, (_, n) => n)))).size).toBe(MOST_SERIES);
-  expect(numbersIn(bytes(`[${'1,'.repeat(100_000)}1]`)).size).toBe(0);
+  const many = numbersIn(bytes(JSON.stringify(Array.from({ length: 80 }, (_, n) => n))));
+  expect([many.values.size, many.omitted]).toEqual([MOST_SERIES, 80 - MOST_SERIES]);
+  expect(numbersIn(bytes(`[${'1,'.repeat(100_000)}1]`)).values.size).toBe(0);
 });
 
 test('times are told from readings', () => {
@@ -76,8 +80,8 @@ test('points of a plot stand in the order of time, within bounds', () => {
   data.add(2000, new Map([['a', 2]]));
   expect(data.times).toEqual([1, 2, 3]);
   expect(data.series).toEqual([
-    { name: 'a', values: [1, 2, null] },
-    { name: 'b', values: [null, null, 3] },
+    { name: 'a', values: [1, 2, null], most: 2 },
+    { name: 'b', values: [null, null, 3], most: 3 },
   ]);
   for (let n = 0; n < 3 * MOST_POINTS; n++) data.add(4000 + n, new Map([['a', n]]));
   expect(data.times.length).toBeLessThan(1.3 * MOST_POINTS);
@@ -85,6 +89,78 @@ test('points of a plot stand in the order of time, within bounds', () => {
   expect(data.times.at(-1)).toBe((4000 + 3 * MOST_POINTS - 1) / 1000);
   data.dropBefore(data.times.at(-1)! * 1000);
   expect(data.times.length).toBe(1);
+});
+
+test('a curve is interrupted by outages, and not by readings that lack its value', () => {
+  const times = [0, 1, 2, 3, 4, 60, 61, 62, 63, 64];
+  const all = times.map(() => 1);
+  expect(findRuns(times, all, 0, 9)).toEqual([
+    { first: 0, last: 4 },
+    { first: 5, last: 9 },
+  ]);
+  expect(findRuns(times, [1, null, 1, null, 1], 0, 4)).toEqual([{ first: 0, last: 4 }]);
+  // What comes once an hour has no outage within a day.
+  const hours = times.map((_, hour) => hour * 3600);
+  expect(findRuns(hours, all, 0, 9)).toEqual([{ first: 0, last: 9 }]);
+  expect(findRuns(times, all, 5, 9)).toEqual([{ first: 5, last: 9 }]);
+  expect(findRuns(times, [null, null], 0, 1)).toEqual([]);
+  expect(findRuns([7], [1], 0, 0)).toEqual([{ first: 0, last: 0 }]);
+});
+
+test('what is too narrow for a line is marked by its ends, lowest and highest', () => {
+  expect(marksOf({ first: 1, last: 5 }, [0, 3, 9, null, -2, 4])).toEqual([1, 2, 4, 5]);
+  expect(marksOf({ first: 2, last: 2 }, [0, 3, 9])).toEqual([2]);
+});
+
+test('a counter or a time has a scale of its own beside small readings', () => {
+  const scales = (most: Record<string, number>) =>
+    Object.fromEntries(assignScales(Object.entries(most).map(([name, most]) => ({ name, most }))));
+  expect(scales({ seq: 1e6, temp: 21, hum: 45, ts: 1.7e9 })).toEqual({ temp: 0, hum: 0, seq: 1, ts: 2 });
+  expect(scales({ x: 0.1, y: 2, zero: 0 })).toEqual({ x: 0, y: 0, zero: 0 });
+  expect(scales({ seq: 5e5, temp: 21 })).toEqual({ temp: 0, seq: 1 });
+  expect(scales({})).toEqual({});
+});
+
+describe('arrivals', () => {
+  const arriving = (intervals: readonly number[]) => {
+    const arrivals = new Arrivals();
+    let time = 0;
+    arrivals.add(time, time);
+    for (const interval of intervals) {
+      time += interval;
+      arrivals.add(time, time);
+    }
+    return { arrivals, end: time };
+  };
+  const every = (ms: number, count = 20) => Array.from({ length: count }, () => ms);
+
+  test('a camera is overdue after some seconds, a slow sensor after some intervals', () => {
+    const camera = arriving(every(40));
+    expect(camera.arrivals.isOverdue(camera.end + 2900, 2900)).toBe(false);
+    expect(camera.arrivals.isOverdue(camera.end + 3100, 3100)).toBe(true);
+    const sensor = arriving(every(60_000));
+    expect(sensor.arrivals.isOverdue(sensor.end + 170_000, 170_000)).toBe(false);
+    expect(sensor.arrivals.isOverdue(sensor.end + 181_000, 181_000)).toBe(true);
+  });
+
+  test('an outage is no habit, and pauses between bursts are', () => {
+    expect(arriving([...every(40), 600_000, ...every(40)]).arrivals.expected).toBe(40);
+    const bursts = Array.from({ length: 4 }, () => [10_000, ...every(1, 100)]).flat();
+    expect(arriving(bursts).arrivals.expected).toBe(10_000);
+  });
+
+  test('a stream that had ended before it was opened is known by its age', () => {
+    const { arrivals, end } = arriving([]);
+    expect(arrivals.isOverdue(end + 1000, 3_600_000)).toBe(false);
+    expect(arrivals.isOverdue(end + 3100, 3_600_000)).toBe(true);
+    expect(arrivals.isOverdue(end + 10_000, 10_000)).toBe(false);
+    expect(arrivals.isOverdue(end + 31_000, 31_000)).toBe(true);
+  });
+
+  test('producers whose clocks are behind are not overdue while their entries come', () => {
+    const { arrivals, end } = arriving(every(10_000));
+    expect(arrivals.isOverdue(end + 12_000, 3_600_000)).toBe(false);
+  });
 });
 
 test('links lead back to their keys', () => {

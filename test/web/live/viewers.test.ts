@@ -212,6 +212,33 @@ describe('images', () => {
   });
 });
 
+test('a camera that stops is marked as stale, and no longer when it goes on', async () => {
+  const whole = await numberedImage(7);
+  // Also without its end mark a browser shows it.
+  const frame = whole[0] === 0xff ? whole.subarray(0, -2) : whole;
+  await store('stopping', frame);
+  await open('stopping');
+  const notice = page.locator('.stale');
+  for (let n = 0; n < 10; n++) await store('stopping', frame);
+  expect(await notice.isVisible()).toBe(false);
+  await notice.getByText(/^No new entry for \d/).waitFor();
+  expect(await page.locator('.stage.is-stale').count()).toBe(1);
+  await store('stopping', frame);
+  await notice.waitFor({ state: 'hidden' });
+});
+
+test('a JPEG without its end, or half of one, is shown as <img> shows it', async () => {
+  const jpeg = await sharp({ create: { width: 96, height: 64, channels: 3, background: '#c30' } })
+    .jpeg()
+    .toBuffer();
+  await store('cut-off', jpeg.subarray(0, -2));
+  await open('cut-off');
+  await expectPoll(facts).toContain('96 × 64 JPEG');
+  await store('cut-off', jpeg.subarray(0, Math.floor(jpeg.length - 20)));
+  await expectPoll(facts).toContain('96 × 64 JPEG');
+  expect(await page.getByText('This entry is no image that can be shown.').isVisible()).toBe(false);
+});
+
 describe('numbers', () => {
   /** Pixels of the plot that have the colour of a series, as the page has set it. */
   const colouredPixels = (series: number) =>
@@ -245,6 +272,38 @@ describe('numbers', () => {
     // A click takes a curve away.
     await page.getByRole('button', { name: /^fan/ }).click();
     await expectPoll(() => colouredPixels(2)).toBe(0);
+  });
+
+  test('that are more than eight are said, and drawn when they are chosen', async () => {
+    await store('wide', JSON.stringify(Array.from({ length: 70 }, (_, n) => n + 1)));
+    await open('wide');
+    await expectPoll(legend).toMatch(/8 of 70 numbers are drawn: click a name to draw it/);
+    const tenth = page.getByRole('button', { name: /^\[9\]/ });
+    expect(await tenth.getAttribute('aria-pressed')).toBe('false');
+    await tenth.click();
+    await expectPoll(legend).toMatch(/9 of 70 numbers/);
+  });
+
+  test('of another magnitude have a scale of their own', async () => {
+    for (let n = 0; n < 20; n++) await store('mixed', JSON.stringify({ seq: 5_000_000 + n, temp: n % 2 }));
+    await open('mixed');
+    await expectPoll(legend).toMatch(/seq\s+5000019\s+right axis/);
+    // Beside millions it would be a flat line: so it goes up and down over the whole height.
+    await expectPoll(() => colouredPixels(2)).toBeGreaterThan(300);
+  });
+
+  test('of a few seconds are seen in a day, and no line leads over an outage', async () => {
+    const now = Date.now();
+    for (let n = 0; n < 200; n++) {
+      await redis.client.xadd('default:day', `${now - 36_000_000 + n * 100}-0`, 'd', '5');
+    }
+    await redis.client.xadd('default:day', `${now - 1000}-0`, 'd', '6');
+    await open('day');
+    await page.getByLabel('Time shown').selectOption('86400000');
+    await expectPoll(facts).toContain('201 points');
+    await expectPoll(() => colouredPixels(1)).toBeGreaterThan(4);
+    // A line over ten hours would have hundreds.
+    expect(await colouredPixels(1)).toBeLessThan(100);
   });
 
   test('of the chosen time only', async () => {
@@ -334,7 +393,7 @@ test('a stream without entries is waited for', async () => {
 
 test('asks no other host, and has nothing to complain of', () => {
   expect(browser.hosts()).toEqual(new Set([`127.0.0.1:${gateway.port}`]));
-  const pulls = browser.asked.filter((address) => address.startsWith(gateway.ws));
+  const pulls = browser.asked.filter((address) => /^ws:.*\/pull\?/.test(address));
   expect(pulls.length).toBeGreaterThan(0);
   for (const address of pulls) expect(address).toMatch(/header=msgpack.*ack=|ack=.*header=msgpack/);
   expect(browser.complaints).toEqual([]);

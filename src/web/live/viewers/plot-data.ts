@@ -9,6 +9,8 @@ const SPARE_POINTS = 4000;
 export interface Series {
   readonly name: string;
   readonly values: (number | null)[];
+  /** The largest absolute value that it has had. */
+  most: number;
 }
 
 export class PlotData {
@@ -26,13 +28,17 @@ export class PlotData {
     let at = this.times.length;
     while (at > 0 && this.times[at - 1]! > seconds) at--;
     this.times.splice(at, 0, seconds);
-    for (const { name, values } of this.#series) values.splice(at, 0, numbers.get(name) ?? null);
+    for (const series of this.#series) {
+      const value = numbers.get(series.name);
+      series.values.splice(at, 0, value ?? null);
+      if (value !== undefined) series.most = Math.max(series.most, Math.abs(value));
+    }
     for (const [name, value] of numbers) {
       if (this.#series.some((series) => series.name === name)) continue;
       if (this.#series.length >= MOST_SERIES) break;
       const values = new Array<number | null>(this.times.length).fill(null);
       values[at] = value;
-      this.#series.push({ name, values });
+      this.#series.push({ name, values, most: Math.abs(value) });
     }
     if (this.times.length > MOST_POINTS + SPARE_POINTS) this.#dropFirst(this.times.length - MOST_POINTS);
   }

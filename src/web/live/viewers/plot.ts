@@ -4,9 +4,10 @@ import 'uplot/dist/uPlot.min.css';
 import type { Entry } from '../../../client/entry.js';
 import { make } from '../elements.js';
 import { FrameJob } from '../frames.js';
-import { isTimestamp, numbersIn } from '../numbers.js';
+import { isTimestamp, MOST_SHOWN, numbersIn } from '../numbers.js';
 import { MOST_POINTS, PlotData } from './plot-data.js';
 import { PlotLegend } from './plot-legend.js';
+import { assignScales } from './plot-scales.js';
 import { plotOptions } from './plot-style.js';
 import type { Stage, Viewer } from './viewer.js';
 
@@ -24,6 +25,8 @@ const SHORTEST_STEP_MS = 50;
 const CALM_STEP_MS = 1000;
 const CALM = matchMedia('(prefers-reduced-motion: reduce)');
 const DARK = matchMedia('(prefers-color-scheme: dark)');
+/** The newest point does not stick to the edge: this part of the window is free. */
+const MARGIN = 0.01;
 /** Lower than this nothing is to be seen. */
 const LOWEST = 120;
 
@@ -38,6 +41,10 @@ export class PlotViewer implements Viewer {
   readonly #legend = new PlotLegend(this.#hidden, () => this.#rebuild());
   readonly #watching = new AbortController();
   readonly #sizes = new ResizeObserver(() => this.#resize());
+  /** The scale of each series that is drawn. */
+  #scales: ReadonlyMap<string, number> = new Map();
+  /** Numbers of the newest entry that are too many to choose from. */
+  #omitted = 0;
   #window = DEFAULT_WINDOW;
   #plot: uPlot | undefined;
   #isLive = true;
@@ -110,23 +117,49 @@ export class PlotViewer implements Viewer {
   }
 
   #add(entry: Entry): void {
-    const numbers = numbersIn(entry.data);
+    const { values, omitted } = numbersIn(entry.data);
     const known = this.#data.series.length;
-    this.#data.add(entry.time, numbers);
+    this.#omitted = omitted;
+    this.#data.add(entry.time, values);
     if (this.#data.series.length === known) return;
-    for (const [name, value] of numbers)
-      if (isTimestamp(name, value) && numbers.size > 1) this.#hidden.add(name);
+    let drawn = this.#data.series.slice(0, known).filter(({ name }) => !this.#hidden.has(name)).length;
+    for (const { name } of this.#data.series.slice(known)) {
+      const isTime = values.size > 1 && isTimestamp(name, values.get(name) ?? 0);
+      if (isTime || drawn >= MOST_SHOWN) this.#hidden.add(name);
+      else if (!this.#hidden.has(name)) drawn++;
+    }
     this.#rebuild();
+  }
+
+  /** The series that are not hidden. */
+  get #drawn() {
+    return this.#data.series.filter(({ name }) => !this.#hidden.has(name));
+  }
+
+  /** Gives each curve its scale. @returns whether that has changed */
+  #rescale(): boolean {
+    const scales = assignScales(this.#drawn);
+    const isSame = [...scales].every(([name, scale]) => this.#scales.get(name) === scale);
+    this.#scales = scales;
+    return !isSame;
+  }
+
+  #updateLegend(at: number | null | undefined): void {
+    this.#legend.update(this.#data, at ?? undefined, this.#scales, this.#omitted);
   }
 
   /** The window that ends now, or with the newest point: clients may send times of their own. */
   #liveRange(): [from: number, to: number] {
     const to = Math.max(this.#stage.now() / 1000, this.#data.times.at(-1) ?? 0);
-    return [to - this.#window / 1000, to];
+    return [to - this.#window / 1000, to + (MARGIN * this.#window) / 1000];
   }
 
   #draw(): void {
     if (this.#isLive) this.#data.dropBefore(this.#stage.now() - this.#window);
+    if (this.#rescale()) {
+      this.#plot?.destroy();
+      this.#plot = undefined;
+    }
     this.#plot ??= this.#build();
     if (this.#plot === undefined) return;
     const plot = this.#plot;
@@ -135,7 +168,7 @@ export class PlotViewer implements Viewer {
       plot.setData([this.#data.times, ...this.#data.series.map(({ values }) => values)], false);
       plot.setScale('x', { min, max });
     });
-    this.#legend.update(this.#data, plot.cursor.idx ?? undefined);
+    this.#updateLegend(plot.cursor.idx);
     clearTimeout(this.#motion);
     // While nothing comes it moves by a pixel at a time.
     const step = CALM.matches ? CALM_STEP_MS : Math.max(this.#window / plot.width, SHORTEST_STEP_MS);
@@ -154,10 +187,14 @@ export class PlotViewer implements Viewer {
     const { clientWidth: width, clientHeight: height } = this.#frame;
     if (series.length === 0 || width === 0) return undefined;
     const options = plotOptions(
-      series.map(({ name }) => ({ name, shown: !this.#hidden.has(name) })),
+      series.map(({ name }) => ({
+        name,
+        shown: !this.#hidden.has(name),
+        scale: this.#scales.get(name) ?? 0,
+      })),
       { width, height: Math.max(height, LOWEST) },
       {
-        onCursor: ({ cursor }) => this.#legend.update(this.#data, cursor.idx ?? undefined),
+        onCursor: ({ cursor }) => this.#updateLegend(cursor.idx),
         onZoom: (min, max) => {
           this.#isLive = false;
           this.#range = [min, max];

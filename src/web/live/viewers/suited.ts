@@ -7,5 +7,5 @@ export function suitedViewer(data: Uint8Array): ViewerKind {
   const type = detectMediaType(data);
   if (type.startsWith('image/')) return 'image';
   if (type === BYTES) return data.length === 0 ? 'text' : 'hex';
-  return numbersIn(data).size > 0 ? 'plot' : 'text';
+  return numbersIn(data).values.size > 0 ? 'plot' : 'text';
 }
