@@ -18,19 +18,23 @@ const CHECK_MS = 250;
  * for another to be tried before the outage is over its limit, and later than a WAIT may last.
  */
 const SILENCE_MS = 2000;
+/** A connection that lasted so long was a good one, though nothing was answered on it. */
+const LASTING_MS = 1000;
 /** A server that takes no writes is left for whatever is at its address now, but not more often. */
 const LEAVE_AGAIN_MS = 2000;
 
 export interface LinkHandler {
   /** Whether Redis owes answers. */
   owesAnswers(): boolean;
+  /** Whether nothing waits to be stored. */
+  isIdle(): boolean;
   /** A connection is there, and may be asked things; entries may be written once this resolves. */
   prepare(session: AppendSession): Promise<void>;
   /** From now on until `lost` entries may be written. */
   opened(): void;
   reply(cursor: ReplyCursor): void;
   lost(session: AppendSession): void;
-  /** Redis was away for `maxOutageMs`, from the last sign of it on; it is looked for further. */
+  /** Redis answered no entry for `maxOutageMs`, from the last sign of it on; it is looked for further. */
   unreachable(): void;
 }
 
@@ -50,6 +54,9 @@ export class AppendLink {
   #isClosed = false;
   #retryMs = FIRST_RETRY_MS;
   #retryTimer: NodeJS.Timeout | undefined;
+  #openedAt = 0;
+  /** Whether anything was answered on the present connection, or it lasted. */
+  #isProven = false;
   #outageTimer: NodeJS.Timeout | undefined;
   readonly #checkTimer: NodeJS.Timeout;
   #movedBytes = 0;
@@ -106,7 +113,10 @@ export class AppendLink {
   #connect(): void {
     const session: AppendSession = new AppendSession(this.#options.target, {
       ready: () => void this.#prepare(session),
-      reply: (cursor) => this.#handler.reply(cursor),
+      reply: (cursor) => {
+        if (!this.#isProven) this.#proven();
+        this.#handler.reply(cursor);
+      },
       closed: (cause) => this.#closed(session, cause),
     });
     this.#session = session;
@@ -123,16 +133,28 @@ export class AppendLink {
     session.open();
     this.#isOpen = true;
     this.#isLeaving = false;
+    this.#openedAt = performance.now();
+    this.#isProven = false;
     this.#silentMs = 0;
-    this.#retryMs = FIRST_RETRY_MS;
-    clearTimeout(this.#outageTimer);
-    this.#outageTimer = undefined;
+    // Where entries wait, one must be answered first: Redis may close each connection on which it gets them.
+    if (this.#handler.isIdle()) this.#endOutage();
     this.#options.logger.debug('the append pipe is connected');
     this.#handler.opened();
   }
 
+  #proven(): void {
+    this.#isProven = true;
+    this.#endOutage();
+  }
+
+  #endOutage(): void {
+    clearTimeout(this.#outageTimer);
+    this.#outageTimer = undefined;
+  }
+
   #closed(session: AppendSession, cause: Error): void {
     if (this.#isClosed) return;
+    if (this.#isOpen && this.#isProven) this.#retryMs = FIRST_RETRY_MS;
     if (this.#isOpen) {
       this.disconnects++;
       this.#options.logger.warn({ err: cause.message }, 'the append pipe lost its connection to Redis');
@@ -150,7 +172,11 @@ export class AppendLink {
 
   #startOutage(): void {
     this.#outageTimer ??= setTimeout(
-      () => this.#handler.unreachable(),
+      () => {
+        // What was written on a connection must not be stored after it is given up.
+        if (this.#isOpen) this.#session!.destroy(new Error('Redis answers no entry'));
+        this.#handler.unreachable();
+      },
       Math.max(0, this.#options.maxOutageMs - this.#silentMs),
     );
   }
@@ -162,6 +188,7 @@ export class AppendLink {
   #checkSilence(): void {
     const session = this.#session;
     if (!this.#isOpen || session === undefined) return;
+    if (!this.#isProven && performance.now() - this.#openedAt >= LASTING_MS) this.#proven();
     const { movedBytes } = session;
     if (movedBytes === this.#movedBytes && this.#handler.owesAnswers()) {
       this.#silentMs += CHECK_MS;

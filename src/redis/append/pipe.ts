@@ -8,9 +8,11 @@
  *   entries without an answer are looked for in their streams. What is found is told to be stored, what is
  *   not there is sent again, in order, before all that is newer. What cannot be known is refused with
  *   `unknown_outcome`, or sent again where the receipt says so.
- * - A deadline: if for `maxOutageMs` Redis gives no sign, all that waits is given up: what Redis may have
+ * - A deadline: if for `maxOutageMs` Redis answers no entry, whether it is away or closes every connection, all that waits is given up: what Redis may have
  *   with `unknown_outcome`, what it cannot have with `redis_unavailable`. New entries are refused at once,
  *   until it is back.
+ * - Isolation: what is sent again goes out alone at first, and an entry on which Redis closes the connection again and
+ *   again is refused.
  * - Bounded: beyond what the budget has left, entries are refused.
  */
 import { Failure } from '../../errors.js';
@@ -26,6 +28,7 @@ import { findFates } from './recovery.js';
 import type { AppendSession } from './session.js';
 import { encodeStreamCount, readStreamCount } from './stream-count.js';
 import { AppendStreams } from './streams.js';
+import { Suspects } from './suspects.js';
 
 /**
  * A turn's commands are sent before its end once they are this many bytes: less than what the kernel holds
@@ -59,10 +62,13 @@ export class AppendPipe {
   readonly #options: AppendPipeOptions;
   /** The streams that are written to through this pipe. */
   readonly streams: AppendStreams;
-  readonly #queue = new AppendQueue();
+  readonly #queue = new AppendQueue(() => this.#flush());
   readonly #link: AppendLink;
   /** What an earlier connection may have carried to Redis: older than all in the queue. */
   #uncertain: readonly Unanswered[] = [];
+  /** What it did not carry there whole: older than the queue, too. */
+  #unsent: Unanswered[] = [];
+  readonly #suspects = new Suspects();
   /** That connection, until it is certain that it carries no more. */
   #lost: LostConnection | undefined;
   #bufferedBytes = 0;
@@ -80,6 +86,7 @@ export class AppendPipe {
     this.streams = new AppendStreams(options.maxLength);
     this.#link = new AppendLink(options, {
       owesAnswers: () => this.#queue.isWritten,
+      isIdle: () => this.#bufferedBytes === 0,
       prepare: (session) => this.#prepare(session),
       opened: () => {
         this.#answeredBytes = 0;
@@ -162,6 +169,9 @@ export class AppendPipe {
 
   #refusal(payloadBytes: number): Failure | undefined {
     if (this.#outage !== undefined) return this.#outage;
+    const tooLarge =
+      payloadBytes < this.#suspects.largest ? undefined : this.#suspects.tooLarge(payloadBytes);
+    if (tooLarge !== undefined) return tooLarge;
     const { usedBytes, maxBytes } = this.#options.budget;
     if (usedBytes + payloadBytes <= maxBytes) return undefined;
     return new Failure(
@@ -197,6 +207,7 @@ export class AppendPipe {
     const bytes = cursor.isError ? this.#refused(cursor.text()) : this.#queue.stored(cursor);
     this.#answeredBytes += bytes;
     this.#release(bytes);
+    this.#suspects.clear();
     if (!this.#link.isWritable && !this.#queue.isWritten) this.#link.leave();
   }
 
@@ -216,11 +227,13 @@ export class AppendPipe {
       const writtenAt = Math.max(this.#queue.oldestAt, session.localTime);
       this.#lost = { session, writtenAt, lostAt: performance.now() };
     }
-    const { entries, refusedBytes } = this.#queue.takeWritten(
+    const { uncertain, unsent, refusedBytes } = this.#queue.takeWritten(
       session.takenBytes - this.#answeredBytes,
       new Failure('redis_unavailable', 'the connection to Redis was lost'),
     );
-    this.#uncertain = entries;
+    this.#uncertain = uncertain;
+    this.#unsent = [...unsent];
+    this.#suspects.lost([...uncertain, ...unsent]);
     this.#release(refusedBytes);
   }
 
@@ -230,6 +243,8 @@ export class AppendPipe {
     if (lost === undefined) return;
     const isFenced = await session.fence(lost.session);
     if (!isFenced) this.#missFence();
+    // A server that died may have done so for any reason.
+    if (session.runId !== lost.session.runId) this.#suspects.clear();
     const entries = this.#uncertain;
     if (entries.length > 0) {
       const { session: begun, writtenAt, lostAt } = lost;
@@ -237,7 +252,22 @@ export class AppendPipe {
       // Unless they were given up meanwhile.
       if (entries === this.#uncertain) this.#settle(entries, fates);
     }
+    this.#sendAgain(this.#unsent);
+    this.#unsent = [];
     this.#lost = undefined;
+  }
+
+  /** Of entries before all that is in the queue. */
+  #sendAgain(entries: readonly Unanswered[]): void {
+    const [first] = entries;
+    const failure = first && this.#suspects.judge(first);
+    if (first === undefined || failure === undefined) {
+      this.#queue.putBack(entries);
+      return;
+    }
+    this.#queue.putBack(entries.slice(1));
+    first.receipt.refused(first.token, failure);
+    this.#release(first.bytes);
   }
 
   #settle(entries: readonly Unanswered[], fates: readonly Fate[]): void {
@@ -245,7 +275,8 @@ export class AppendPipe {
     const isAgain = fates.map((fate, index) => {
       return fate === 'missing' || (fate === 'unknown' && entries[index]!.receipt.sendsAgain === true);
     });
-    this.#queue.putBack(entries.filter((_, index) => isAgain[index]));
+    this.#sendAgain([...entries.filter((_, index) => isAgain[index]), ...this.#unsent]);
+    this.#unsent = [];
     const count = (which: (fate: Fate) => boolean) => fates.filter(which).length;
     const missing = count((fate) => fate === 'missing');
     const unknown = count((fate) => fate === 'unknown');
@@ -277,6 +308,7 @@ export class AppendPipe {
       stream.forgetCount();
       receipt.refused(token, unknownOutcome());
     }
+    for (const { receipt, token } of this.#unsent.splice(0)) receipt.refused(token, failure);
     this.#queue.giveUp(failure);
     this.#release(this.#bufferedBytes);
   }

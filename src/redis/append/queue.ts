@@ -15,13 +15,30 @@ import type { AppendStream } from './command.js';
 /** Slabs kept for reuse; more are left to the garbage collector. */
 const SPARE_SLABS = 64;
 
+/** What was written to a connection that was lost. */
+export interface TakenEntries {
+  /** Redis may have read these. */
+  readonly uncertain: readonly Unanswered[];
+  /** Redis has read none of these whole. */
+  readonly unsent: readonly Unanswered[];
+  readonly refusedBytes: number;
+}
+
 export class AppendQueue {
+  readonly #goOn: () => void;
   readonly #batches: AppendBatch[] = [];
   #unwritten = 0;
+  /** So many of the first batches are written one at a time. */
+  #carefulBatches = 0;
   readonly #spareSlabs: Buffer[] = [];
   readonly #spares = new SpareBuffers();
   /** Seconds from the coming of a batch's first entry to the answer to its last: a sample a batch costs nothing. */
   readonly latency = new Histogram(LATENCY_BOUNDS);
+
+  /** @param goOn called when more may be written since what was written with care is answered */
+  constructor(goOn: () => void) {
+    this.#goOn = goOn;
+  }
 
   /** Whether Redis owes answers. */
   get isWritten(): boolean {
@@ -48,10 +65,11 @@ export class AppendQueue {
     );
   }
 
-  /** The bytes of all that is not written yet, which is taken to be written now. */
+  /** The bytes of all that may be written now, which is taken to be written. */
   write(): Uint8Array[] {
     const parts: Uint8Array[] = [];
-    for (; this.#unwritten < this.#batches.length; this.#unwritten++) {
+    const end = this.#carefulBatches > 0 ? 1 : this.#batches.length;
+    for (; this.#unwritten < end; this.#unwritten++) {
       parts.push(...this.#batches[this.#unwritten]!.unansweredParts());
     }
     return parts;
@@ -74,49 +92,57 @@ export class AppendQueue {
   }
 
   /**
-   * Takes out the entries that lie within so many bytes from the oldest without an answer; other commands
-   * there are refused with `failure`. Of all that is left nothing counts as written.
+   * Takes out all entries of batches that were written; other commands there are refused with `failure`.
+   * @param bytes how much of them Redis may have read, from the oldest without an answer on
    */
-  takeWritten(
-    bytes: number,
-    failure: Failure,
-  ): { readonly entries: readonly Unanswered[]; readonly refusedBytes: number } {
-    const entries: Unanswered[] = [];
-    let left = bytes;
+  takeWritten(bytes: number, failure: Failure): TakenEntries {
+    const uncertain: Unanswered[] = [];
+    const unsent: Unanswered[] = [];
+    let takenBytes = 0;
     for (; this.#unwritten > 0; this.#unwritten--) {
-      const batch = this.#batches[0]!;
+      const batch = this.#batches.shift()!;
+      if (this.#carefulBatches > 0) this.#carefulBatches--;
       const before = batch.unansweredBytes;
-      for (const entry of batch.takeWithin(left, failure)) entries.push(entry);
-      left -= before - batch.unansweredBytes;
-      // Its slab is not used again: what was taken lies in it.
-      if (batch.unanswered > 0) break;
-      this.#batches.shift();
+      for (const entry of batch.takeWithin(Math.max(0, bytes - takenBytes), failure)) uncertain.push(entry);
+      for (const entry of batch.takeWithin(Number.POSITIVE_INFINITY, failure)) unsent.push(entry);
+      takenBytes += before;
     }
-    this.#unwritten = 0;
-    const takenBytes = entries.reduce((sum, entry) => sum + entry.bytes, 0);
-    return { entries, refusedBytes: bytes - left - takenBytes };
+    const entryBytes = [...uncertain, ...unsent].reduce((sum, entry) => sum + entry.bytes, 0);
+    return { uncertain, unsent, refusedBytes: takenBytes - entryBytes };
   }
 
-  /** Puts entries that were taken out before all others; they take as many bytes as before. */
+  /**
+   * Puts entries that were taken out before all others; they take as many bytes as before. They are written with care:
+   * the first alone, then twice as many each time the ones before are answered. So one that makes Redis close the
+   * connection is soon alone.
+   */
   putBack(entries: readonly Unanswered[]): void {
     const batches: AppendBatch[] = [];
+    let size = 1;
     for (const { stream, id, payload, receipt, token } of entries) {
-      if (batches.at(-1)?.add(stream, id, payload, receipt, token, true)) continue;
+      const last = batches.at(-1);
+      if (last !== undefined && last.length < size && last.add(stream, id, payload, receipt, token, true)) {
+        continue;
+      }
+      if (last !== undefined) size *= 2;
       const batch = new AppendBatch(this.#slab(), this.#spares);
       batches.push(batch);
       batch.add(stream, id, payload, receipt, token, true);
     }
     this.#batches.unshift(...batches);
+    this.#carefulBatches += batches.length;
   }
 
   /** Refuses all that is left. */
   giveUp(failure: Failure): void {
     this.#unwritten = 0;
+    this.#carefulBatches = 0;
     for (const batch of this.#batches.splice(0)) while (batch.unanswered > 0) batch.refused(failure);
   }
 
   /** The batch that may still be added to. */
   #open(): AppendBatch | undefined {
+    if (this.#carefulBatches === this.#batches.length) return undefined;
     return this.#batches.length > this.#unwritten ? this.#batches.at(-1) : undefined;
   }
 
@@ -138,8 +164,11 @@ export class AppendQueue {
   #retire(batch: AppendBatch): void {
     this.#batches.shift();
     this.#unwritten--;
+    const isCareful = this.#carefulBatches > 0;
+    if (isCareful) this.#carefulBatches--;
     batch.retire();
     this.latency.observe((performance.now() - batch.begunAt) / 1000);
     if (this.#spareSlabs.length < SPARE_SLABS) this.#spareSlabs.push(batch.slab);
+    if (isCareful) this.#goOn();
   }
 }

@@ -375,6 +375,25 @@ describe('a lost connection', () => {
     },
   );
 
+  test('is not made again and again for an entry on which Redis closes it', async () => {
+    const clients = new Set<number>();
+    const fake = await fakeRedisForTest(
+      emptyRedis((command, client) => {
+        if (command.at(-1) !== 'bad') return '$3\r\n1-1\r\n';
+        clients.add(client.index);
+        client.socket.destroy();
+        return undefined;
+      }),
+    );
+    const pipe = newPipe(fake);
+    const ledger = new Ledger();
+    const payloads = ['good', 'bad', 'good', 'good'];
+    payloads.forEach((payload, index) => append(pipe, `k${index}`, payload, ledger, index));
+    await pipe.idle();
+    expect(ledger.results).toEqual(['1-1', failing('redis_error'), '1-1', '1-1']);
+    expect(clients.size).toBe(4);
+  });
+
   test('is made of one on which nothing moves any more', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     const fake = await fakeRedisForTest(
