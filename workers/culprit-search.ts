@@ -9,7 +9,7 @@ import { xreadNothing } from '../src/redis/stream-reads.js';
 import type { Ask } from './followed.js';
 
 /** Replies that may be one key's fault; any other is about the server. */
-export const MAY_BE_A_KEYS = /^(WRONGTYPE|NOPERM|ERR)/;
+export const MAY_BE_A_KEYS = /^(WRONGTYPE|NOPERM|ERR|MOVED|ASK|CROSSSLOT)/;
 /** Groups from this size on are split into groups once more. */
 const MANY = 16;
 

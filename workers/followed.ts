@@ -14,7 +14,7 @@ export interface Followed {
   confirmed: string;
   /** Entries after this id were found to be missing, which was not reported yet. */
   lostAfter: string | undefined;
-  /** What XINFO STREAM brings of it, in bytes; undefined while not known, infinite where Redis cannot send it. */
+  /** What XINFO STREAM brings of it, in bytes; undefined while not known. */
   infoBytes: number | undefined;
   /** The last connection on which it was read, or on which following began. */
   readOn: number;

@@ -9,6 +9,7 @@
  * a stream that holds many more entries than were read was not trimmed up to them. What XLEN does not show,
  * such as an entry deleted out of the midst, is counted later, when the stream is quiet.
  */
+import { DroppedKeys } from '../src/redis/dropped-keys.js';
 import { encodeCommand, type ReplyCursor } from '../src/redis/resp.js';
 import { mayHaveMissed, readStreamState, type StreamState, xinfoStream } from '../src/redis/stream-state.js';
 import type { Ask, Followed } from './followed.js';
@@ -34,8 +35,16 @@ export interface Step {
   readonly isFull: boolean;
 }
 
-/** @param lostAfter the id after which entries may be missing; undefined: none are */
-type Verdict = (lostAfter: string | undefined) => void;
+/** Where entries may be missing. */
+export interface Loss {
+  /** After this id. */
+  readonly lostAfter: string;
+  /** Of those that were deleted out of the midst, none is after this id. */
+  readonly deletedUpTo?: string;
+}
+
+/** @param loss undefined: none is missing */
+type Verdict = (loss: Loss | undefined) => void;
 
 /** A question that was sent along with a read. */
 interface Guard {
@@ -43,7 +52,6 @@ interface Guard {
   take(reply: ReplyCursor): void;
 }
 
-const canAsk = ({ infoBytes }: Followed) => infoBytes !== Number.POSITIVE_INFINITY;
 const isSmall = ({ infoBytes = 0 }: Followed) => infoBytes <= SMALL_INFO_BYTES;
 
 export class LossCheck {
@@ -57,8 +65,9 @@ export class LossCheck {
   #hot: readonly string[] = [];
   /** Streams with reads that only XLEN has cleared. */
   readonly #uncounted = new Set<string>();
-  /** Those whose XINFO has not been answered. */
-  readonly #asked = new Set<Followed>();
+  /** Keys whose XINFO has not been answered, in the order in which they were asked about. */
+  readonly #asked: string[] = [];
+  readonly #dropped = new DroppedKeys();
 
   constructor(followed: ReadonlyMap<string, Followed>, ask: Ask) {
     this.#followed = followed;
@@ -74,12 +83,12 @@ export class LossCheck {
     return this.#hot.flatMap((key) => {
       const followed = this.#followed.get(key);
       if (followed === undefined) return [];
-      const isState = isSmall(followed);
+      const isState = this.#mayAsk(key, followed);
       const guard: Guard = { isState, take: (reply) => reply.skip() };
       this.#guards.set(key, guard);
-      if (isState) this.#asked.add(followed);
+      if (isState) this.#asked.push(key);
       expect((reply) => {
-        if (isState) this.#asked.delete(followed);
+        if (isState) this.#answered(key);
         guard.take(reply);
         answered();
       });
@@ -87,40 +96,58 @@ export class LossCheck {
     });
   }
 
+  /** The next read has no questions along with it. */
+  noGuards(): void {
+    this.#guards = new Map();
+  }
+
   /** How many replies to `guards` follow the read's own. */
   get guardCount(): number {
     return this.#guards.size;
   }
 
-  /** Finds out about each step of the read that was answered just now. @param judged is called once for each */
+  /**
+   * Finds out about each step of the read that was answered just now.
+   * @param judged is called once for each @param answered is called after each reply that is still to come
+   * @returns how many replies: the next read must wait for them, since they may lead to further questions
+   */
   check(
     steps: readonly Step[],
     connection: number,
-    judged: (index: number, lostAfter?: string) => void,
-  ): void {
+    judged: (index: number, loss: Loss | undefined) => void,
+    answered: () => void,
+  ): number {
+    let asked = 0;
     steps.forEach((step, index) => {
       const guard = this.#guards.get(step.key);
-      const tell: Verdict = (lostAfter) => judged(index, lostAfter);
+      const tell: Verdict = (loss) => judged(index, loss);
       const { followed } = step;
       if (followed.infoBytes === undefined) followed.infoBytes = (2 * step.bytes) / step.entries;
       const isFirst = followed.readOn !== connection;
       const takeState = (reply: ReplyCursor) => this.#judgeState(step, this.#readInfo(followed, reply), tell);
       const takeLength = (reply: ReplyCursor) => this.#judgeLength(step, isFirst, reply, tell);
       if (guard !== undefined) guard.take = guard.isState ? takeState : takeLength;
-      else if (isSmall(followed)) this.#askState(step, tell);
-      else this.#ask(encodeCommand(['XLEN', step.key]), takeLength);
+      else if (this.#mayAsk(step.key, followed)) this.#askState(step, tell);
+      else {
+        asked++;
+        this.#ask(encodeCommand(['XLEN', step.key]), (reply) => {
+          takeLength(reply);
+          answered();
+        });
+      }
     });
     const active = new Set(steps.map(({ key }) => key));
     this.#hot = [...active].filter((key) => this.#active.has(key)).slice(0, MAX_GUARDS);
     this.#active = active;
+    return asked;
   }
 
   /** Counts streams that only XLEN has cleared, as far as they are quiet. To be called between two reads. */
   recount(): void {
     let bytes = 0;
-    for (const key of this.#uncounted) {
+    for (const key of [...this.#uncounted]) {
       const followed = this.#followed.get(key);
-      if (followed === undefined || !canAsk(followed)) {
+      if (followed === undefined || this.#dropped.has(key)) {
         this.#uncounted.delete(key);
         continue;
       }
@@ -133,11 +160,21 @@ export class LossCheck {
     }
   }
 
-  /** To be called when the connection is lost: an XINFO too large for Redis to send may be the reason. */
+  /** To be called when the connection is lost: the answer that came next may be the reason. */
   lost(): void {
-    for (const followed of this.#asked) followed.infoBytes = Number.POSITIVE_INFINITY;
-    this.#asked.clear();
-    this.#guards = new Map();
+    const [next] = this.#asked.splice(0);
+    if (next !== undefined) this.#dropped.note(next);
+    this.noGuards();
+  }
+
+  /** Whether XINFO may be asked about the stream as a matter of course. */
+  #mayAsk(key: string, followed: Followed): boolean {
+    return isSmall(followed) && !this.#dropped.has(key);
+  }
+
+  #answered(key: string): void {
+    this.#asked.shift();
+    this.#dropped.delete(key);
   }
 
   #judgeState(step: Step, state: StreamState | undefined, tell: Verdict): void {
@@ -150,8 +187,8 @@ export class LossCheck {
     followed.added = isExact ? state!.added : isLost ? undefined : expected;
     followed.confirmed = step.lastId;
     this.#uncounted.delete(step.key);
-    tell(isLost ? confirmed : followed.lostAfter);
-    followed.lostAfter = undefined;
+    if (isLost) tell({ lostAfter: confirmed, deletedUpTo: state.maxDeletedId });
+    else this.#tellLate(followed, tell);
   }
 
   #judgeLength(step: Step, isFirst: boolean, reply: ReplyCursor, tell: Verdict): void {
@@ -161,16 +198,22 @@ export class LossCheck {
     if (!isFirst && !step.isFull && length > entries + CLEAR_MARGIN) {
       if (followed.added !== undefined) followed.added += entries;
       this.#uncounted.add(key);
-      tell(followed.lostAfter);
-      followed.lostAfter = undefined;
-    } else if (canAsk(followed)) {
+      this.#tellLate(followed, tell);
+    } else if (!this.#dropped.has(key)) {
       this.#askState(step, tell);
     } else {
       // Redis has dropped a connection rather than answer XINFO.
       followed.added = undefined;
-      tell(followed.confirmed);
+      tell({ lostAfter: followed.confirmed });
       followed.confirmed = step.lastId;
     }
+  }
+
+  /** Reports what was found out since the last entries, if anything. */
+  #tellLate(followed: Followed, tell: Verdict): void {
+    const { lostAfter } = followed;
+    followed.lostAfter = undefined;
+    tell(lostAfter === undefined ? undefined : { lostAfter });
   }
 
   #askState(step: Step, tell: Verdict): void {
@@ -178,9 +221,9 @@ export class LossCheck {
   }
 
   #askInfo(key: string, followed: Followed, take: (state: StreamState | undefined) => void): void {
-    this.#asked.add(followed);
+    this.#asked.push(key);
     this.#ask(xinfoStream(key), (reply) => {
-      this.#asked.delete(followed);
+      this.#answered(key);
       take(this.#readInfo(followed, reply));
     });
   }

@@ -6,14 +6,14 @@
 import { parentPort, threadId } from 'node:worker_threads';
 import { move, transferableSymbol, valueSymbol, workerData } from 'piscina';
 import { Failure } from '../src/errors.js';
-import { CommandConnection } from '../src/redis/command-connection.js';
+import { IsolatingReads } from '../src/redis/isolating-reads.js';
 import { RangeReader } from '../src/redis/range-reader.js';
 import { decodeEntry, StreamDescriber } from '../src/redis/stream-describer.js';
 import type { PoolAnswer, PoolBeat, PoolTask, PoolTasks, RangeResult, ThreadData } from './messages.js';
 import { RangeServer } from './range-server.js';
 
 const { target, beatMs } = workerData as ThreadData;
-const connection = new CommandConnection(target, 'pool');
+const connection = new IsolatingReads(target, 'pool');
 const ranges = new RangeReader(connection);
 const rangeServer = new RangeServer(ranges);
 const describer = new StreamDescriber(connection);

@@ -80,8 +80,12 @@ export class ReaderLink {
     this.#connection?.destroy();
   }
 
-  #ready(): void {
+  /** The connection is of use: should it be lost, the next is made soon. */
+  proven(): void {
     this.#reconnectMs = FIRST_RECONNECT_MS;
+  }
+
+  #ready(): void {
     this.ask(encodeCommand(['CLIENT', 'ID']), (reply) => {
       this.clientId = reply.number();
       this.connections++;

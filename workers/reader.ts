@@ -8,16 +8,24 @@
  * `MAX_UNDERWAY_BYTES` and one reply are under way to main.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { Failure } from '../src/errors.js';
+import { Failure, type FailureBody } from '../src/errors.js';
 import { failureFromRedis } from '../src/redis/error-replies.js';
+import { ReplyDropped } from '../src/redis/isolating-reads.js';
 import type { ReplyCursor } from '../src/redis/resp.js';
-import { BlockingRead, packBatches, type ReadEntries, readEntries } from '../src/redis/stream-reads.js';
+import {
+  BlockingRead,
+  packBatches,
+  type ReadEntries,
+  readEntries,
+  xreadNow,
+} from '../src/redis/stream-reads.js';
 import type { PackedBatch } from '../src/wire/batch.js';
 import { parseEntryId } from '../src/wire/entry-id.js';
 import { CulpritSearch, MAY_BE_A_KEYS } from './culprit-search.js';
 import type { Followed } from './followed.js';
 import { Interrupter } from './interrupter.js';
-import { LossCheck } from './loss-check.js';
+import { Isolation } from './isolation.js';
+import { type Loss, LossCheck } from './loss-check.js';
 import type { FollowCommand, ReaderCommand, ReaderEvent, ThreadData } from './messages.js';
 import { ReadSize } from './read-size.js';
 import { ReaderLink, type TakeReply } from './reader-link.js';
@@ -45,7 +53,10 @@ const LEAST_LOOKED_AT = 32;
 const MOST_LOOKED_AT = 1000;
 
 /** Errors of a connection that is of no use any more: the server's part has changed, or our rights. */
-const NEEDS_NEW_CONNECTION = /^(UNBLOCKED|NOAUTH|MOVED)/;
+const NEEDS_NEW_CONNECTION = /^(UNBLOCKED|NOAUTH)/;
+
+/** So many connections in a row that were lost over a read: one of the streams may be the reason. */
+const SUSPICIOUS_DROPS = 2;
 
 /** What a read brought, while Redis is asked whether entries before it are missing. */
 interface Held {
@@ -81,11 +92,15 @@ class Reader {
   );
   #reads = 0;
   #isReading = false;
-  /** Replies to questions that were sent along with the last read. */
+  /** Replies that must come before the next read is sent. */
   #guards = 0;
   /** A read was refused, and the keys are looked through for the reason. */
   #isSearching = false;
   #isRefused = false;
+  /** Connections that were lost over a read since the last that was answered. */
+  #drops = 0;
+  /** While streams are read apart from each other. */
+  #isolation: Isolation | undefined;
   /** How many looks at the streams' ends are due. */
   #looksDue = 0;
   #underwayBytes = 0;
@@ -163,12 +178,26 @@ class Reader {
   #lost(cause: Error, wasReady: boolean): void {
     if (wasReady) this.#post({ type: 'disconnected', reason: cause.message });
     if (this.#held !== undefined) this.#releaseUnchecked(this.#held);
+    if (wasReady && this.#isReading) this.#droppedOverRead();
+    if (this.#isolation?.reason === 'refusal') this.#isolation = undefined;
     this.#losses.lost();
     this.#guards = 0;
     this.#endRead();
     this.#isSearching = false;
     clearTimeout(this.#pauseTimer);
     this.#pauseTimer = undefined;
+  }
+
+  /** Redis closes a connection whose replies are too large for it, even if one entry alone is. */
+  #droppedOverRead(): void {
+    if (this.#isolation?.reason !== 'drops') {
+      this.#drops++;
+      if (this.#drops >= SUSPICIOUS_DROPS)
+        this.#isolation = new Isolation([...this.#followed.keys()], 'drops');
+      return;
+    }
+    const key = this.#isolation.dropped();
+    if (key !== undefined) this.#evict(key, new ReplyDropped().body);
   }
 
   #ask(command: Buffer, take: TakeReply): void {
@@ -198,6 +227,7 @@ class Reader {
       this.#pauseTimer !== undefined ||
       this.#underwayBytes > MAX_UNDERWAY_BYTES;
     if (mustWait) return;
+    if (this.#isolation !== undefined && this.#readApart(this.#isolation)) return;
     if (this.#looksDue > 0 || this.#ends.hasWanted) this.#look();
     if (this.#followed.size === 0) return;
     this.#size.settle(this.#active);
@@ -213,6 +243,42 @@ class Reader {
     this.#isReading = true;
     this.#reads++;
     this.#link.write(...this.#command.encode(this.#followed, this.#size.count, blockMs), ...guards);
+  }
+
+  /** Sends the next read of few streams. @returns false once all were read */
+  #readApart(isolation: Isolation): boolean {
+    for (let keys = isolation.next; keys !== undefined; keys = isolation.next) {
+      const cursors = keys.flatMap((key) => {
+        const followed = this.#followed.get(key);
+        return followed === undefined || followed.isLost ? [] : [[key, followed.after] as const];
+      });
+      if (cursors.length === 0) {
+        isolation.done();
+        continue;
+      }
+      this.#isReading = true;
+      this.#reads++;
+      this.#losses.noGuards();
+      const count = isolation.reason === 'drops' ? 1 : this.#size.count;
+      this.#link.ask(xreadNow(cursors, count), (reply) => {
+        isolation.done();
+        this.#takeRead(reply);
+      });
+      return true;
+    }
+    this.#isolation = undefined;
+    if (isolation.reason === 'drops') {
+      this.#size.shrink();
+      return false;
+    }
+    // For as long as the connection lasts.
+    this.#isolate('refusal');
+    this.#pause(RETRY_MS);
+    return true;
+  }
+
+  #isolate(reason: Isolation['reason']): void {
+    this.#isolation = new Isolation([...this.#followed.keys()], reason);
   }
 
   #look(): void {
@@ -237,6 +303,8 @@ class Reader {
 
   #readDone(reply: ReplyCursor): void {
     this.#isRefused = false;
+    this.#drops = 0;
+    this.#link.proven();
     const reads: ReadEntries[] = [];
     const sources: Followed[] = [];
     for (let streams = reply.array(); streams > 0; streams--) {
@@ -287,12 +355,16 @@ class Reader {
       bytes += step.bytes;
     }
     const held: Held = { batches, sources, buffers, bytes, open: new Set(batches.keys()) };
+    // The next read waits until no question about this one can come behind it.
+    if (this.#held !== undefined) throw new Error('entries of two reads wait for answers');
     this.#held = held;
-    this.#losses.check(steps, this.#link.connections, (index, lostAfter) => {
-      if (lostAfter !== undefined) batches[index] = { ...batches[index]!, trimmed: true, lostAfter };
+    const judged = (index: number, loss: Loss | undefined) => {
+      if (loss !== undefined) batches[index] = { ...batches[index]!, trimmed: true, ...loss };
       held.open.delete(index);
       if (held.open.size === 0) this.#release(held);
-    });
+    };
+    const connection = this.#link.connections;
+    this.#guards += this.#losses.check(steps, connection, judged, () => this.#guardAnswered());
     // Nothing may go wrong any more: what a cursor has passed is not read again.
     for (const { followed, lastId } of steps) {
       followed.after = lastId;
@@ -331,11 +403,16 @@ class Reader {
       new CulpritSearch(
         (command, take) => this.#ask(command, take),
         [...this.#followed.keys()],
-        (key, refusal) => this.#evict(key, refusal),
+        (key, refusal) => this.#evict(key, failureFromRedis(refusal).body),
         (culprits) => {
           this.#isSearching = false;
-          if (culprits > 0) this.#read();
-          else this.#refused(error);
+          if (culprits > 0) {
+            this.#read();
+            return;
+          }
+          // As on a node of a cluster, they can be read, but not together.
+          if (/^CROSSSLOT/.test(error)) this.#isolate('refusal');
+          this.#refused(error);
         },
       );
     } else {
@@ -350,13 +427,13 @@ class Reader {
     this.#pause(RETRY_MS);
   }
 
-  #evict(key: string, error: string): void {
+  #evict(key: string, failure: FailureBody): void {
     const followed = this.#followed.get(key);
     if (followed === undefined) return;
     this.#followed.delete(key);
     this.#command.changed();
     const { generation } = followed;
-    this.#post({ type: 'evicted', key, generation, failure: failureFromRedis(error).body });
+    this.#post({ type: 'evicted', key, generation, failure });
   }
 
   #pause(ms: number): void {

@@ -3,7 +3,7 @@
  *
  * Promises: each command is answered in its turn, or rejected with a Failure once the connection is lost,
  * has been silent for `SILENCE_MS`, or could not be made within `CONNECT_MS`. Commands are pipelined and
- * never sent twice.
+ * never sent twice: `IsolatingReads` does that with those that were lost.
  */
 import { Failure } from '../errors.js';
 import { RedisConnection } from './connection.js';
@@ -17,6 +17,13 @@ const CONNECT_MS = 5000;
 /** Large range reads follow one another: memory taken anew for each would cost more than the reading. */
 const KEEP_BYTES = 8 * 1024 * 1024;
 
+/** Redis, or the way to it, closed the connection before it answered. */
+export class ConnectionDropped extends Failure {
+  constructor() {
+    super('redis_unavailable', 'Redis closed the connection before it answered');
+  }
+}
+
 interface Waiting {
   take(cursor: ReplyCursor): void;
   reject(cause: Error): void;
@@ -29,6 +36,8 @@ export class CommandConnection {
   #watch: SilenceWatch | undefined;
   #connectTimer: NodeJS.Timeout | undefined;
   #isReady = false;
+  /** We gave the connection up, so that Redis did not close it. */
+  #isGivenUp = false;
   /** Commands to send at the end of the turn, or once the connection is ready. */
   #unsent: Buffer[] = [];
   #flushTimer: NodeJS.Immediate | undefined;
@@ -59,6 +68,7 @@ export class CommandConnection {
 
   /** Ends the connection; what waits for an answer is rejected. */
   close(): void {
+    this.#isGivenUp = true;
     this.#connection?.destroy();
   }
 
@@ -80,11 +90,19 @@ export class CommandConnection {
     };
     const connection = new RedisConnection(this.#target, this.#role, handler, KEEP_BYTES);
     this.#connection = connection;
-    this.#connectTimer = setTimeout(
-      () => connection.destroy(new Error('Redis was not ready in time')),
-      CONNECT_MS,
-    );
-    this.#watch = new SilenceWatch(connection, SILENCE_MS, () => this.#isReady && this.#waiting.length > 0);
+    this.#isGivenUp = false;
+    const giveUp = (cause?: Error) => {
+      this.#isGivenUp = true;
+      connection.destroy(cause);
+    };
+    this.#connectTimer = setTimeout(() => giveUp(new Error('Redis was not ready in time')), CONNECT_MS);
+    const watched = {
+      get receivedBytes() {
+        return connection.receivedBytes;
+      },
+      destroy: giveUp,
+    };
+    this.#watch = new SilenceWatch(watched, SILENCE_MS, () => this.#isReady && this.#waiting.length > 0);
   }
 
   #reply(cursor: ReplyCursor): void {
@@ -99,13 +117,16 @@ export class CommandConnection {
 
   #lost(): void {
     this.#connection = undefined;
+    const isDropped = this.#isReady && !this.#isGivenUp;
     this.#isReady = false;
     this.#unsent = [];
     clearImmediate(this.#flushTimer);
     this.#flushTimer = undefined;
     clearTimeout(this.#connectTimer);
     this.#watch?.stop();
-    const failure = new Failure('redis_unavailable', 'Redis cannot be reached');
+    const failure = isDropped
+      ? new ConnectionDropped()
+      : new Failure('redis_unavailable', 'Redis cannot be reached');
     for (const waiting of this.#waiting.splice(0)) waiting.reject(failure);
   }
 }

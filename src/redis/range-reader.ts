@@ -3,7 +3,9 @@
 import { joinBatches, lastId, type PackedBatch } from '../wire/batch.js';
 import { AFTER_LAST, BEFORE_FIRST, compareEntryIds } from '../wire/entry-id.js';
 import type { CommandConnection } from './command-connection.js';
+import { DroppedKeys } from './dropped-keys.js';
 import { failureFromRedis } from './error-replies.js';
+import { ReplyDropped } from './isolating-reads.js';
 import type { ReplyCursor } from './resp.js';
 import {
   packBatches,
@@ -18,6 +20,17 @@ import { mayMiss, readStreamState, type StreamState, xinfoStream } from './strea
 const STREAMS_AT_ONCE = 16;
 /** Buffers are made a little larger, so that they serve other reads of the kind again. */
 const BUFFER_STEP_BYTES = 256 * 1024;
+/** By how much less is asked for where Redis closes the connection rather than answer, and more after each answer. */
+const SHRINK = 8;
+const GROW = 1.05;
+
+interface Part {
+  readonly part: PackedBatch;
+  /** Entries between the cursor and the part may be missing. */
+  readonly isTorn: boolean;
+  /** The largest id that was deleted out of the midst. */
+  readonly deletedUpTo?: string | undefined;
+}
 
 export interface RangeRequest {
   readonly streams: readonly { readonly key: string; readonly after: string }[];
@@ -40,9 +53,12 @@ export interface RangeRequest {
 }
 
 export class RangeReader {
-  readonly #connection: CommandConnection;
+  readonly #connection: Pick<CommandConnection, 'send'>;
+  /** What Redis is known to send in one reply, once it has refused more. */
+  #replyBytes = Number.POSITIVE_INFINITY;
+  readonly #droppedKeys = new DroppedKeys();
 
-  constructor(connection: CommandConnection) {
+  constructor(connection: Pick<CommandConnection, 'send'>) {
     this.#connection = connection;
   }
 
@@ -84,44 +100,86 @@ export class RangeReader {
     let entries = 0;
     let bytes = 0;
     let trimmed = false;
+    let deleted: string | undefined;
     while (entries < request.count && bytes < request.maxBytes) {
-      const entryBytes = entries === 0 ? request.expectedBytes : bytes / entries;
-      const room = Math.ceil((request.maxBytes - bytes) / Math.max(entryBytes, 1));
-      const count = request.latest ? 1 : Math.min(request.count - entries, Math.max(room, 1));
-      const { part, isTorn } = await this.#readPart(key, cursor, count, request, allocate);
+      const entryBytes = Math.max(entries === 0 ? request.expectedBytes : bytes / entries, 1);
+      const room = Math.ceil(Math.min(request.maxBytes - bytes, this.#replyBytes) / entryBytes);
+      const most = request.latest ? 1 : Math.min(request.count - entries, Math.max(room, 1));
+      const { part, isTorn, count, deletedUpTo } = await this.#readPart(key, cursor, most, request, allocate);
       // The next read, which begins there, reports the loss.
       if (isTorn && parts.length > 0) break;
       trimmed ||= isTorn;
+      deleted = deletedUpTo;
       parts.push(part);
       entries += part.ends.length;
       bytes += part.ends.at(-1) ?? 0;
       if (request.latest || part.ends.length < count) break;
       cursor = lastId(part);
     }
-    return { ...joinBatches(parts), trimmed };
+    return {
+      ...joinBatches(parts),
+      trimmed,
+      ...(trimmed && deleted !== undefined && { deletedUpTo: deleted }),
+    };
   }
 
-  /** One command's worth of a range, and whether entries between it and the cursor may be missing. */
+  /** One command's worth of a range, of fewer entries where Redis does not send as many in one reply. */
   async #readPart(
     key: string,
     cursor: string,
-    count: number,
-    { latest, until, detectTrimming }: RangeRequest,
+    most: number,
+    request: RangeRequest,
     allocate: (bytes: number) => ArrayBuffer,
-  ): Promise<{ readonly part: PackedBatch; readonly isTorn: boolean }> {
-    const pack = (read: ReadEntries) => packBatches([read], allocate).batches[0]!;
+  ): Promise<Part & { readonly count: number }> {
+    const { detectTrimming, latest, until } = request;
     const isWatched =
       detectTrimming && !latest && (until === undefined || compareEntryIds(until, cursor) >= 0);
-    if (!isWatched) {
-      const command = latest ? xnewestAfter(key, cursor, until) : xrangeAfter(key, cursor, count, until);
-      const part = await this.#connection.send(command, (reply) => pack(entriesOf(reply, key, cursor)));
-      return { part, isTorn: false };
+    for (let count = most; ; count = Math.ceil(count / SHRINK)) {
+      try {
+        const part = isWatched
+          ? await this.#readWatched(key, cursor, count, until, allocate)
+          : await this.#readPlain(key, cursor, count, request, allocate);
+        this.#replyBytes *= GROW;
+        return { ...part, count };
+      } catch (error) {
+        if (!(error instanceof ReplyDropped)) throw error;
+        this.#replyBytes = Math.min(this.#replyBytes, (count * request.expectedBytes) / SHRINK);
+        if (count > 1) continue;
+        if (!isWatched) throw error;
+        // Without the entry at the cursor it may be small enough. What is missing before it is assumed.
+        const part = await this.#readPlain(key, cursor, 1, request, allocate);
+        return { ...part, isTorn: true, count };
+      }
     }
+  }
+
+  async #readPlain(
+    key: string,
+    cursor: string,
+    count: number,
+    { latest, until }: Pick<RangeRequest, 'latest' | 'until'>,
+    allocate: (bytes: number) => ArrayBuffer,
+  ): Promise<Part> {
+    const command = latest ? xnewestAfter(key, cursor, until) : xrangeAfter(key, cursor, count, until);
+    const part = await this.#connection.send(command, (reply) =>
+      packRead(entriesOf(reply, key, cursor), allocate),
+    );
+    return { part, isTorn: false };
+  }
+
+  /** Reads the entry at the cursor as well, whose presence proves that nothing after it was trimmed. */
+  async #readWatched(
+    key: string,
+    cursor: string,
+    count: number,
+    until: string | undefined,
+    allocate: (bytes: number) => ArrayBuffer,
+  ): Promise<Part> {
     // Nothing is stored at 0-0.
-    const mayBeThere = cursor !== BEFORE_FIRST;
-    const command = mayBeThere
-      ? xrangeFrom(key, cursor, count + 1, until)
-      : xrangeAfter(key, cursor, count, until);
+    const command =
+      cursor === BEFORE_FIRST
+        ? xrangeAfter(key, cursor, count, until)
+        : xrangeFrom(key, cursor, count + 1, until);
     let isThere = false;
     // The state after the read: what was deleted before the read shows in it.
     const [part, state] = await Promise.all([
@@ -130,18 +188,22 @@ export class RangeReader {
         isThere = read.ids[0] === cursor;
         if (isThere) dropEntry(read, 0);
         else if (read.ids.length > count) dropEntry(read, count);
-        return pack(read);
+        return packRead(read, allocate);
       }),
       this.#readState(key),
     ]);
-    return { part, isTorn: mayMiss(cursor, isThere, state) };
+    return { part, isTorn: mayMiss(cursor, isThere, state), deletedUpTo: state?.maxDeletedId };
   }
 
   /** undefined where it cannot be known: reading is not stopped for that. */
   async #readState(key: string): Promise<StreamState | undefined> {
+    if (this.#droppedKeys.has(key)) return undefined;
     try {
-      return await this.#connection.send(xinfoStream(key), readStreamState);
-    } catch {
+      const state = await this.#connection.send(xinfoStream(key), readStreamState);
+      this.#droppedKeys.delete(key);
+      return state;
+    } catch (error) {
+      if (error instanceof ReplyDropped) this.#droppedKeys.note(key);
       return undefined;
     }
   }
@@ -154,6 +216,10 @@ function emptyBatch(key: string, after: string): PackedBatch {
 function entriesOf(reply: ReplyCursor, key: string, after: string): ReadEntries {
   if (reply.isError) throw failureFromRedis(reply.text());
   return readEntries(reply, key, after);
+}
+
+function packRead(read: ReadEntries, allocate: (bytes: number) => ArrayBuffer): PackedBatch {
+  return packBatches([read], allocate).batches[0]!;
 }
 
 function dropEntry(read: ReadEntries, index: number): void {

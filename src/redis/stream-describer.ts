@@ -118,10 +118,10 @@ export function decodeEntry(payload: Uint8Array, forms: readonly EntryForm[]): D
 }
 
 export class StreamDescriber {
-  readonly #connection: CommandConnection;
+  readonly #connection: Pick<CommandConnection, 'send'>;
   #scriptsRefused = false;
 
-  constructor(connection: CommandConnection) {
+  constructor(connection: Pick<CommandConnection, 'send'>) {
     this.#connection = connection;
   }
 

@@ -47,6 +47,13 @@ export class BlockingRead {
   }
 }
 
+/** Entries after each stream's cursor that are there now, at most `count` a stream. */
+export function xreadNow(cursors: readonly (readonly [key: string, after: string])[], count: number): Buffer {
+  const keys = cursors.map(([key]) => key);
+  const ids = cursors.map(([, after]) => after);
+  return encodeCommand(['XREAD', 'COUNT', count, 'STREAMS', ...keys, ...ids]);
+}
+
 /** An XREAD that brings nothing, and is refused where one that brings something would be: of no entry is the id larger. */
 export function xreadNothing(keys: readonly string[]): Buffer {
   const names = keys.map(bulk).join('');

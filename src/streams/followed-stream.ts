@@ -364,7 +364,7 @@ export class FollowedStream implements HubListener, BacklogOwner {
     const isLate = compareEntryIds(batch.lostAfter, this.#cursor) < 0;
     return {
       after: isLate ? batch.lostAfter : this.#cursor,
-      resumedAt: batch.ids[0]!,
+      resumedAt: batch.resumedAt!,
       reason: 'trimmed',
     };
   }

@@ -9,7 +9,7 @@
  * `npm run bench -- --scope crossovers`). How large a stream's entries are is learned from earlier reads;
  * of a stream that is not known yet the pool reads.
  */
-import { CommandConnection } from '../redis/command-connection.js';
+import { IsolatingReads } from '../redis/isolating-reads.js';
 import { RangeReader, type RangeRequest } from '../redis/range-reader.js';
 import type { RedisTarget } from '../redis/target.js';
 import { EntryBatch } from '../wire/batch.js';
@@ -35,7 +35,7 @@ interface AskedRead {
 
 export class RangeReads {
   readonly #threads: Threads;
-  readonly #connection: CommandConnection;
+  readonly #connection: IsolatingReads;
   readonly #reader: RangeReader;
   readonly #entryBytes = new Map<string, number>();
   /** Asked for in this turn, by what is asked. */
@@ -44,7 +44,7 @@ export class RangeReads {
 
   constructor(target: RedisTarget, threads: Threads) {
     this.#threads = threads;
-    this.#connection = new CommandConnection(target, 'range');
+    this.#connection = new IsolatingReads(target, 'range');
     this.#reader = new RangeReader(this.#connection);
   }
 

@@ -25,6 +25,8 @@ export interface PackedBatch {
   readonly trimmed: boolean;
   /** Where a loss was found out late: the id, before `after`, after which entries may be missing. */
   readonly lostAfter?: string;
+  /** Where entries may be missing: no id after this one was deleted out of the midst. */
+  readonly deletedUpTo?: string;
 }
 
 /** The id of the last entry; `after` where there is none. */
@@ -37,6 +39,7 @@ export class EntryBatch {
   readonly after: string;
   readonly trimmed: boolean;
   readonly lostAfter: string;
+  readonly #deletedUpTo: string | undefined;
   readonly ends: Uint32Array;
   readonly bytes: Uint8Array;
   readonly #joinedIds: string;
@@ -49,6 +52,7 @@ export class EntryBatch {
     this.after = packed.after;
     this.trimmed = packed.trimmed;
     this.lostAfter = packed.lostAfter ?? packed.after;
+    this.#deletedUpTo = packed.deletedUpTo;
     this.ends = packed.ends;
     this.bytes = new Uint8Array(packed.buffer, packed.offset, packed.ends.at(-1) ?? 0);
     this.#joinedIds = packed.ids;
@@ -78,6 +82,12 @@ export class EntryBatch {
       else high = middle;
     }
     return low;
+  }
+
+  /** Where entries are missing: the first entry of the batch before which all of them lie, as far as that is known. */
+  get resumedAt(): string | undefined {
+    const first = this.#deletedUpTo === undefined ? 0 : this.firstAfter(this.#deletedUpTo);
+    return this.ids[Math.min(first, this.length - 1)];
   }
 
   /** Where entry `index` begins in `bytes`. */

@@ -76,7 +76,7 @@ class ReadServer {
       // Each stream reaches up to its cursor.
       return array(...Array.from({ length: Number(command[2]) }, () => array(':1\r\n', bulk(''))));
     }
-    if (name === 'XREAD' && word === 'STREAMS') return NOTHING;
+    if (name === 'XREAD' && (word === 'STREAMS' || !command.includes('BLOCK'))) return NOTHING;
     if (name !== 'XREAD') return politely(command, client) as string;
     const from = command.indexOf('STREAMS') + 1;
     const count = (command.length - from) / 2;
@@ -230,7 +230,6 @@ describe('a read that is refused', () => {
   test.each([
     'UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)',
     'NOAUTH Authentication required.',
-    'MOVED 3999 127.0.0.1:6381',
   ])('with %s is asked anew on another connection', async (error) => {
     const { server, reader } = await start();
     reader.follow('a', '1-0');
@@ -245,7 +244,7 @@ describe('a read that is refused', () => {
 
   test.each([
     'LOADING Redis is loading',
-    'CROSSSLOT Keys hash to different slots',
+    'TRYAGAIN Multiple keys request during rehashing of slot',
     'ERR for no key in particular',
   ])('with %s, for no key in particular, is told once and asked again until it passes', async (error) => {
     const server = await ReadServer.start();
@@ -281,6 +280,80 @@ describe('a read that is refused', () => {
     const probes = server.commands.filter(([name, word]) => name === 'XREAD' && word === 'STREAMS');
     // 32 groups, the 32 keys of two of them in groups of 6, the keys of two of those.
     expect(probes.length).toBeLessThan(100);
+  });
+});
+
+describe('streams on a node of a cluster', () => {
+  const moved = '-MOVED 3999 127.0.0.1:6381\r\n';
+
+  test('one that is on another node is evicted alone, on the same connection', async () => {
+    const { server, reader } = await start();
+    server.special = (command) => (command[0] === 'XREAD' && command.includes('other') ? moved : undefined);
+    reader.follow('own', '1-0');
+    const generation = reader.follow('other', '1-0');
+    expect(await reader.said('evicted')).toMatchObject({ key: 'other', generation });
+    await vi.waitFor(() => expect(server.reads.at(-1)?.cursors).toEqual({ own: '1-0' }), WAIT);
+    server.answer(entryOf('own', '2-0'));
+    await vi.waitFor(() => expect(reader.entries).toEqual(['own 2-0']), WAIT);
+    expect(reader.of('disconnected')).toEqual([]);
+  });
+
+  test('those in different slots are read one by one', async () => {
+    const { server, reader } = await start();
+    const ids = new Map([
+      ['a', '1-0'],
+      ['b', '1-0'],
+    ]);
+    server.special = (command) => {
+      if (command[0] !== 'XREAD') return undefined;
+      const keys = command.filter((word) => ids.has(word));
+      if (keys.length > 1) return "-CROSSSLOT Keys in request don't hash to the same slot\r\n";
+      const next = command.at(-1) === '1-0' && !command.includes('BLOCK') && command[1] === 'COUNT';
+      return next ? entryOf(keys[0]!, '2-0') : NOTHING;
+    };
+    for (const key of ids.keys()) reader.follow(key, '1-0');
+    await vi.waitFor(() => expect([...reader.entries].sort()).toEqual(['a 2-0', 'b 2-0']), WAIT);
+    expect([reader.of('evicted'), reader.of('disconnected')]).toEqual([[], []]);
+  });
+});
+
+describe('a server that closes the connection over a stream', () => {
+  test('ends that stream, and the others are read on', async () => {
+    const { server, reader } = await start();
+    let connections = 0;
+    server.special = (command, client) => {
+      if (command[0] === 'CLIENT' && command[1] === 'ID') connections++;
+      if (command[0] !== 'XREAD' || !command.includes('bad')) return undefined;
+      client.socket.destroy();
+      return '';
+    };
+    const keys = Array.from({ length: 40 }, (_, index) => `k${index}`);
+    for (const key of keys.slice(0, 20)) reader.follow(key, '1-0');
+    const generation = reader.follow('bad', '1-0');
+    for (const key of keys.slice(20)) reader.follow(key, '1-0');
+    expect(await reader.said('evicted')).toMatchObject({ key: 'bad', generation });
+    await vi.waitFor(() => expect(Object.keys(server.reads.at(-1)?.cursors ?? {})).toEqual(keys), WAIT);
+    server.answer(entryOf('k7', '2-0'));
+    await vi.waitFor(() => expect(reader.entries).toEqual(['k7 2-0']), WAIT);
+    expect(reader.of('evicted')).toHaveLength(1);
+    // Two that were lost over all, one over its group, two over the stream itself.
+    expect(connections).toBeLessThanOrEqual(8);
+  });
+
+  test('over all of them is asked less and less often', async () => {
+    const { server, reader } = await start();
+    reader.follow('a', '1-0');
+    const at: number[] = [];
+    server.special = (command, client) => {
+      if (command[0] === 'CLIENT' && command[1] === 'ID') at.push(performance.now());
+      if (command[0] !== 'CLIENT' || command[1] !== 'ID') return undefined;
+      client.socket.destroy();
+      return '';
+    };
+    const { client } = await server.read(1);
+    client.socket.destroy();
+    await vi.waitFor(() => expect(at.length).toBeGreaterThanOrEqual(7), NOTICED);
+    expect(at[6]! - at[0]!).toBeGreaterThan(1000);
   });
 });
 

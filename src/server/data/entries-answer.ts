@@ -83,5 +83,7 @@ function gapBefore({ batch, resetAt, isResumed }: ReadStream): Gap | undefined {
   const resumedAt = batch?.ids[0];
   if (batch === undefined || resumedAt === undefined) return undefined;
   if (resetAt !== undefined) return { after: resetAt, resumedAt, reason: 'deleted' };
-  return batch.trimmed && isResumed ? { after: batch.after, resumedAt, reason: 'trimmed' } : undefined;
+  return batch.trimmed && isResumed
+    ? { after: batch.after, resumedAt: batch.resumedAt!, reason: 'trimmed' }
+    : undefined;
 }

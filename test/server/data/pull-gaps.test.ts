@@ -267,6 +267,7 @@ test('an entry that is deleted in the step that adds it', async () => {
   const sid = freshSid();
   const follower = await pull(sid, 'gaps=1&block=0');
   await add(sid, '1-0');
+  await follower.until(() => follower.entries.length === 1);
   await redis.client
     .multi()
     .xadd(keyOf(sid), '2-0', 'd', stampedFrame('w', 2))
