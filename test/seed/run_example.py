@@ -44,21 +44,41 @@ def gateway_address(address):
     return gateway + with_query[len(SEED_ADDRESS):]
 
 
-class ToldProtocol(websockets.WebSocketClientProtocol):
-    def connection_open(self):
-        super().connection_open()
-        tell(open=True)
+def tell_frame(frame):
+    tell(text=frame) if isinstance(frame, str) else tell(binary=len(frame))
+    return frame
 
-    async def recv(self):
-        frame = await super().recv()
-        tell(text=frame) if isinstance(frame, str) else tell(binary=len(frame))
-        return frame
+
+# websockets 14 replaced the client behind websockets.connect.
+if websockets.connect.__module__.startswith('websockets.asyncio'):
+    from websockets.asyncio.client import ClientConnection
+
+    class ToldConnection(ClientConnection):
+        async def handshake(self, *args, **options):
+            await super().handshake(*args, **options)
+            tell(open=True)
+
+        async def recv(self, *args, **options):
+            return tell_frame(await super().recv(*args, **options))
+
+    TOLD = {'create_connection': ToldConnection}
+else:
+
+    class ToldProtocol(websockets.WebSocketClientProtocol):
+        def connection_open(self):
+            super().connection_open()
+            tell(open=True)
+
+        async def recv(self):
+            return tell_frame(await super().recv())
+
+    TOLD = {'create_protocol': ToldProtocol}
 
 
 def told(connect):
     def connect_gateway(address, **options):
         address = gateway_address(address).replace('http', 'ws', 1)
-        return connect(address, create_protocol=ToldProtocol, **options)
+        return connect(address, **TOLD, **options)
 
     return connect_gateway
 
