@@ -6,7 +6,14 @@ import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 
-const TESTS = ['test/redis', 'test/streams', 'test/faults', 'test/doctor', 'test/access/redis-acl.test.ts'];
+/** What depends on the server. */
+export const ALL_TESTS = [
+  'test/redis',
+  'test/streams',
+  'test/faults',
+  'test/doctor',
+  'test/access/redis-acl.test.ts',
+];
 const VITEST = resolve('node_modules/vitest/vitest.mjs');
 
 export interface Result {
@@ -27,8 +34,11 @@ interface Report {
   }[];
 }
 
-/** @param programs a folder whose `redis-server` is the server to test */
-export async function testServer(programs: string): Promise<Result> {
+/**
+ * @param programs a folder whose `redis-server` is the server to test
+ * @param tests files and folders
+ */
+export async function testServer(programs: string, tests: readonly string[]): Promise<Result> {
   const { stdout } = await promisify(execFile)(join(programs, 'redis-server'), ['--version']);
   const version = /v=([\d.]+)/.exec(stdout)?.[1];
   if (version === undefined) throw new Error(`no version in: ${stdout}`);
@@ -37,13 +47,13 @@ export async function testServer(programs: string): Promise<Result> {
     const file = join(folder, 'report.json');
     // One file at a time: the servers share the machine with what measures them.
     const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
-    const args = [VITEST, 'run', '--maxWorkers=1', ...reporters, ...TESTS];
+    const args = [VITEST, 'run', '--maxWorkers=1', ...reporters, ...tests];
     const path = `${programs}${delimiter}${process.env.PATH ?? ''}`;
-    const tests = spawn(process.execPath, args, {
+    const run = spawn(process.execPath, args, {
       env: { ...process.env, PATH: path },
       stdio: ['ignore', 'inherit', 'inherit'],
     });
-    await once(tests, 'exit');
+    await once(run, 'exit');
     const report = JSON.parse(await readFile(file, 'utf8')) as Report;
     return { version, passed: report.numPassedTests, failed: failuresOf(report) };
   } finally {

@@ -15,6 +15,10 @@ export interface Server {
 export type Suite = 'bookworm' | 'trixie' | 'sid' | 'experimental';
 
 const NONE = 'none';
+const VALKEY_INFO = 'INFO gives `valkey_version` and `server_mode`; `redis_version` stays at 7.2.4';
+const VALKEY_DATA = 'writes data that only Valkey 9 and later reads';
+const REDICT_INFO = 'INFO gives `redict_version` and `redict_mode`; `redis_version` stays at 7.2.4';
+const REDICT_FIXES = 'no release has the fix for CVE-2025-67733, but Debian does';
 
 const REDIS = { packages: ['redis-server', 'redis-tools'], program: 'usr/bin/redis-server' };
 const VALKEY = { packages: ['valkey-server', 'valkey-tools'], program: 'usr/bin/valkey-server' };
@@ -25,9 +29,9 @@ export const SERVERS: readonly Server[] = [
   { name: 'Redis 7.0', suite: 'bookworm', differences: NONE, ...REDIS },
   { name: 'Redis 8.0', suite: 'trixie', differences: NONE, ...REDIS },
   { name: 'Redis 8.6', suite: 'experimental', differences: NONE, ...REDIS },
-  { name: 'Valkey 8.1', suite: 'trixie', differences: NONE, ...VALKEY },
-  { name: 'Valkey 9.1', suite: 'sid', differences: NONE, ...VALKEY },
-  { name: 'Redict 7.3', suite: 'sid', differences: NONE, ...REDICT },
+  { name: 'Valkey 8.1', suite: 'trixie', differences: VALKEY_INFO, ...VALKEY },
+  { name: 'Valkey 9.1', suite: 'sid', differences: `${VALKEY_INFO}; ${VALKEY_DATA}`, ...VALKEY },
+  { name: 'Redict 7.3', suite: 'sid', differences: `${REDICT_INFO}; ${REDICT_FIXES}`, ...REDICT },
 ];
 
 /** A folder of the cache, and the argument that selects this server, e.g. `redis-8.0`. */
