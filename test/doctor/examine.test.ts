@@ -58,7 +58,7 @@ describe('a setting that hurts', () => {
     [['--maxmemory-policy', 'allkeys-lru'], 'eviction', 'problem', /deletes whole streams.*noeviction/],
     [['--maxmemory-policy', 'allkeys-lfu', '--maxmemory', '0'], 'eviction', 'warning', /noeviction/],
     [['--maxmemory-policy', 'volatile-lru'], 'eviction', 'ok', /No stream is ever evicted/],
-    [['--maxmemory', '1mb'], 'memory', 'problem', /of 1 MiB \(maxmemory\)/],
+    [['--maxmemory', '512kb'], 'memory', 'problem', /of 524288 bytes \(maxmemory\)/],
     [['--maxmemory', '0'], 'memory', 'warning', /has no limit.*set maxmemory/],
     [['--appendonly', 'no'], 'persistence', 'warning', /^Nothing .* outlives Redis.*appendonly yes/],
     [['--appendonly', 'no', '--save', '60 1'], 'persistence', 'warning', /since its last snapshot/],

@@ -313,7 +313,7 @@ describe('a Redis that refuses', () => {
 
   test.each([
     ['-LOADING Redis is loading the dataset in memory\r\n', 'redis_loading'],
-    ['-BUSY Redis is busy running a script.\r\n', 'redis_error'],
+    ['-BUSY Redis is busy running a script.\r\n', 'redis_unavailable'],
     ['-MASTERDOWN Link with MASTER is down\r\n', 'redis_unavailable'],
   ])('the script: %j passes, and is not taken for a refusal of scripts', async (reply, code) => {
     const { outcome, commands } = await describeAt(answering('EVAL', reply));
