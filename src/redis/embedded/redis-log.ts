@@ -16,13 +16,22 @@ const ROUTINE =
   /Redis is starting|^Redis version=|^Configuration loaded|^Server initialized|^User requested shutdown|ready to exit/;
 
 /** Redis' advice to cut off what it cannot read, which on the data of another program or release is all of it. */
-const HARMFUL_ADVICE = /[:.]?\s+(make a backup|you can: 1\)).*-check-(aof|rdb).*$/i;
+const ADVICE = /make a backup|you can: 1\)/i;
+const HARMFUL = /-check-(aof|rdb)/;
+const SENTENCE_END = [':', '.'];
+
+function withoutHarmfulAdvice(said: string): string {
+  const start = said.search(ADVICE);
+  if (start < 0 || !HARMFUL.test(said.slice(start))) return said;
+  const before = said.slice(0, start).trimEnd();
+  return SENTENCE_END.includes(before.at(-1) ?? '') ? before.slice(0, -1) : before;
+}
 
 /** Reads one line; one of no known form, such as those of a crash report, is a warning. */
 export function readRedisLog(line: string): RedisLogLine {
   const signal = SIGNAL.exec(line);
   if (signal) return { level: 'debug', text: signal[1]! };
   const [, mark = '#', said = line] = LINE.exec(line) ?? [];
-  const text = said.replace(HARMFUL_ADVICE, '');
+  const text = withoutHarmfulAdvice(said);
   return { level: mark === '#' && !ROUTINE.test(text) ? 'warn' : 'debug', text };
 }
