@@ -79,17 +79,6 @@ describe.concurrent('pull', () => {
     expect(await readFile(join(fixture.folder, 'by', '..%2Fup', '1-0'), 'utf8')).toBe('text');
   });
 
-  test.for([
-    [['nosuch', '--latest'], 'waiting for the first entry of nosuch at URL'],
-    [['nosuch'], 'waiting for the next entry of nosuch at URL (--last-entry-id 0 begins with the oldest)'],
-    [['nosuch', 'other', '--from', '1m'], 'waiting for the next entry of nosuch and other at URL'],
-  ] as const)('%j says what it waits for, once', async ([args, text]) => {
-    const child = fixture.begin(['pull', ...args]);
-    await soon(() => expect(child.errors).not.toBe(''));
-    child.process.kill('SIGINT');
-    expect(await child.end()).toMatchObject({ code: 0, errors: `${text.replace('URL', fixture.url)}\n` });
-  });
-
   test('ends quietly when nobody reads any more', async () => {
     await Promise.all(
       Array.from({ length: 300 }, (_, index) => fixture.add('unread', `${index + 1}-0`, 'x'.repeat(10_000))),

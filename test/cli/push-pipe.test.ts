@@ -68,15 +68,6 @@ describe.concurrent('push', () => {
     expect(entries.map((entry, index) => entry.equals(pictures[index]!))).toEqual([true, true]);
   });
 
-  test('says once that it waits for standard input, and then stores what comes', async () => {
-    const child = fixture.begin(['push', 'awaited', '--lines']);
-    await soon(() => expect(child.errors).not.toBe(''));
-    child.process.stdin.end('one\n');
-    const errors = 'waiting for standard input: pipe something in, or name files\n';
-    expect(await child.end()).toMatchObject({ code: 0, errors });
-    expect(await fixture.storedTexts('awaited')).toEqual(['one']);
-  });
-
   test('SIGINT stores what was read, and ends', async () => {
     const child = fixture.begin(['push', 'interrupted', '--lines']);
     child.process.stdin.write('1\n2\n3 is not whole');

@@ -40,9 +40,9 @@ export class Command {
     return Buffer.concat(this.#out);
   }
 
-  /** What it has written to standard error so far. */
-  get errors(): string {
-    return this.#errors;
+  /** Resolves once it has written to standard error. */
+  async said(): Promise<void> {
+    if (this.#errors === '') await once(this.process.stderr, 'data');
   }
 
   async end(): Promise<Ended> {
