@@ -10,6 +10,9 @@ const MIB = 1024 * 1024;
 /** More than the system holds for a connection. */
 const FRAME = new Uint8Array(24 * MIB);
 
+/** For 24 MiB to pass on a machine that has other things to do. */
+const PATIENCE = { timeout: 20_000 };
+
 const opened: ((socket: ClientSocket) => void)[] = [];
 const server = App().ws<{ socket?: ClientSocket }>('/*', {
   maxBackpressure: 0,
@@ -42,7 +45,7 @@ test('a client that reads nothing has stalled for as many looks as there are', a
   await turn();
   expect([1, 2, 3].map(() => socket.lookForStall())).toEqual([0, 1, 2]);
   client.resume();
-  await vi.waitFor(() => expect(socket.unreadBytes).toBe(0));
+  await vi.waitFor(() => expect(socket.unreadBytes).toBe(0), PATIENCE);
   expect(socket.lookForStall()).toBe(0);
   client.terminate();
 });
@@ -57,8 +60,8 @@ test('a client of which as much waits as at the last look, but of the next messa
     expect(socket.unreadBytes).toBeGreaterThan(FRAME.length / 4);
     expect(socket.lookForStall()).toBe(0);
     client.resume();
-    await vi.waitFor(() => expect(received()).toBe(message));
-    await vi.waitFor(() => expect(socket.isWritable()).toBe(true));
+    await vi.waitFor(() => expect(received()).toBe(message), PATIENCE);
+    await vi.waitFor(() => expect(socket.isWritable()).toBe(true), PATIENCE);
   }
   client.terminate();
 });
