@@ -8,6 +8,8 @@ export interface Followed {
   readonly generation: number;
   /** The first read that counts for it: an earlier one may still bring entries from an older cursor. */
   readonly firstRead: number;
+  /** A follower wants to know of losses: entries wait until it is known whether any before them are missing. */
+  isCounted: boolean;
   /** Entries that were ever added to the stream up to `after`, if none was missed; undefined while not known. */
   added: number | undefined;
   /** The last entry up to which it is known whether any was missed. */

@@ -1,9 +1,10 @@
 /**
  * Whether entries of a stream were removed before a reader had read them.
  *
- * Each read is followed by a question about every stream that it brought entries of, and the entries wait for
- * the answer. Of a stream that each read brings entries of, the question is sent along with the read, so that
- * read and answer arrive together.
+ * Where a follower wants to know of losses, each read is followed by a question about every such stream that it
+ * brought entries of, and the entries wait for the answer. Of a stream that each read brings entries of, the
+ * question is sent along with the read, so that read and answer arrive together. All other streams are counted
+ * once they are quiet, for the metrics.
  *
  * The question is XINFO STREAM, which counts exactly but copies two entries. Where these are large it is XLEN:
  * a stream that holds many more entries than were read was not trimmed up to them. What XLEN does not show,
@@ -11,7 +12,13 @@
  */
 import { DroppedKeys } from '../src/redis/dropped-keys.js';
 import { encodeCommand, type ReplyCursor } from '../src/redis/resp.js';
-import { mayHaveMissed, readStreamState, type StreamState, xinfoStream } from '../src/redis/stream-state.js';
+import {
+  deletedUpTo,
+  mayHaveMissed,
+  readStreamState,
+  type StreamState,
+  xinfoStream,
+} from '../src/redis/stream-state.js';
 import type { Ask, Followed } from './followed.js';
 
 /** XINFO is asked about a stream whose first and last entry take so much together. */
@@ -22,6 +29,8 @@ const CLEAR_MARGIN = 16;
 const MAX_GUARDS = 64;
 /** What XINFO may copy in one round of recounting. */
 const RECOUNT_BYTES = 1024 * 1024;
+/** Streams that are asked about in one round of recounting. */
+const RECOUNT_STREAMS = 64;
 
 /** What a read brought of a stream. */
 export interface Step {
@@ -52,6 +61,9 @@ interface Guard {
   take(reply: ReplyCursor): void;
 }
 
+/** The first and the last entry. */
+const guessInfoBytes = ({ bytes, entries }: Step) => (2 * bytes) / entries;
+
 const isSmall = ({ infoBytes = 0 }: Followed) => infoBytes <= SMALL_INFO_BYTES;
 
 export class LossCheck {
@@ -63,7 +75,7 @@ export class LossCheck {
   #active: ReadonlySet<string> = new Set();
   /** Those of the last two such reads: the next will probably bring more. */
   #hot: readonly string[] = [];
-  /** Streams with reads that only XLEN has cleared. */
+  /** Streams with reads that were not counted. */
   readonly #uncounted = new Set<string>();
   /** Keys whose XINFO has not been answered, in the order in which they were asked about. */
   readonly #asked: string[] = [];
@@ -122,7 +134,7 @@ export class LossCheck {
       const guard = this.#guards.get(step.key);
       const tell: Verdict = (loss) => judged(index, loss);
       const { followed } = step;
-      if (followed.infoBytes === undefined) followed.infoBytes = (2 * step.bytes) / step.entries;
+      followed.infoBytes ??= guessInfoBytes(step);
       const isFirst = followed.readOn !== connection;
       const takeState = (reply: ReplyCursor) => this.#judgeState(step, this.#readInfo(followed, reply), tell);
       const takeLength = (reply: ReplyCursor) => this.#judgeLength(step, isFirst, reply, tell);
@@ -142,10 +154,17 @@ export class LossCheck {
     return asked;
   }
 
-  /** Counts streams that only XLEN has cleared, as far as they are quiet. To be called between two reads. */
+  /** Notes a read that nobody wants counted now. @returns what was found out since the last entries, if anything */
+  pass(step: Step): Loss | undefined {
+    step.followed.infoBytes ??= guessInfoBytes(step);
+    this.#countLater(step);
+    return this.#lateLoss(step.followed);
+  }
+
+  /** Counts streams with reads that were not counted, as far as they are quiet. To be called between two reads. */
   recount(): void {
     let bytes = 0;
-    for (const key of [...this.#uncounted]) {
+    for (const key of [...this.#uncounted].slice(0, RECOUNT_STREAMS)) {
       const followed = this.#followed.get(key);
       if (followed === undefined || this.#dropped.has(key)) {
         this.#uncounted.delete(key);
@@ -187,8 +206,8 @@ export class LossCheck {
     followed.added = isExact ? state!.added : isLost ? undefined : expected;
     followed.confirmed = step.lastId;
     this.#uncounted.delete(step.key);
-    if (isLost) tell({ lostAfter: confirmed, deletedUpTo: state.maxDeletedId });
-    else this.#tellLate(followed, tell);
+    if (isLost) tell({ lostAfter: confirmed, deletedUpTo: deletedUpTo(step.lastId, state) });
+    else tell(this.#lateLoss(followed));
   }
 
   #judgeLength(step: Step, isFirst: boolean, reply: ReplyCursor, tell: Verdict): void {
@@ -196,9 +215,8 @@ export class LossCheck {
     const length = reply.isError ? 0 : reply.number();
     if (reply.isError) reply.skip();
     if (!isFirst && !step.isFull && length > entries + CLEAR_MARGIN) {
-      if (followed.added !== undefined) followed.added += entries;
-      this.#uncounted.add(key);
-      this.#tellLate(followed, tell);
+      this.#countLater(step);
+      tell(this.#lateLoss(followed));
     } else if (!this.#dropped.has(key)) {
       this.#askState(step, tell);
     } else {
@@ -209,11 +227,16 @@ export class LossCheck {
     }
   }
 
-  /** Reports what was found out since the last entries, if anything. */
-  #tellLate(followed: Followed, tell: Verdict): void {
+  #countLater({ key, followed, entries }: Step): void {
+    if (followed.added !== undefined) followed.added += entries;
+    this.#uncounted.add(key);
+  }
+
+  /** What was found out since the last entries, if anything. */
+  #lateLoss(followed: Followed): Loss | undefined {
     const { lostAfter } = followed;
     followed.lostAfter = undefined;
-    tell(lostAfter === undefined ? undefined : { lostAfter });
+    return lostAfter === undefined ? undefined : { lostAfter };
   }
 
   #askState(step: Step, tell: Verdict): void {

@@ -25,6 +25,8 @@ export interface FollowCommand {
   readonly after: string;
   /** Entries ever added to the stream up to `after`; undefined where it is not known. */
   readonly added: number | undefined;
+  /** A follower wants to know of losses. */
+  readonly isCounted: boolean;
   readonly generation: number;
 }
 
@@ -32,6 +34,8 @@ export interface FollowCommand {
 export type ReaderCommand =
   | FollowCommand
   | { readonly type: 'unfollow'; readonly key: string }
+  /** From the next read on, whether a follower wants to know of losses. */
+  | { readonly type: 'count'; readonly key: string; readonly isCounted: boolean }
   /** See soon whether the stream still reaches up to what was read of it; answered by `checked`. */
   | { readonly type: 'check'; readonly key: string }
   /** Main has taken in so many more bytes of entries: the reader may have as many more under way. */
@@ -55,6 +59,8 @@ export type ReaderEvent =
       readonly batches: readonly PackedBatch[];
       /** The number that each batch's stream was followed under. */
       readonly generations: readonly number[];
+      /** For each batch it is known whether entries before it are missing. */
+      readonly isCounted: boolean;
       readonly bytes: number;
     }
   /** The key cannot be read, and is not followed any more. */

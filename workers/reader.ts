@@ -8,37 +8,20 @@
  * `MAX_UNDERWAY_BYTES` and one reply are under way to main.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { Failure, type FailureBody } from '../src/errors.js';
 import { failureFromRedis } from '../src/redis/error-replies.js';
-import { ReplyDropped } from '../src/redis/isolating-reads.js';
 import type { ReplyCursor } from '../src/redis/resp.js';
-import {
-  BlockingRead,
-  packBatches,
-  type ReadEntries,
-  readEntries,
-  xreadNow,
-} from '../src/redis/stream-reads.js';
-import type { PackedBatch } from '../src/wire/batch.js';
-import { parseEntryId } from '../src/wire/entry-id.js';
+import { ApartReads } from './apart-reads.js';
 import { CulpritSearch, MAY_BE_A_KEYS } from './culprit-search.js';
-import type { Followed } from './followed.js';
+import { FollowedStreams, MOST_BLOCK_MS } from './followed-streams.js';
+import { type Arrival, HeldReads } from './held-reads.js';
 import { Interrupter } from './interrupter.js';
-import { Isolation } from './isolation.js';
-import { type Loss, LossCheck } from './loss-check.js';
-import type { FollowCommand, ReaderCommand, ReaderEvent, ThreadData } from './messages.js';
+import { LossCheck } from './loss-check.js';
+import type { ReaderCommand, ReaderEvent, ThreadData } from './messages.js';
 import { ReadSize } from './read-size.js';
 import { ReaderLink, type TakeReply } from './reader-link.js';
 import { StreamEnds } from './stream-ends.js';
 
 const MAX_UNDERWAY_BYTES = 32 * 1024 * 1024;
-/**
- * A read goes on unaware of a key that becomes another type, which is noticed by the next: soon, where that
- * costs Redis little. Ms to block for each stream, and the least and the most.
- */
-const BLOCK_MS_A_STREAM = 1;
-const LEAST_BLOCK_MS = 50;
-const MOST_BLOCK_MS = 500;
 /** A connection that is half-open is known by its silence: a blocked read ends in time. */
 const SILENCE_MS = MOST_BLOCK_MS + 2500;
 const RETRY_MS = 100;
@@ -47,33 +30,17 @@ const STREAMS_PER_PAUSE_MS = 500;
 const MAX_PAUSE_MS = 8;
 /** How often, at most, some of the streams are looked at for whether they still reach up to what was read. */
 const LOOK_MS = 250;
-/** All of them within so many looks, if that are not too many at once. */
-const LOOKS_A_ROUND = 8;
-const LEAST_LOOKED_AT = 32;
-const MOST_LOOKED_AT = 1000;
 
 /** Errors of a connection that is of no use any more: the server's part has changed, or our rights. */
 const NEEDS_NEW_CONNECTION = /^(UNBLOCKED|NOAUTH)/;
 
-/** So many connections in a row that were lost over a read: one of the streams may be the reason. */
-const SUSPICIOUS_DROPS = 2;
-
-/** What a read brought, while Redis is asked whether entries before it are missing. */
-interface Held {
-  readonly batches: PackedBatch[];
-  readonly sources: readonly Followed[];
-  readonly buffers: ArrayBuffer[];
-  readonly bytes: number;
-  /** Batches about which there is no answer yet, by their index. */
-  readonly open: Set<number>;
-}
-
 class Reader {
   readonly #target = (workerData as ThreadData).target;
   readonly #beatMs = (workerData as ThreadData).beatMs;
-  readonly #followed = new Map<string, Followed>();
-  readonly #command = new BlockingRead();
-  readonly #losses = new LossCheck(this.#followed, (command, take) => this.#ask(command, take));
+  readonly #streams = new FollowedStreams((event) => this.#post(event));
+  readonly #losses = new LossCheck(this.#streams.byKey, (command, take) => this.#ask(command, take));
+  readonly #held = new HeldReads(this.#losses, (event, transfer) => this.#post(event, transfer));
+  readonly #apart = new ApartReads(this.#streams.byKey, (key, failure) => this.#streams.evict(key, failure));
   readonly #link = new ReaderLink(this.#target, SILENCE_MS, {
     ready: () => this.#ready(),
     lost: (cause, wasReady) => this.#lost(cause, wasReady),
@@ -81,32 +48,24 @@ class Reader {
   readonly #size = new ReadSize();
   readonly #interrupter = new Interrupter(this.#target);
   readonly #ends = new StreamEnds(
-    this.#followed,
+    this.#streams.byKey,
     (command, take) => this.#ask(command, take),
     (end, buffers) => {
       // It may be one of many: where Redis was flushed, all are lost.
-      this.#looksDue++;
+      this.#ends.lookSoon();
       this.#post({ type: 'lost', end }, buffers);
     },
     (key) => this.#post({ type: 'checked', key }),
   );
-  #reads = 0;
   #isReading = false;
   /** Replies that must come before the next read is sent. */
   #guards = 0;
   /** A read was refused, and the keys are looked through for the reason. */
   #isSearching = false;
   #isRefused = false;
-  /** Connections that were lost over a read since the last that was answered. */
-  #drops = 0;
-  /** While streams are read apart from each other. */
-  #isolation: Isolation | undefined;
-  /** How many looks at the streams' ends are due. */
-  #looksDue = 0;
   #underwayBytes = 0;
   /** How many streams the last read brought entries of. */
   #active = 0;
-  #held: Held | undefined;
   #beatTimer: NodeJS.Timeout | undefined;
   #lookTimer: NodeJS.Timeout | undefined;
   #pauseTimer: NodeJS.Timeout | undefined;
@@ -115,9 +74,7 @@ class Reader {
     parentPort?.on('message', (command: ReaderCommand) => this.#take(command));
     this.#post({ type: 'beat' });
     this.#beatTimer = setInterval(() => this.#post({ type: 'beat' }), this.#beatMs);
-    this.#lookTimer = setInterval(() => {
-      this.#looksDue++;
-    }, LOOK_MS);
+    this.#lookTimer = setInterval(() => this.#ends.lookSoon(), LOOK_MS);
     this.#link.connect();
   }
 
@@ -127,11 +84,11 @@ class Reader {
 
   #take(command: ReaderCommand): void {
     if (command.type === 'follow') {
-      this.#follow(command);
+      if (this.#streams.follow(command, this.#link.connections)) this.#readSoon();
     } else if (command.type === 'unfollow') {
-      // The read under way goes on; what it brings for this key is passed over.
-      this.#followed.delete(command.key);
-      this.#command.changed();
+      this.#streams.unfollow(command.key);
+    } else if (command.type === 'count') {
+      this.#streams.count(command.key, command.isCounted);
     } else if (command.type === 'check') {
       this.#ends.want(command.key);
       this.#readSoon();
@@ -143,61 +100,22 @@ class Reader {
     }
   }
 
-  #follow({ key, after, added, generation }: FollowCommand): void {
-    // Redis would refuse the whole read for it.
-    if (parseEntryId(after) !== after) {
-      const failure = new Failure('bad_parameter', `'${after}' is no entry id`).body;
-      this.#post({ type: 'evicted', key, generation, failure });
-      return;
-    }
-    this.#followed.set(key, {
-      after,
-      generation,
-      firstRead: this.#reads + 1,
-      added,
-      confirmed: after,
-      lostAfter: undefined,
-      infoBytes: undefined,
-      readOn: this.#link.connections,
-      wasRead: false,
-      seenLength: undefined,
-      isLost: false,
-      seenOn: this.#link.connections,
-    });
-    this.#command.changed();
-    this.#readSoon();
-  }
-
   #ready(): void {
     this.#ends.connected(this.#link.connections);
-    this.#looksDue = LOOKS_A_ROUND;
     this.#post({ type: 'connected' });
     this.#read();
   }
 
   #lost(cause: Error, wasReady: boolean): void {
     if (wasReady) this.#post({ type: 'disconnected', reason: cause.message });
-    if (this.#held !== undefined) this.#releaseUnchecked(this.#held);
-    if (wasReady && this.#isReading) this.#droppedOverRead();
-    if (this.#isolation?.reason === 'refusal') this.#isolation = undefined;
+    this.#held.lost();
+    this.#apart.lost(wasReady && this.#isReading);
     this.#losses.lost();
     this.#guards = 0;
     this.#endRead();
     this.#isSearching = false;
     clearTimeout(this.#pauseTimer);
     this.#pauseTimer = undefined;
-  }
-
-  /** Redis closes a connection whose replies are too large for it, even if one entry alone is. */
-  #droppedOverRead(): void {
-    if (this.#isolation?.reason !== 'drops') {
-      this.#drops++;
-      if (this.#drops >= SUSPICIOUS_DROPS)
-        this.#isolation = new Isolation([...this.#followed.keys()], 'drops');
-      return;
-    }
-    const key = this.#isolation.dropped();
-    if (key !== undefined) this.#evict(key, new ReplyDropped().body);
   }
 
   #ask(command: Buffer, take: TakeReply): void {
@@ -227,66 +145,47 @@ class Reader {
       this.#pauseTimer !== undefined ||
       this.#underwayBytes > MAX_UNDERWAY_BYTES;
     if (mustWait) return;
-    if (this.#isolation !== undefined && this.#readApart(this.#isolation)) return;
-    if (this.#looksDue > 0 || this.#ends.hasWanted) this.#look();
-    if (this.#followed.size === 0) return;
+    if (this.#apart.reason !== undefined && this.#readApart()) return;
+    if (this.#ends.isDue) this.#look();
+    if (this.#streams.size === 0) return;
     this.#size.settle(this.#active);
-    const blockMs = Math.min(
-      Math.max(this.#followed.size * BLOCK_MS_A_STREAM, LEAST_BLOCK_MS),
-      MOST_BLOCK_MS,
-    );
     this.#link.expect(this.#takeRead);
     const guards = this.#losses.guards(
       (take) => this.#link.expect(take),
       () => this.#guardAnswered(),
     );
     this.#isReading = true;
-    this.#reads++;
-    this.#link.write(...this.#command.encode(this.#followed, this.#size.count, blockMs), ...guards);
+    this.#streams.began();
+    this.#link.write(...this.#streams.encodeRead(this.#size.count), ...guards);
   }
 
   /** Sends the next read of few streams. @returns false once all were read */
-  #readApart(isolation: Isolation): boolean {
-    for (let keys = isolation.next; keys !== undefined; keys = isolation.next) {
-      const cursors = keys.flatMap((key) => {
-        const followed = this.#followed.get(key);
-        return followed === undefined || followed.isLost ? [] : [[key, followed.after] as const];
-      });
-      if (cursors.length === 0) {
-        isolation.done();
-        continue;
-      }
+  #readApart(): boolean {
+    const read = this.#apart.next(this.#size.count);
+    if (read !== undefined) {
       this.#isReading = true;
-      this.#reads++;
+      this.#streams.began();
       this.#losses.noGuards();
-      const count = isolation.reason === 'drops' ? 1 : this.#size.count;
-      this.#link.ask(xreadNow(cursors, count), (reply) => {
-        isolation.done();
+      this.#link.ask(read, (reply) => {
+        this.#apart.done();
         this.#takeRead(reply);
       });
       return true;
     }
-    this.#isolation = undefined;
-    if (isolation.reason === 'drops') {
+    if (this.#apart.reason === 'drops') {
+      this.#apart.end();
       this.#size.shrink();
       return false;
     }
     // For as long as the connection lasts.
-    this.#isolate('refusal');
+    this.#apart.begin('refusal');
     this.#pause(RETRY_MS);
     return true;
   }
 
-  #isolate(reason: Isolation['reason']): void {
-    this.#isolation = new Isolation([...this.#followed.keys()], reason);
-  }
-
   #look(): void {
-    const share = Math.max(Math.ceil(this.#followed.size / LOOKS_A_ROUND), LEAST_LOOKED_AT);
-    const streams = Math.min(share * this.#looksDue, this.#followed.size, MOST_LOOKED_AT);
-    this.#looksDue = 0;
     this.#losses.recount();
-    this.#ends.look(streams, this.#size.entryBytes);
+    this.#ends.look(this.#size.entryBytes);
   }
 
   #endRead(): void {
@@ -303,22 +202,10 @@ class Reader {
 
   #readDone(reply: ReplyCursor): void {
     this.#isRefused = false;
-    this.#drops = 0;
+    this.#apart.proven();
     this.#link.proven();
-    const reads: ReadEntries[] = [];
-    const sources: Followed[] = [];
-    for (let streams = reply.array(); streams > 0; streams--) {
-      reply.array();
-      const key = reply.text();
-      const followed = this.#followed.get(key);
-      if (followed === undefined || followed.firstRead > this.#reads || followed.isLost) {
-        reply.skip();
-        continue;
-      }
-      reads.push(readEntries(reply, key, followed.after));
-      sources.push(followed);
-    }
-    if (reads.length > 0) this.#deliver(reads, sources);
+    const arrivals = this.#streams.takeRead(reply, this.#size.count);
+    if (arrivals.length > 0) this.#deliver(arrivals);
     // What is asked of these entries must not wait behind the next read.
     if (this.#guards === 0) this.#readOn();
   }
@@ -329,70 +216,21 @@ class Reader {
   }
 
   #readOn(): void {
-    const pause = Math.min(Math.floor(this.#followed.size / STREAMS_PER_PAUSE_MS), MAX_PAUSE_MS);
+    const pause = Math.min(Math.floor(this.#streams.size / STREAMS_PER_PAUSE_MS), MAX_PAUSE_MS);
     if (pause > 0) this.#pause(pause);
     else this.#read();
   }
 
-  #deliver(reads: readonly ReadEntries[], sources: readonly Followed[]): void {
-    const { batches, buffers } = packBatches(reads);
-    let entries = 0;
-    let bytes = 0;
-    const steps = reads.map(({ key, after, ids, bytes }, index) => {
-      const isFull = ids.length >= this.#size.count;
-      return {
-        key,
-        followed: sources[index]!,
-        after,
-        entries: ids.length,
-        bytes,
-        lastId: ids.at(-1)!,
-        isFull,
-      };
-    });
-    for (const step of steps) {
-      entries += step.entries;
-      bytes += step.bytes;
-    }
-    const held: Held = { batches, sources, buffers, bytes, open: new Set(batches.keys()) };
-    // The next read waits until no question about this one can come behind it.
-    if (this.#held !== undefined) throw new Error('entries of two reads wait for answers');
-    this.#held = held;
-    const judged = (index: number, loss: Loss | undefined) => {
-      if (loss !== undefined) batches[index] = { ...batches[index]!, trimmed: true, ...loss };
-      held.open.delete(index);
-      if (held.open.size === 0) this.#release(held);
-    };
-    const connection = this.#link.connections;
-    this.#guards += this.#losses.check(steps, connection, judged, () => this.#guardAnswered());
+  #deliver(arrivals: readonly Arrival[]): void {
+    const { connections } = this.#link;
+    this.#guards += this.#held.take(arrivals, connections, () => this.#guardAnswered());
     // Nothing may go wrong any more: what a cursor has passed is not read again.
-    for (const { followed, lastId } of steps) {
-      followed.after = lastId;
-      followed.wasRead = true;
-      followed.seenLength = undefined;
-      followed.readOn = this.#link.connections;
-      followed.seenOn = this.#link.connections;
-    }
-    this.#active = steps.length;
+    this.#streams.moveOn(arrivals, connections);
+    const entries = arrivals.reduce((sum, { step }) => sum + step.entries, 0);
+    const bytes = arrivals.reduce((sum, { step }) => sum + step.bytes, 0);
+    this.#active = arrivals.length;
     this.#size.learn(bytes, entries);
     this.#underwayBytes += bytes;
-  }
-
-  #release({ batches, sources, buffers, bytes }: Held): void {
-    this.#held = undefined;
-    const generations = sources.map(({ generation }) => generation);
-    this.#post({ type: 'entries', batches, generations, bytes }, buffers);
-  }
-
-  /** The cursors have moved on: these entries would not be read again. What is missing before them is assumed. */
-  #releaseUnchecked(held: Held): void {
-    for (const index of held.open) {
-      const followed = held.sources[index]!;
-      held.batches[index] = { ...held.batches[index]!, trimmed: true, lostAfter: followed.confirmed };
-      followed.added = undefined;
-      followed.confirmed = followed.after;
-    }
-    this.#release(held);
   }
 
   #readFailed(error: string): void {
@@ -402,8 +240,8 @@ class Reader {
       this.#isSearching = true;
       new CulpritSearch(
         (command, take) => this.#ask(command, take),
-        [...this.#followed.keys()],
-        (key, refusal) => this.#evict(key, failureFromRedis(refusal).body),
+        this.#streams.keys,
+        (key, refusal) => this.#streams.evict(key, failureFromRedis(refusal).body),
         (culprits) => {
           this.#isSearching = false;
           if (culprits > 0) {
@@ -411,7 +249,7 @@ class Reader {
             return;
           }
           // As on a node of a cluster, they can be read, but not together.
-          if (/^CROSSSLOT/.test(error)) this.#isolate('refusal');
+          if (/^CROSSSLOT/.test(error)) this.#apart.begin('refusal');
           this.#refused(error);
         },
       );
@@ -425,15 +263,6 @@ class Reader {
     if (!this.#isRefused) this.#post({ type: 'refused', reason: error });
     this.#isRefused = true;
     this.#pause(RETRY_MS);
-  }
-
-  #evict(key: string, failure: FailureBody): void {
-    const followed = this.#followed.get(key);
-    if (followed === undefined) return;
-    this.#followed.delete(key);
-    this.#command.changed();
-    const { generation } = followed;
-    this.#post({ type: 'evicted', key, generation, failure });
   }
 
   #pause(ms: number): void {

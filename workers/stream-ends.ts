@@ -12,6 +12,10 @@ import { BEFORE_FIRST, compareEntryIds } from '../src/wire/entry-id.js';
 import type { Ask, Followed } from './followed.js';
 import type { LostEnd } from './messages.js';
 
+/** All streams are looked at within so many looks, if that are not too many at once. */
+const LOOKS_A_ROUND = 8;
+const LEAST_LOOKED_AT = 32;
+const MOST_LOOKED_AT = 1000;
 /** What ENDS_SCRIPT takes in place of a length. */
 const CLOSE = 'close';
 const LENGTH_ONLY = 'length';
@@ -30,6 +34,8 @@ export class StreamEnds {
   /** Keys that main wants looked at first. */
   readonly #wanted = new Set<string>();
   #rotation: Iterator<[string, Followed]>;
+  /** How many looks are due. */
+  #looksDue = 0;
   /** The number of the connection that is asked. */
   #connection = 0;
 
@@ -50,6 +56,7 @@ export class StreamEnds {
   /** To be called for each connection: Redis may hold other data than on the one before. */
   connected(connection: number): void {
     this.#connection = connection;
+    this.#looksDue = LOOKS_A_ROUND;
     for (const followed of this.#followed.values()) {
       followed.wasRead = false;
       // The connection may have been lost before it was told.
@@ -58,8 +65,13 @@ export class StreamEnds {
     this.#rotation = this.#followed.entries();
   }
 
-  get hasWanted(): boolean {
-    return this.#wanted.size > 0;
+  /** Whether `look` should be called before the next read. */
+  get isDue(): boolean {
+    return this.#looksDue > 0 || this.#wanted.size > 0;
+  }
+
+  lookSoon(): void {
+    this.#looksDue++;
   }
 
   want(key: string): void {
@@ -68,9 +80,12 @@ export class StreamEnds {
 
   /**
    * Asks about the streams whose turn it is. To be called between two reads.
-   * @param streams how many, at most @param entryBytes what an entry takes
+   * @param entryBytes what an entry takes
    */
-  look(streams: number, entryBytes: number): void {
+  look(entryBytes: number): void {
+    const share = Math.max(Math.ceil(this.#followed.size / LOOKS_A_ROUND), LEAST_LOOKED_AT);
+    const streams = Math.min(share * this.#looksDue, this.#followed.size, MOST_LOOKED_AT);
+    this.#looksDue = 0;
     for (const key of this.#wanted) this.#send([key], () => true);
     const keys: string[] = [];
     let urgentBytes = 0;
@@ -88,10 +103,10 @@ export class StreamEnds {
       if (this.#known(followed, false) === CLOSE) urgentBytes += entryBytes;
       keys.push(key);
     }
-    const share = CLOSE_BYTES / (keys.length * entryBytes);
+    const closeShare = CLOSE_BYTES / (keys.length * entryBytes);
     const aCall = Math.min(Math.max(Math.floor(CLOSE_BYTES / entryBytes), 1), KEYS_A_CALL);
     for (let from = 0; from < keys.length; from += aCall) {
-      this.#send(keys.slice(from, from + aCall), () => Math.random() < share);
+      this.#send(keys.slice(from, from + aCall), () => Math.random() < closeShare);
     }
   }
 

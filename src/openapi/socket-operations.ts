@@ -96,7 +96,7 @@ A message holds entries of one stream; several streams take turns. Large frames 
 
 A follower gets every entry after its cursor that Redis still holds, in order, each once, whatever its speed. With \`latest\` it gets the newest whenever it can take a message, never one older than one it was sent. A pull with \`block=-1\` is sent its heartbeat as soon as it has caught up, once until there was data again or it acknowledged: with \`ack=1\` that makes a WebSocket a poll.
 
-With \`gaps=1\` you are told of losses by a text frame \`{"gap": {"stream", "after", "resumed_at", "reason"}}\` before the message that follows: the last id before the loss, the first after it, and \`trimmed\`, where trimming overtook you or went past the \`ms-seq\` that you came back with, or \`deleted\`, where the stream was deleted or made anew. What \`latest\` skips is no loss.
+With \`gaps=1\` a loss, an entry that was added after your cursor and that you will never be sent, is reported before the next entry of its stream: by a text frame \`{"gap": {"stream", "after", "resumed_at", "reason"}}\`. All that may be missing lies between the ids \`after\` and \`resumed_at\`. \`reason\` is \`deleted\` where the gateway saw that the stream itself went, and \`trimmed\` otherwise: trimmed, deleted by XDEL, or removed with a stream that was replaced unseen. Where nothing proves that no entry is missing a loss is reported, so false alarms are possible. What \`latest\` skips is no loss.
 
 With \`ack=1\` you send a text frame, of any content, after each message; nothing else is ever expected of you.
 

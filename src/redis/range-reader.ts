@@ -15,7 +15,7 @@ import {
   xrangeAfter,
   xrangeFrom,
 } from './stream-reads.js';
-import { mayMiss, readStreamState, type StreamState, xinfoStream } from './stream-state.js';
+import { deletedUpTo, mayMiss, readStreamState, type StreamState, xinfoStream } from './stream-state.js';
 
 const STREAMS_AT_ONCE = 16;
 /** Buffers are made a little larger, so that they serve other reads of the kind again. */
@@ -105,11 +105,11 @@ export class RangeReader {
       const entryBytes = Math.max(entries === 0 ? request.expectedBytes : bytes / entries, 1);
       const room = Math.ceil(Math.min(request.maxBytes - bytes, this.#replyBytes) / entryBytes);
       const most = request.latest ? 1 : Math.min(request.count - entries, Math.max(room, 1));
-      const { part, isTorn, count, deletedUpTo } = await this.#readPart(key, cursor, most, request, allocate);
+      const { part, isTorn, count, ...loss } = await this.#readPart(key, cursor, most, request, allocate);
       // The next read, which begins there, reports the loss.
       if (isTorn && parts.length > 0) break;
       trimmed ||= isTorn;
-      deleted = deletedUpTo;
+      if (isTorn) deleted = loss.deletedUpTo;
       parts.push(part);
       entries += part.ends.length;
       bytes += part.ends.at(-1) ?? 0;
@@ -192,7 +192,11 @@ export class RangeReader {
       }),
       this.#readState(key),
     ]);
-    return { part, isTorn: mayMiss(cursor, isThere, state), deletedUpTo: state?.maxDeletedId };
+    return {
+      part,
+      isTorn: mayMiss(cursor, isThere, state),
+      deletedUpTo: state && deletedUpTo(lastId(part), state),
+    };
   }
 
   /** undefined where it cannot be known: reading is not stopped for that. */

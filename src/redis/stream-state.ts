@@ -75,6 +75,19 @@ export function mayMiss(cursor: string, isThere: boolean, state: StreamState | u
   return state?.lastId !== cursor;
 }
 
+/**
+ * The id after which none was deleted out of the midst of what was read.
+ * @param lastId the last entry that was read
+ * @param state of the stream after the read: by then it may be another stream, which shows nothing of that one
+ */
+export function deletedUpTo(lastId: string, state: StreamState): string {
+  const isSame =
+    compareEntryIds(state.lastId, lastId) >= 0 &&
+    state.firstId !== BEFORE_FIRST &&
+    compareEntryIds(state.firstId, lastId) <= 0;
+  return isSame ? state.maxDeletedId : lastId;
+}
+
 /** A read that went on from a place in a stream. */
 export interface ReadStep {
   /** The place: the last entry read before. */

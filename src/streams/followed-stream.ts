@@ -38,6 +38,8 @@ export interface Wants {
   readonly until: string | undefined;
   /** In a replay: what may be held of the stream while nothing of it is due, in bytes. */
   readonly share: number | undefined;
+  /** To know of entries that were lost before they could be sent. */
+  readonly gaps: boolean;
 }
 
 /** Who follows the stream. */
@@ -55,6 +57,7 @@ export interface StreamFollower {
 
 export class FollowedStream implements HubListener, BacklogOwner {
   readonly payer: StreamPayer | undefined;
+  readonly countsLosses: boolean;
   readonly #context: FollowerContext;
   readonly #follower: StreamFollower;
   readonly #index: number;
@@ -92,9 +95,11 @@ export class FollowedStream implements HubListener, BacklogOwner {
     follower: StreamFollower,
     index: number,
     { key, cursor, tail, isResumed = false }: FollowerStream,
-    { latest, until, share }: Wants,
+    { latest, until, share, gaps }: Wants,
   ) {
     this.payer = context.payer;
+    // What `latest` skips is no loss.
+    this.countsLosses = gaps && !latest;
     this.#context = context;
     this.#follower = follower;
     this.#index = index;
@@ -106,7 +111,7 @@ export class FollowedStream implements HubListener, BacklogOwner {
     this.#backlog = new Backlog(context.threads, key, this, share);
     this.#cursor = cursor;
     this.#isOwnCursor = cursor === tail && tail !== BEFORE_FIRST;
-    this.#hadCursor = this.#isOwnCursor || isResumed;
+    this.#hadCursor = this.#isOwnCursor || isResumed || (this.countsLosses && cursor === tail);
     this.#mustFetch = compareEntryIds(cursor, tail) < 0;
     this.#seen = this.#hub.entries;
     if (compareEntryIds(cursor, tail) > 0) {
@@ -127,7 +132,10 @@ export class FollowedStream implements HubListener, BacklogOwner {
   /** What is held of the stream goes: Redis holds it no more, or holds it still and is asked again. */
   onReset({ base, lastId }: Reset): void {
     // A client may have named a cursor ahead of all that there was: it is used as given.
-    if (this.#isOwnCursor || compareEntryIds(this.#cursor, lastId) <= 0) {
+    // One that the stream had at the request may be further than what was read since.
+    const isAhead =
+      compareEntryIds(this.#cursor, lastId) > 0 && compareEntryIds(this.#cursor, this.#tail) > 0;
+    if (this.#isOwnCursor || !isAhead) {
       // Where Redis is back in an older state, entries that nobody has read may be gone.
       this.#loss ??= { after: this.#cursor, reason: 'deleted' };
       if (compareEntryIds(this.#cursor, base) > 0) this.#cursor = base;
@@ -293,7 +301,14 @@ export class FollowedStream implements HubListener, BacklogOwner {
     return this.#runOf(batch, this.#backlog.entry, count, limit, false);
   }
 
+  /** The id after which the hub holds all that this follower needs. */
+  get #hubStart(): string {
+    return this.countsLosses ? this.#hub.countedAfter : this.#hub.startAfter;
+  }
+
   #hubRun(count: number, limit: string | undefined): Run | undefined {
+    // What came before the reader began to count for this follower is read from Redis, with proof.
+    if (this.countsLosses && compareEntryIds(this.#cursor, this.#hub.countedAfter) < 0) this.#place.forget();
     let batch = this.#place.batch();
     if (batch === undefined && !this.#place.isKnown && this.#locate()) batch = this.#place.batch();
     return batch && this.#runOf(batch, this.#place.entry, count, limit, this.#isShared(batch));
@@ -324,9 +339,11 @@ export class FollowedStream implements HubListener, BacklogOwner {
       this.#fetch();
       return false;
     }
-    if (this.#place.find(this.#cursor)) return true;
-    if (compareEntryIds(this.#cursor, this.#hub.startAfter) < 0) this.#fetch();
-    return false;
+    if (compareEntryIds(this.#cursor, this.#hubStart) < 0) {
+      this.#fetch();
+      return false;
+    }
+    return this.#place.find(this.#cursor);
   }
 
   #newestRun(limit: string | undefined): Run | undefined {
@@ -359,8 +376,10 @@ export class FollowedStream implements HubListener, BacklogOwner {
 
   /** What was lost before entry `from` of a batch that comes next. */
   #gapBefore(batch: EntryBatch, from: number): Gap | undefined {
-    if (this.#loss !== undefined) return { ...this.#loss, resumedAt: batch.ids[from]! };
-    if (from > 0 || !batch.trimmed) return undefined;
+    const isTorn = from === 0 && batch.trimmed;
+    if (this.#loss !== undefined)
+      return { ...this.#loss, resumedAt: isTorn ? batch.resumedAt! : batch.ids[from]! };
+    if (!isTorn) return undefined;
     const isLate = compareEntryIds(batch.lostAfter, this.#cursor) < 0;
     return {
       after: isLate ? batch.lostAfter : this.#cursor,
@@ -384,7 +403,7 @@ export class FollowedStream implements HubListener, BacklogOwner {
       detectTrimming: this.#hadCursor && !this.#latest,
       entryBytes: this.#hub.entryBytes,
       // What the hub holds from here on need not be read again.
-      known: this.#hub.startAfter,
+      known: this.#hubStart,
       isLast: this.#isPastUntil,
     });
   }
@@ -405,7 +424,7 @@ export class FollowedStream implements HubListener, BacklogOwner {
   /** The next read is made while this batch is sent, by a client that takes some of it. */
   #readAhead(batch: EntryBatch): void {
     if (!this.#backlog.mayReadAhead(batch)) return;
-    const isHubPast = compareEntryIds(batch.lastId, this.#hub.startAfter) < 0;
+    const isHubPast = compareEntryIds(batch.lastId, this.#hubStart) < 0;
     if (isHubPast || this.#isPastUntil) this.#fetch(batch.lastId);
   }
 }

@@ -50,6 +50,8 @@ export interface FollowerParameters {
   readonly speed?: number;
   /** No entry after this id is sent; once its time has passed and all is sent, the follower is complete. */
   readonly until?: string | undefined;
+  /** The outlet reports losses: each is looked for before the entries behind it are sent. */
+  readonly gaps?: boolean;
 }
 
 /** Messages from this size on are sent uncorked, since corking would copy them. */
@@ -100,13 +102,13 @@ export class Follower implements StreamFollower {
     this.#context = context;
     this.#parameters = parameters;
     this.#outlet = outlet;
-    const { latest, speed = 0, until } = parameters;
+    const { latest, speed = 0, until, gaps = false } = parameters;
     const share = speed > 0 ? replayShare(streams.length) : undefined;
     if (share !== undefined) {
       this.#replay = new ReplayTurns(new ReplayClock(speed), share, () => this.pump());
     }
     this.#turns = this.#replay ?? new Turns();
-    const wants = { latest, until, share };
+    const wants = { latest, until, share, gaps };
     this.#streams = streams.map((stream, index) => new FollowedStream(context, this, index, stream, wants));
     for (const stream of this.#streams) this.#turns.add(stream);
     this.#armHeartbeat();

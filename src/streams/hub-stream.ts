@@ -36,6 +36,8 @@ export interface StreamPayer {
 export interface HubListener {
   /** Whose client the stream is counted for, if it is the first to follow it; undefined: nobody's. */
   readonly payer?: StreamPayer | undefined;
+  /** It wants to know of entries that were lost before they were read. */
+  readonly countsLosses?: boolean;
   /** A batch was added. */
   onEntries(): void;
   /** The stream is not what it was. */
@@ -61,6 +63,8 @@ export class HubStream {
   readonly #batches: EntryBatch[] = [];
   #firstNumber = 0;
   #startAfter: string;
+  /** After this id it is known of each batch whether entries before it are missing. */
+  #countedAfter: string;
   #lastId: string;
   #bytes = 0;
   /** How many entries were read so far. */
@@ -72,12 +76,18 @@ export class HubStream {
   constructor(key: string, startAfter: string) {
     this.key = key;
     this.#startAfter = startAfter;
+    this.#countedAfter = startAfter;
     this.#lastId = startAfter;
   }
 
   /** The id after which every entry that was read is still held here. */
   get startAfter(): string {
     return this.#startAfter;
+  }
+
+  /** As `startAfter`, and it is known of each entry whether any before it are missing. */
+  get countedAfter(): string {
+    return compareEntryIds(this.#countedAfter, this.#startAfter) > 0 ? this.#countedAfter : this.#startAfter;
   }
 
   /** The last entry that was read. */
@@ -113,13 +123,17 @@ export class HubStream {
     return this.#batches[number - this.#firstNumber];
   }
 
-  /** Adds what was read after `lastId`. @returns the bytes it takes */
-  add(batch: EntryBatch): number {
+  /**
+   * Adds what was read after `lastId`.
+   * @param isCounted it is known whether entries before it are missing @returns the bytes it takes
+   */
+  add(batch: EntryBatch, isCounted: boolean): number {
     // Followers that keep up share the newest batch's messages; those of older ones are not worth keeping.
     this.newest?.forgetMessages();
     this.#batches.push(batch);
     this.#bytes += heldBytes(batch);
     this.#lastId = batch.lastId;
+    if (!isCounted) this.#countedAfter = batch.lastId;
     this.entries += batch.length;
     this.entryBytes = batch.bytes.length / batch.length;
     return heldBytes(batch);
@@ -138,6 +152,7 @@ export class HubStream {
   /** Begins anew after the id `base`. To be called once no batch is held. */
   reset(base: string): void {
     this.#startAfter = base;
+    this.#countedAfter = base;
     this.#lastId = base;
   }
 

@@ -29,6 +29,8 @@ interface Followed {
   lingerTimer: NodeJS.Timeout | undefined;
   /** The one of its listeners whose client the stream is counted for; of the last one while it has none. */
   payer: StreamPayer | undefined;
+  /** How many of its listeners want to know of losses. */
+  counting: number;
 }
 
 /** Where a stream was seen to end. */
@@ -159,7 +161,9 @@ export class Hub implements ReaderListener {
    * @param tail the stream's last generated id, as known now: a stream that nobody follows yet is read from there
    */
   follow(key: string, tail: string, listener: HubListener): HubStream {
+    const isCounted = listener.countsLosses === true;
     const followed = this.#streams.get(key) ?? this.#open(key, tail);
+    if (isCounted && followed.counting++ === 0) followed.reader.count(key, true);
     clearTimeout(followed.lingerTimer);
     followed.lingerTimer = undefined;
     if (followed.stream.listeners.size === 0) charge(followed, listener.payer);
@@ -171,6 +175,7 @@ export class Hub implements ReaderListener {
     stream.listeners.delete(listener);
     const followed = this.#streams.get(stream.key);
     if (followed?.stream !== stream) return;
+    if (listener.countsLosses && --followed.counting === 0) followed.reader.count(stream.key, false);
     const [other] = stream.listeners;
     if (other !== undefined) {
       if (followed.payer === listener.payer) charge(followed, other.payer);
@@ -185,13 +190,13 @@ export class Hub implements ReaderListener {
     this.#streams.clear();
   }
 
-  onEntries(batch: EntryBatch): void {
+  onEntries(batch: EntryBatch, isCounted: boolean): void {
     const stream = this.#streams.get(batch.key)?.stream;
     if (stream === undefined) return;
     this.entriesRead += batch.length;
     this.bytesRead += batch.bytes.length;
     this.#arrivals.push({ stream, number: stream.nextNumber });
-    this.#bytes += stream.add(batch);
+    this.#bytes += stream.add(batch, isCounted);
     this.#batches++;
     this.#trim(stream);
     for (const listener of stream.listeners) listener.onEntries();
@@ -216,7 +221,7 @@ export class Hub implements ReaderListener {
   onLost({ key, last, newest }: LostEnd): void {
     const followed = this.#streams.get(key);
     if (followed === undefined) return;
-    const { stream, reader } = followed;
+    const { stream, reader, counting } = followed;
     const isOlder = newest !== undefined && stream.holds(new EntryBatch(newest));
     const reason = last === BEFORE_FIRST ? 'deleted' : isOlder ? 'shortened' : 'recreated';
     const reset = { key, reason, base: isOlder ? last : BEFORE_FIRST, lastId: stream.lastId } as const;
@@ -224,7 +229,7 @@ export class Hub implements ReaderListener {
     while (stream.length > 0) this.#drop(stream);
     stream.reset(reset.base);
     // Under a new number, so that what is under way from before is passed over.
-    reader.follow(key, reset.base, reset.base === BEFORE_FIRST ? 0 : undefined);
+    reader.follow(key, reset.base, reset.base === BEFORE_FIRST ? 0 : undefined, counting > 0);
     for (const listener of stream.listeners) listener.onReset(reset);
   }
 
@@ -235,11 +240,12 @@ export class Hub implements ReaderListener {
 
   #open(key: string, tail: string): Followed {
     const reader = this.#readers.reduce((least, next) => (next.streams < least.streams ? next : least));
-    const followed = { stream: new HubStream(key, tail), reader, lingerTimer: undefined, payer: undefined };
+    const stream = new HubStream(key, tail);
+    const followed = { stream, reader, lingerTimer: undefined, payer: undefined, counting: 0 };
     this.#streams.set(key, followed);
     const end = this.#ends.get(key);
     this.#ends.delete(key);
-    reader.follow(key, tail, end?.id === tail ? end.added : undefined);
+    reader.follow(key, tail, end?.id === tail ? end.added : undefined, false);
     return followed;
   }
 

@@ -23,7 +23,8 @@ const CONSUMED_STEP_BYTES = 1024 * 1024;
 const SILENCE_MS = 1500;
 
 export interface ReaderListener {
-  onEntries(batch: EntryBatch): void;
+  /** @param isCounted `batch.trimmed` says for certain whether entries are missing; otherwise it may come late */
+  onEntries(batch: EntryBatch, isCounted: boolean): void;
   /** All of a reply's batches were told; the last is given. */
   onReply(bytes: number, last: EntryBatch | undefined): void;
   /** The key cannot be read and is not followed any more. */
@@ -39,6 +40,7 @@ interface Cursor {
   after: string;
   /** Entries ever added to the stream up to there; undefined where it is not known. */
   added: number | undefined;
+  isCounted: boolean;
   readonly generation: number;
 }
 
@@ -75,11 +77,20 @@ export class ReaderThread {
   /**
    * Reads the stream from after the entry `after` on; what is under way of an earlier following is passed over.
    * @param added entries ever added to the stream up to there; undefined where it is not known
+   * @param isCounted as for `count`
    */
-  follow(key: string, after: string, added: number | undefined): void {
-    const generation = ++this.#generation;
-    this.#cursors.set(key, { after, added, generation });
-    this.#send({ type: 'follow', key, after, added, generation });
+  follow(key: string, after: string, added: number | undefined, isCounted: boolean): void {
+    const cursor = { after, added, isCounted, generation: ++this.#generation };
+    this.#cursors.set(key, cursor);
+    this.#send({ type: 'follow', key, ...cursor });
+  }
+
+  /** Whether a follower of the stream wants to know of losses. What is under way is not counted. */
+  count(key: string, isCounted: boolean): void {
+    const cursor = this.#cursors.get(key);
+    if (cursor === undefined) return;
+    cursor.isCounted = isCounted;
+    this.#send({ type: 'count', key, isCounted });
   }
 
   unfollow(key: string): void {
@@ -132,9 +143,7 @@ export class ReaderThread {
     if (performance.now() - this.#startedAt > SETTLED_MS) this.#respawnMs = FIRST_RESPAWN_MS;
     this.#respawnTimer = setTimeout(() => {
       [this.#worker, this.#heartbeat] = this.#spawn();
-      for (const [key, { after, added, generation }] of this.#cursors) {
-        this.#send({ type: 'follow', key, after, added, generation });
-      }
+      for (const [key, cursor] of this.#cursors) this.#send({ type: 'follow', key, ...cursor });
     }, this.#respawnMs);
     this.#respawnMs = Math.min(this.#respawnMs * 2, LAST_RESPAWN_MS);
   }
@@ -174,7 +183,7 @@ export class ReaderThread {
     }
   }
 
-  #deliver({ batches, generations, bytes }: Extract<ReaderEvent, { type: 'entries' }>): void {
+  #deliver({ batches, generations, isCounted, bytes }: Extract<ReaderEvent, { type: 'entries' }>): void {
     let last: EntryBatch | undefined;
     batches.forEach((packed, index) => {
       const cursor = this.#cursors.get(packed.key);
@@ -182,7 +191,7 @@ export class ReaderThread {
       last = new EntryBatch(packed);
       cursor.after = last.lastId;
       if (cursor.added !== undefined) cursor.added = last.trimmed ? undefined : cursor.added + last.length;
-      this.#listener.onEntries(last);
+      this.#listener.onEntries(last, isCounted);
     });
     this.#listener.onReply(bytes, last);
     this.#consumedBytes += bytes;

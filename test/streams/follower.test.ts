@@ -116,7 +116,7 @@ function follow(
 }
 
 const bring = (key: string, after: string, ids: readonly string[], trimmed = false) =>
-  hub.onEntries(batchOf(key, after, ids, trimmed));
+  hub.onEntries(batchOf(key, after, ids, trimmed), true);
 
 /** So many entries of a MiB each that the hub keeps the last of them only; the first is after `from`-0. */
 function bringLarge(key: string, from: number, to: number): void {
@@ -124,7 +124,7 @@ function bringLarge(key: string, from: number, to: number): void {
     const payload = Buffer.alloc(1024 * 1024);
     const ids = [`${at + 1}-0`];
     const read = { key, after: `${at}-0`, trimmed: false, ids, payloads: [payload], bytes: payload.length };
-    hub.onEntries(new EntryBatch(packBatches([read]).batches[0]!));
+    hub.onEntries(new EntryBatch(packBatches([read]).batches[0]!), true);
   }
 }
 

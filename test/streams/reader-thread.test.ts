@@ -46,7 +46,7 @@ class FakeWorker extends EventEmitter {
     const payloads = ids.map((id) => Buffer.from(`${key} ${id}`));
     const bytes = payloads.reduce((sum, { length }) => sum + length, 0);
     const { batches } = packBatches([{ key, after, trimmed: false, ids, payloads, bytes }]);
-    this.tell({ type: 'entries', batches, generations: [generation], bytes });
+    this.tell({ type: 'entries', batches, generations: [generation], isCounted: true, bytes });
   }
 }
 
@@ -111,7 +111,8 @@ afterEach(async () => {
 });
 
 test('what was taken in is told in steps of some size, and all of it', () => {
-  const take = (bytes: number) => worker().tell({ type: 'entries', batches: [], generations: [], bytes });
+  const take = (bytes: number) =>
+    worker().tell({ type: 'entries', batches: [], generations: [], isCounted: true, bytes });
   for (let reply = 0; reply < 1000; reply++) take(1000);
   expect(worker().consumed).toEqual([]);
   for (let reply = 0; reply < 2000; reply++) take(1000);
@@ -144,7 +145,13 @@ describe('what was under way of an earlier following', () => {
     const { generation } = worker().followed.k!;
     hub.unfollow(listener.stream!, listener);
     vi.advanceTimersByTime(2000);
-    worker().tell({ type: 'entries', batches: [], generations: [generation], bytes: 3 * MIB });
+    worker().tell({
+      type: 'entries',
+      batches: [],
+      generations: [generation],
+      isCounted: true,
+      bytes: 3 * MIB,
+    });
     expect(worker().consumed).toEqual([3 * MIB]);
   });
 
@@ -227,7 +234,7 @@ describe('a thread', () => {
     vi.advanceTimersByTime(1000);
     expect(workers).toHaveLength(2);
     expect(Object.values(worker().followed)).toEqual([
-      { type: 'follow', key: 'k', after: '11-0', generation },
+      { type: 'follow', key: 'k', after: '11-0', isCounted: false, generation },
       expect.objectContaining({ key: 'other', after: '5-0' }),
       expect.objectContaining({ key: 'new', after: '7-0' }),
     ]);

@@ -264,7 +264,7 @@ test('once it has caught up entries come as they are stored, whatever their ids 
   await vi.advanceTimersByTimeAsync(250);
   expect(outlet.sent).toHaveLength(2);
   const bring = (after: number, id: number) =>
-    hub.onEntries(batchOf('a', `${after}-0`, [{ id: `${id}-0`, bytes: 1 }]));
+    hub.onEntries(batchOf('a', `${after}-0`, [{ id: `${id}-0`, bytes: 1 }]), true);
   // Not due yet, and due by the time that the present is reached.
   bring(now - 500, now + 900);
   expect(outlet.sent).toHaveLength(2);
@@ -285,6 +285,7 @@ test('a stream that is made anew is replayed from its new beginning', async () =
       '0-0',
       [900, 1060].map((ms) => ({ id: `${ms}-0`, bytes: 1 })),
     ),
+    true,
   );
   expect(outlet.sent).toEqual(['a 1000-0', 'a 900-0']);
   await vi.advanceTimersByTimeAsync(10);
@@ -321,7 +322,7 @@ test('until in the future: a stream of which nothing is left is waited for, too'
   const begun = replay({ a: [1000] }, { until: `${until}-0`, speed: 0 });
   held.set('a', []);
   const { outlet } = await begun;
-  hub.onEntries(batchOf('a', '1000-0', [{ id: '2000-0', bytes: 1 }]));
+  hub.onEntries(batchOf('a', '1000-0', [{ id: '2000-0', bytes: 1 }]), true);
   await vi.advanceTimersByTimeAsync(1000);
   expect([outlet.sent, outlet.isComplete]).toEqual([['a 2000-0'], false]);
   await vi.advanceTimersByTimeAsync(1);
@@ -342,7 +343,7 @@ test('a message that ends sooner than those of others is not shared with them', 
   ];
   const now = Date.now();
   const entries = [1, 2, 3].map((seq) => ({ id: `${now}-${seq}`, bytes: 1 }));
-  hub.onEntries(batchOf('a', '1000-0', entries));
+  hub.onEntries(batchOf('a', '1000-0', entries), true);
   const [whole, part] = [all, some].map(({ outlet }) => outlet.runs.at(-1)!);
   expect([whole!.isShared, whole!.to - whole!.from]).toEqual([true, 3]);
   expect([part!.isShared, part!.to - part!.from]).toEqual([false, 2]);
@@ -354,7 +355,7 @@ test('an entry that was read before the readers came to it, and let go, comes on
   const { outlet } = await begun;
   await vi.advanceTimersByTimeAsync(10_500);
   expect(outlet.sent).toEqual(['a 1000-0', 'b 2000-0']);
-  hub.onEntries(batchOf('a', '1000-0', [{ id: '11000-0', bytes: 1 }]));
+  hub.onEntries(batchOf('a', '1000-0', [{ id: '11000-0', bytes: 1 }]), true);
   expect(outlet.sent.at(-1)).toBe('a 11000-0');
 });
 
@@ -402,7 +403,7 @@ test('whatever the streams, the speed and the client: each entry in its time and
           const last = entries.at(-1)!.id;
           const entry = { id: `${entryTime(last) + 1 + write[1]}-0`, bytes };
           entries.push(entry);
-          hub.onEntries(batchOf(keys[write[0] % keys.length]!, last, [entry]));
+          hub.onEntries(batchOf(keys[write[0] % keys.length]!, last, [entry]), true);
         }
         for (let acks = 0; ack && acks < 3; acks++) {
           follower.acknowledge();

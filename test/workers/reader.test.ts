@@ -123,7 +123,7 @@ class Reader {
   /** @returns the following's number */
   follow(key: string, after = '0-0'): number {
     const generation = ++this.#generation;
-    this.send({ type: 'follow', key, after, added: undefined, generation });
+    this.send({ type: 'follow', key, after, added: undefined, isCounted: true, generation });
     return generation;
   }
 

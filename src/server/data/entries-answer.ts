@@ -80,10 +80,8 @@ export function answerEntries(
 
 /** What a stream lost before the entries that it goes on with. */
 function gapBefore({ batch, resetAt, isResumed }: ReadStream): Gap | undefined {
-  const resumedAt = batch?.ids[0];
-  if (batch === undefined || resumedAt === undefined) return undefined;
+  if (batch === undefined || batch.length === 0) return undefined;
+  const resumedAt = batch.trimmed ? batch.resumedAt! : batch.ids[0]!;
   if (resetAt !== undefined) return { after: resetAt, resumedAt, reason: 'deleted' };
-  return batch.trimmed && isResumed
-    ? { after: batch.after, resumedAt: batch.resumedAt!, reason: 'trimmed' }
-    : undefined;
+  return batch.trimmed && isResumed ? { after: batch.after, resumedAt, reason: 'trimmed' } : undefined;
 }

@@ -279,6 +279,23 @@ test('an entry that is deleted in the step that adds it', async () => {
   await follower.close();
 });
 
+test('entries that are all deleted in the step that adds them end nothing, and are reported', async () => {
+  const sid = freshSid();
+  await add(sid, '1-0');
+  const follower = await pull(sid, 'gaps=1&block=0');
+  await add(sid, '2-0');
+  await follower.until(() => follower.entries.length === 1);
+  await redis.client
+    .multi()
+    .xadd(keyOf(sid), '3-0', 'd', stampedFrame('w', 3))
+    .xdel(keyOf(sid), '3-0')
+    .exec();
+  await add(sid, '4-0');
+  await follower.until(() => follower.entries.length === 2);
+  expect(follower.gaps).toEqual([gap(sid, 1, '2-0', '4-0', 'trimmed')]);
+  await follower.close();
+});
+
 test('entries that came and went while the gateway could not reach Redis are told', async () => {
   const proxy = await FaultProxy.start(redis);
   const cutOff = await startGatewayProcess({ REDIS_URL: proxy.url });
