@@ -18,20 +18,25 @@ import { ServerCounters } from './server/counters.js';
 import { drain } from './server/drain.js';
 import { ClientShares } from './server/limits/client-shares.js';
 import { ConnectionLimits } from './server/limits/connection-limits.js';
+import { FirstMessages } from './server/limits/first-messages.js';
 import { HeldBytes } from './server/limits/held-bytes.js';
 import { HostCheck } from './server/limits/host-check.js';
 import { OriginPolicy } from './server/limits/origins.js';
+import { ReceivedMessages } from './server/limits/received-messages.js';
 import { WaitingReads } from './server/limits/waiting-reads.js';
 import { checkCertificate, Listener } from './server/listener.js';
 import { loadPages } from './server/pages.js';
 import { createRoutes } from './server/routes.js';
 import { type BorrowedCork, borrowCork } from './server/sockets/borrowed-cork.js';
+import type { ClientSocket } from './server/sockets/client-socket.js';
 import { sweepSockets } from './server/sockets/slow-sockets.js';
 import { Underway } from './server/underway.js';
 import { Hub } from './streams/hub.js';
 import { RangeReads } from './streams/range-reads.js';
 import { Threads } from './streams/threads.js';
 import { spareDescriptors } from './system/descriptors.js';
+import { heapBytes, openResidentBytes } from './system/memory.js';
+import { startPromptInterval } from './system/prompt-interval.js';
 
 /** How long a Redis that says nothing holds up the start. */
 const FIRST_CONNECT_MS = 3000;
@@ -41,6 +46,8 @@ const OWN_DESCRIPTORS = 64;
 const CLIENTS_SHARE = 0.75;
 /** How often sockets are looked at that do not drain. */
 const SWEEP_MS = 1000;
+/** How often the memory is looked at while it may grow fast: a client on the same machine sends about 50 MB in that time. */
+const MEMORY_LOOK_MS = 25;
 /** How long Redis may be away before producers are refused; shorter outages go unnoticed by them. */
 const MAX_OUTAGE_MS = 5000;
 
@@ -76,7 +83,11 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     await borrowCork(),
     await maxConnections(config, logger),
   );
-  const sweep = setInterval(() => sweepSockets(parts.sockets, config.MAX_UNREAD_BYTES), SWEEP_MS);
+  const sweep = setInterval(() => {
+    sweepSockets(parts.sockets, config.MAX_UNREAD_BYTES);
+    parts.firstMessages.sweep();
+    parts.receivedMessages.look();
+  }, SWEEP_MS);
   try {
     await tryRedis(parts.control);
     await parts.cluster.check();
@@ -121,7 +132,15 @@ function startParts(
   );
   hub.attach(threads.readers);
   const control = connectControl(target, logger);
-  const sockets: GatewayContext['sockets'] = new Set();
+  const sockets = new Set<ClientSocket>();
+  const residentBytes = openResidentBytes();
+  const receivedMessages: ReceivedMessages = new ReceivedMessages({
+    max: config.MAX_BUFFERED_BYTES,
+    // Without what JavaScript holds.
+    memory: () => residentBytes() - heapBytes() - threads.ownBytes,
+    unread: () => [...sockets].reduce((sum, { knownWaitingBytes }) => sum + knownWaitingBytes, 0),
+    watch: () => startPromptInterval(() => receivedMessages.look(), MEMORY_LOOK_MS),
+  });
   return {
     config,
     logger,
@@ -153,6 +172,8 @@ function startParts(
     borrowedCork,
     counters: new ServerCounters(),
     sockets,
+    firstMessages: new FirstMessages(config.MAX_CONNECTIONS_PER_ADDRESS > 0),
+    receivedMessages,
     underway: new Underway(),
     stopping: createStopController(),
   };
@@ -200,6 +221,7 @@ async function stopParts(
   embedded: EmbeddedRedis | undefined,
 ): Promise<void> {
   clearInterval(sweep);
+  context.receivedMessages.close();
   context.access.close();
   context.borrowedCork.close();
   context.pipes.close();

@@ -77,11 +77,13 @@ export type ReaderEvent =
   | { readonly type: 'disconnected'; readonly reason: string }
   /** Redis refuses to read, for a reason that is no single key's; it is asked again and again. */
   | { readonly type: 'refused'; readonly reason: string }
-  | { readonly type: 'beat' };
+  | { readonly type: 'beat' /** Of the thread's own heap and buffers. */; readonly bytes: number };
 
 /** A thread of the pool to main, as often as `beat` comes from a reader. */
 export interface PoolBeat {
   readonly threadId: number;
+  /** Of its own heap and buffers. */
+  readonly bytes: number;
 }
 
 /** A task for the pool: read entries of some streams. */

@@ -9,6 +9,7 @@ import { Failure } from '../src/errors.js';
 import { IsolatingReads } from '../src/redis/isolating-reads.js';
 import { RangeReader } from '../src/redis/range-reader.js';
 import { decodeEntry, StreamDescriber } from '../src/redis/stream-describer.js';
+import { heapBytes } from '../src/system/memory.js';
 import type { PoolAnswer, PoolBeat, PoolTask, PoolTasks, RangeResult, ThreadData } from './messages.js';
 import { RangeServer } from './range-server.js';
 
@@ -18,7 +19,7 @@ const ranges = new RangeReader(connection);
 const rangeServer = new RangeServer(ranges);
 const describer = new StreamDescriber(connection);
 
-const beat = () => parentPort?.postMessage({ threadId } satisfies PoolBeat);
+const beat = () => parentPort?.postMessage({ threadId, bytes: heapBytes() } satisfies PoolBeat);
 beat();
 // It ends with the thread.
 setInterval(beat, beatMs);

@@ -10,6 +10,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { failureFromRedis } from '../src/redis/error-replies.js';
 import type { ReplyCursor } from '../src/redis/resp.js';
+import { heapBytes } from '../src/system/memory.js';
 import { ApartReads } from './apart-reads.js';
 import { CulpritSearch, MAY_BE_A_KEYS } from './culprit-search.js';
 import { FollowedStreams, MOST_BLOCK_MS } from './followed-streams.js';
@@ -72,8 +73,9 @@ class Reader {
 
   start(): void {
     parentPort?.on('message', (command: ReaderCommand) => this.#take(command));
-    this.#post({ type: 'beat' });
-    this.#beatTimer = setInterval(() => this.#post({ type: 'beat' }), this.#beatMs);
+    const beat = () => this.#post({ type: 'beat', bytes: heapBytes() });
+    beat();
+    this.#beatTimer = setInterval(beat, this.#beatMs);
     this.#lookTimer = setInterval(() => this.#ends.lookSoon(), LOOK_MS);
     this.#link.connect();
   }

@@ -12,9 +12,11 @@ import type { Threads } from '../streams/threads.js';
 import type { ServerCounters } from './counters.js';
 import type { ClientShares } from './limits/client-shares.js';
 import type { ConnectionLimits } from './limits/connection-limits.js';
+import type { FirstMessages } from './limits/first-messages.js';
 import type { HeldBytes } from './limits/held-bytes.js';
 import type { HostCheck } from './limits/host-check.js';
 import type { OriginPolicy } from './limits/origins.js';
+import type { ReceivedMessages } from './limits/received-messages.js';
 import type { WaitingReads } from './limits/waiting-reads.js';
 import type { BorrowedCork } from './sockets/borrowed-cork.js';
 import type { ClientSocket } from './sockets/client-socket.js';
@@ -43,6 +45,10 @@ export interface GatewayContext {
   readonly streamShares: ClientShares;
   /** Of the bytes that wait for Redis. */
   readonly appendShares: ClientShares;
+  /** GraphQL sockets before their first message. */
+  readonly firstMessages: FirstMessages;
+  /** What the library holds of messages that WebSockets send. */
+  readonly receivedMessages: ReceivedMessages;
   readonly borrowedCork: BorrowedCork;
   readonly counters: ServerCounters;
   /** The live WebSockets. */

@@ -78,6 +78,26 @@ export const METRICS: Readonly<Record<string, MetricKind>> = {
   unread_message_bytes: gauge('Bytes of messages that clients of WebSockets have not read.', ({ sockets }) =>
     [...sockets].reduce((sum, { unreadBytes }) => sum + unreadBytes, 0),
   ),
+  kept_message_bytes: gauge(
+    'Bytes of the largest message of each WebSocket, which the library keeps room for.',
+    ({ receivedMessages }) => receivedMessages.keptBytes,
+  ),
+  unfinished_message_bytes: gauge(
+    'Memory that unfinished messages of WebSockets seem to take: growth that nothing else explains.',
+    ({ receivedMessages }) => receivedMessages.unfinishedBytes,
+  ),
+  paused_for_memory: gauge(
+    'Whether no WebSocket of producers is read, since unfinished messages take too much: 1 or 0.',
+    ({ receivedMessages }) => Number(receivedMessages.isPaused),
+  ),
+  memory_closes_total: counter(
+    'WebSockets closed for what messages they send take.',
+    ({ receivedMessages }) => receivedMessages.closes,
+  ),
+  graphql_openings: gauge(
+    'GraphQL WebSockets before their connection_init.',
+    ({ firstMessages }) => firstMessages.open,
+  ),
   entries_in_total: counter(
     'Entries stored for producers.',
     ({ counters }) => each(counters.in, ({ entries }) => entries),

@@ -62,6 +62,8 @@ export class ReaderThread {
   disconnects = 0;
   /** How often it was replaced. */
   replacements = 0;
+  /** What the thread said last of its memory. */
+  ownBytes = 0;
 
   constructor(start: () => Worker, listener: ReaderListener, logger: Logger) {
     this.#start = start;
@@ -124,8 +126,10 @@ export class ReaderThread {
       void worker.terminate();
     });
     worker.on('message', (event: ReaderEvent) => {
-      if (event.type === 'beat') heartbeat.beat();
-      else this.#take(event);
+      if (event.type === 'beat') {
+        this.ownBytes = event.bytes;
+        heartbeat.beat();
+      } else this.#take(event);
     });
     worker.on('error', (error) => this.#logger.error({ err: error }, 'a reader thread failed'));
     worker.on('exit', (code) => {

@@ -59,6 +59,8 @@ export class Threads {
   readonly #heartbeats = new Map<number, Heartbeat>();
   readonly #logger: Logger;
   readonly #spares = new SpareBuffers();
+  /** What the pool's threads said last of their memory. */
+  readonly #poolBytes = new Map<number, number>();
   /** How many threads of the pool were replaced. */
   poolReplacements = 0;
   #isClosed = false;
@@ -95,11 +97,19 @@ export class Threads {
     });
     this.#pool.on('error', (error) => options.logger.error({ err: error }, 'a pool thread failed'));
     this.#pool.on('workerDestroy', () => this.poolReplacements++);
-    this.#pool.on('message', ({ threadId }: PoolBeat) => this.#beat(threadId));
+    this.#pool.on('message', ({ threadId, bytes }: PoolBeat) => this.#beat(threadId, bytes));
   }
 
   get queuedTasks(): number {
     return this.#pool.queueSize;
+  }
+
+  /** Bytes of the heaps and buffers of all threads, as they said last. */
+  get ownBytes(): number {
+    let bytes = 0;
+    for (const reader of this.readers) bytes += reader.ownBytes;
+    for (const own of this.#poolBytes.values()) bytes += own;
+    return bytes;
   }
 
   get poolThreads(): number {
@@ -174,8 +184,9 @@ export class Threads {
   }
 
   /** A thread of the pool is well. */
-  #beat(threadId: number): void {
+  #beat(threadId: number, bytes: number): void {
     if (this.#isClosed) return;
+    this.#poolBytes.set(threadId, bytes);
     const known = this.#heartbeats.get(threadId);
     if (known !== undefined) {
       known.beat();
@@ -190,6 +201,7 @@ export class Threads {
     worker.once('exit', () => {
       heartbeat.stop();
       this.#heartbeats.delete(threadId);
+      this.#poolBytes.delete(threadId);
     });
     heartbeat.beat();
     this.#heartbeats.set(threadId, heartbeat);

@@ -246,7 +246,7 @@ describe('a thread', () => {
   test('that does not beat is ended, and one that does is not', async () => {
     const beat = async (ms: number) => {
       for (let at = 0; at < ms; at += 250) {
-        worker().tell({ type: 'beat' });
+        worker().tell({ type: 'beat', bytes: 0 });
         await vi.advanceTimersByTimeAsync(250);
       }
     };
@@ -277,7 +277,7 @@ describe('a thread', () => {
     for (let time = 0; time < 7; time++) waits.push(await replacedAfter());
     expect(waits).toEqual([50, 100, 200, 400, 800, 1000, 1000]);
     for (let at = 0; at < 11_000; at += 250) {
-      worker().tell({ type: 'beat' });
+      worker().tell({ type: 'beat', bytes: 0 });
       await vi.advanceTimersByTimeAsync(250);
     }
     expect(await replacedAfter()).toBe(50);

@@ -12,6 +12,7 @@ import { authenticate } from '../authorize.js';
 import type { GatewayContext } from '../context.js';
 import type { HttpExchange } from '../http/http-exchange.js';
 import type { Client } from '../limits/client-shares.js';
+import type { Receiver } from '../limits/received-messages.js';
 import type { ClientSocket } from '../sockets/client-socket.js';
 import { closeWithGrant, openSocket } from '../sockets/open-socket.js';
 import { socketLimits } from '../sockets/socket-limits.js';
@@ -30,6 +31,7 @@ interface PushSocket {
   socket?: ClientSocket;
   unwatchGrant?: () => void;
   producer?: Producer;
+  receiver?: Receiver;
 }
 
 /** What is checked before a push is opened, and known then. */
@@ -45,14 +47,16 @@ export const preparePush =
   };
 
 export function pushBehavior(context: GatewayContext): WebSocketBehavior<PushSocket> {
+  const limits = socketLimits(context.config.MAX_PAYLOAD_BYTES);
   return {
-    ...socketLimits(context.config.MAX_PAYLOAD_BYTES),
+    ...limits,
     upgrade: (res, req, socketContext) =>
       upgradeSocket<PushSocket>(context, res, req, socketContext, preparePush(context)),
     open: (ws) => {
       const data = ws.getUserData();
       const socket = openSocket(context, ws, 'push', data.selection, () => {});
       data.socket = socket;
+      data.receiver = context.receivedMessages.open(socket, limits.maxPayloadLength);
       data.unwatchGrant = closeWithGrant(socket, data.grant);
       const { grant, selection, parameters, client } = data;
       const transport: ProducerTransport = {
@@ -67,17 +71,19 @@ export function pushBehavior(context: GatewayContext): WebSocketBehavior<PushSoc
       data.producer = new Producer(context, grant.rights, selection, parameters, transport, share);
     },
     message: (ws, message, isBinary) => {
-      const { grant, producer, socket } = ws.getUserData();
+      const { grant, producer, receiver, socket } = ws.getUserData();
+      receiver?.completed(message.byteLength);
       // A token that has ended closes its connections, but only a moment later.
       const { failure } = grant;
       if (failure !== undefined) socket?.end(failure);
       else producer?.take(new Uint8Array(message), isBinary);
     },
     close: (ws) => {
-      const { producer, socket, unwatchGrant } = ws.getUserData();
+      const { producer, receiver, socket, unwatchGrant } = ws.getUserData();
       if (socket === undefined) return;
       unwatchGrant?.();
       producer?.close();
+      receiver?.close();
       socket.closed();
     },
   };

@@ -10,6 +10,8 @@ import { checkRequestText, MAX_REQUEST_BYTES } from '../../graphql/limits.js';
 import { authenticate, bearerToken, presentedToken } from '../authorize.js';
 import type { GatewayContext } from '../context.js';
 import type { Share } from '../limits/client-shares.js';
+import type { NewSocket } from '../limits/first-messages.js';
+import type { Receiver } from '../limits/received-messages.js';
 import type { ClientSocket } from '../sockets/client-socket.js';
 import { closeWithGrant, openSocket } from '../sockets/open-socket.js';
 import { socketLimits } from '../sockets/socket-limits.js';
@@ -34,6 +36,8 @@ interface Extra {
   share(): Share | undefined;
   /** Takes a token that comes with connection_init, if one does. @throws Failure */
   admit(token: string | undefined): Promise<void>;
+  /** Its client has introduced itself. */
+  begin(): void;
   /** Ids of queries and mutations without their answer. */
   readonly questions: Set<string>;
   /** Those that have not ended. */
@@ -48,6 +52,9 @@ interface GraphqlSocket {
   share?: Share;
   unwatchGrant?: () => void;
   socket?: ClientSocket;
+  /** Until its client has introduced itself. */
+  newcomer?: NewSocket;
+  receiver?: Receiver;
   onMessage?: (text: string) => Promise<void>;
   onClosed?: (code: number, reason: string) => Promise<void>;
 }
@@ -61,6 +68,7 @@ export function graphqlBehavior(
     connectionInitWaitTimeout: INIT_MS,
     onConnect: async ({ connectionParams, extra }) => {
       await extra.admit(tokenOf(connectionParams ?? {}));
+      extra.begin();
     },
     onSubscribe: (connection, id, payload): ExecutionArgs | readonly GraphQLError[] => {
       const { subscriptions } = connection.extra;
@@ -88,8 +96,9 @@ export function graphqlBehavior(
       if (extra.questions.delete(id)) context.underway.end();
     },
   });
+  const limits = socketLimits(MAX_REQUEST_BYTES);
   return {
-    ...socketLimits(MAX_REQUEST_BYTES),
+    ...limits,
     upgrade: (res, req, socketContext) =>
       upgradeSocket<GraphqlSocket>(
         context,
@@ -101,6 +110,7 @@ export function graphqlBehavior(
           if (!offered.some((protocol) => protocol.trim() === GRAPHQL_TRANSPORT_WS_PROTOCOL)) {
             throw new Failure('bad_parameter', `the subprotocol must be ${GRAPHQL_TRANSPORT_WS_PROTOCOL}`);
           }
+          context.firstMessages.checkRoom(exchange.address);
           // A browser may bring its token later, with connection_init.
           const isKnown = !context.access.isOn || presentedToken(context, exchange) !== undefined;
           const grant = isKnown ? await authenticate(context, exchange) : undefined;
@@ -115,6 +125,19 @@ export function graphqlBehavior(
       const subscriptions = new Set<OpenSubscription>();
       const questions = new Set<string>();
       data.socket = socket;
+      const newcomer: NewSocket = {
+        address: data.address,
+        pauseReading: () => socket.pauseReading(),
+        resumeReading: () => socket.resumeReading(),
+        end: (failure) => socket.drop(failure),
+      };
+      data.newcomer = newcomer;
+      context.firstMessages.add(newcomer);
+      const begin = () => {
+        if (data.socket === undefined) return;
+        context.firstMessages.remove(newcomer);
+        data.receiver ??= context.receivedMessages.open(socket, limits.maxPayloadLength);
+      };
       const take = (grant: Grant) => {
         data.unwatchGrant?.();
         data.grant = grant;
@@ -142,7 +165,7 @@ export function graphqlBehavior(
             };
           },
         },
-        { subscriptions, questions, grant: () => data.grant, share: () => data.share, admit },
+        { subscriptions, questions, grant: () => data.grant, share: () => data.share, admit, begin },
       );
       data.onClosed = async (code, reason) => {
         outbox.close();
@@ -153,7 +176,8 @@ export function graphqlBehavior(
       };
     },
     message: (ws, message, isBinary) => {
-      const { onMessage, socket } = ws.getUserData();
+      const { onMessage, receiver, socket } = ws.getUserData();
+      receiver?.completed(message.byteLength);
       if (isBinary) {
         socket?.end(new Failure('bad_frame', 'a binary frame came where text belongs'));
         return;
@@ -185,6 +209,8 @@ export function graphqlBehavior(
       delete data.socket;
       unwatchGrant?.();
       data.share?.close();
+      if (data.newcomer !== undefined) context.firstMessages.remove(data.newcomer);
+      data.receiver?.close();
       socket.closed();
       void onClosed?.(code, Buffer.from(reason).toString());
     },

@@ -9,6 +9,7 @@ import { FAILURES, Failure } from '../../errors.js';
 import { closeReason } from '../../wire/close-reason.js';
 import type { PullMessage } from '../../wire/pull-message.js';
 import { libraryText } from '../library-text.js';
+import { pauseReading, resumeReading } from './reading.js';
 
 /** The library's answer to a send that went out whole. */
 const SENT = 1;
@@ -78,6 +79,11 @@ export class ClientSocket {
   /** Bytes that wait in this process for the client to read on. */
   get waitingBytes(): number {
     return this.#ws?.getBufferedAmount() ?? 0;
+  }
+
+  /** The same, asked of the library only where something was left to wait: cheap enough for every sweep. */
+  get knownWaitingBytes(): number {
+    return this.#isBackedUp ? this.waitingBytes : 0;
   }
 
   /** Bytes that are held for the client: those that wait, and the rest of a message that went out in part. */
@@ -163,6 +169,22 @@ export class ClientSocket {
   /** Goes on where the library forgot to say that the socket drained. */
   resumeIfStuck(): void {
     if (this.#isStuck) this.resume();
+  }
+
+  /** Reads nothing more from the client, for a moment. */
+  pauseReading(): void {
+    if (this.#ws !== undefined) pauseReading(this.#ws as unknown as WebSocket<unknown>);
+  }
+
+  resumeReading(): void {
+    if (this.#ws !== undefined) resumeReading(this.#ws as unknown as WebSocket<unknown>);
+  }
+
+  /** Closes it without a goodbye, so that what the library holds for it is free at once. */
+  drop(failure: Failure): void {
+    if (this.#ws === undefined) return;
+    this.#listener.onEnd(failure, false);
+    this.#ws.close();
   }
 
   end(failure: Failure, isSlow = false): void {

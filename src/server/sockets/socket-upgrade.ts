@@ -4,6 +4,7 @@ import { Failure } from '../../errors.js';
 import { chooseSubprotocol } from '../authorize.js';
 import type { GatewayContext } from '../context.js';
 import { HttpExchange } from '../http/http-exchange.js';
+import { readingMethods } from './reading.js';
 
 /** RFC 6455 §4.2.1. */
 const VERSION = '13';
@@ -56,9 +57,10 @@ export function upgradeSocket<T extends object>(
     if (context.stopping.signal.aborted) throw new Failure('shutting_down', 'the gateway is going down');
     if (context.cluster.failure !== undefined) throw context.cluster.failure;
     const { address } = exchange;
+    const reading = readingMethods(res);
     context.connections.upgrading(address);
     context.borrowedCork.cork(() =>
-      res.upgrade({ ...data, address }, key, protocol, extensions, socketContext),
+      res.upgrade({ ...data, address, reading }, key, protocol, extensions, socketContext),
     );
     exchange.upgraded();
   });
