@@ -383,7 +383,7 @@ describe('decodeEntry', () => {
     ['{"__proto__": 1}', JSON.parse('{"__proto__": 1}')],
     ['{"a": 1', null],
     ['NaN', null],
-    ['\ufeff{}', null],
+    ['\ufeff{}', {}],
     ['\u0000', null],
   ])('the text %j', (string, json) => {
     const data = Buffer.from(string).toString('base64');

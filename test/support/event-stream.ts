@@ -58,7 +58,9 @@ export class EventStream<T> {
       if (end < 0) {
         const { value, done } = await this.#chunks.next();
         if (done) {
-          if (this.#received.length > 0) throw new Error(`it ends with half an event: ${this.#received}`);
+          // A comment needs no blank line behind it.
+          const rest = this.#received.toString().replace(/^:.*\n/gm, '');
+          if (rest !== '') throw new Error(`it ends with half an event: ${rest}`);
           return undefined;
         }
         this.#received = Buffer.concat([this.#received, value]);
