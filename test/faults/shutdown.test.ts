@@ -110,7 +110,7 @@ describe.each(['SIGTERM', 'SIGINT'] as const)('%s', (signal) => {
     }
     await Promise.all(writing);
     expect(isAlive(pid)).toBe(false);
-    expect(await readdir(dataDir)).toEqual(['appendonlydir']);
+    expect(await readdir(dataDir)).toEqual(['appendonlydir', 'server.json']);
 
     // All that was stored was acknowledged, and all that was acknowledged is stored.
     await start();
@@ -125,7 +125,7 @@ describe.each(['SIGTERM', 'SIGINT'] as const)('%s', (signal) => {
     const gateway = await start();
     gateway.process.kill(signal);
     expect(await exitOf(gateway.process)).toBe(0);
-    expect(await readdir(dataDir)).toEqual(['appendonlydir']);
+    expect(await readdir(dataDir)).toEqual(['appendonlydir', 'server.json']);
   });
 });
 
@@ -159,7 +159,7 @@ describe('a second gateway', () => {
     const { code, err } = await fail({ PORT: String(first.port), STREAMGATE_DATA_DIR: other });
     expect(code).toBe(1);
     expect(err).toMatch(new RegExp(`^streamgate: .*\\b${first.port}\\b.*in use.*\\n$`));
-    expect(await readdir(other)).toEqual(['appendonlydir']);
+    expect(await readdir(other)).toEqual(['appendonlydir', 'server.json']);
     expect((await fetch(`${first.http}/healthz`)).status).toBe(200);
   });
 
@@ -216,7 +216,7 @@ describe('a bad setting stops the start with one sentence that names it', () => 
     const { code, err } = await fail({ HOST: '203.0.113.7', ALLOW_ANONYMOUS: '1' });
     expect(code).toBe(1);
     expect(err).toMatch(/^streamgate: .*203\.0\.113\.7.*HOST.*\n$/);
-    expect(await readdir(dataDir)).toEqual(['appendonlydir']);
+    expect(await readdir(dataDir)).toEqual(['appendonlydir', 'server.json']);
   });
 });
 
