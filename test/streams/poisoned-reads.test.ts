@@ -22,7 +22,7 @@ beforeAll(async () => {
   // The gateway is the default user, whose rights change; the test is one that may do all.
   await redis.client.acl('SETUSER', 'boss', 'on', '>boss', '~*', '&*', '+@all');
   await redis.client.auth('boss', 'boss');
-  gateway = await startGatewayProcess({ REDIS_URL: redis.url, READER_THREADS: '1' });
+  gateway = await startGatewayProcess({ REDIS_URL: redis.url, READER_THREADS: '1', MAX_CLIENT_SHARE: '100' });
 });
 
 beforeEach(async () => {
