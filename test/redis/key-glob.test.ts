@@ -17,6 +17,8 @@ test('a pattern means what it means to Redis', async () => {
   });
   await fc.assert(
     fc.asyncProperty(pattern, fc.uniqueArray(key, { minLength: 1, maxLength: 12 }), async (glob, keys) => {
+      // Redis compares the ends of a range as C's char, which has a sign on some platforms only.
+      fc.pre(!/é-|-é/.test(glob));
       await redis.client.flushdb();
       await redis.client.mset(keys.flatMap((name) => [name, '']));
       const expected = (await redis.client.keys(glob)).sort();
