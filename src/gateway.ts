@@ -36,7 +36,7 @@ import { RangeReads } from './streams/range-reads.js';
 import { Threads } from './streams/threads.js';
 import { spareDescriptors } from './system/descriptors.js';
 import { heapBytes, openResidentBytes } from './system/memory.js';
-import { startPromptInterval } from './system/prompt-interval.js';
+import { EVENTS_OF_A_ROUND, startPromptInterval } from './system/prompt-interval.js';
 
 /** How long a Redis that says nothing holds up the start. */
 const FIRST_CONNECT_MS = 3000;
@@ -139,7 +139,12 @@ function startParts(
     // Without what JavaScript holds.
     memory: () => residentBytes() - heapBytes() - threads.ownBytes,
     unread: () => [...sockets].reduce((sum, { knownWaitingBytes }) => sum + knownWaitingBytes, 0),
-    watch: () => startPromptInterval(() => receivedMessages.look(), MEMORY_LOOK_MS),
+    watch: () =>
+      startPromptInterval(
+        () => receivedMessages.look(),
+        MEMORY_LOOK_MS,
+        () => sockets.size >= EVENTS_OF_A_ROUND,
+      ),
   });
   return {
     config,

@@ -10,12 +10,23 @@
  */
 import { MessageChannel } from 'node:worker_threads';
 
-/** Calls `run` every `ms`, and once a round where rounds take longer. @returns ends it */
-export function startPromptInterval(run: () => void, ms: number): () => void {
+/** So many events make a round that another follows before timers run. */
+export const EVENTS_OF_A_ROUND = 1024;
+
+/**
+ * Calls `run` every `ms`, and once a round where rounds take longer.
+ * @param isCrowded whether there may be such rounds; where not, a timer does, which costs less
+ * @returns ends it
+ */
+export function startPromptInterval(run: () => void, ms: number, isCrowded: () => boolean): () => void {
   const { port1, port2 } = new MessageChannel();
   let isInRounds = false;
   let isUnderway = false;
   const timer = setInterval(() => {
+    if (!isCrowded()) {
+      run();
+      return;
+    }
     isInRounds = true;
     setImmediate(() => {
       isInRounds = false;
