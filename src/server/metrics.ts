@@ -152,7 +152,7 @@ export const METRICS: Readonly<Record<string, MetricKind>> = {
     ({ counters }) => counters.followed.reduce((sum, { skipped }) => sum + skipped, 0),
   ),
   followers_overtaken_total: counter(
-    'Times that trimming overtook a follower, so that it lost entries.',
+    'Times that a follower was found to have lost entries; losses between two looks at its stream count once.',
     ({ counters }) => counters.followed.reduce((sum, { trimmed }) => sum + trimmed, 0),
   ),
   stream_resets_total: counter(
