@@ -134,10 +134,15 @@ function startParts(
   const control = connectControl(target, logger);
   const sockets = new Set<ClientSocket>();
   const residentBytes = openResidentBytes();
+  let peakBytes = 0;
   const receivedMessages: ReceivedMessages = new ReceivedMessages({
     max: config.MAX_BUFFERED_BYTES,
     // Without what JavaScript holds.
-    memory: () => residentBytes() - heapBytes() - threads.ownBytes,
+    memory: () => {
+      // The allocator keeps what the heap and its buffers have given back, so their peak is what explains the memory.
+      peakBytes = Math.max(peakBytes, heapBytes() + threads.ownBytes);
+      return residentBytes() - peakBytes;
+    },
     unread: () => [...sockets].reduce((sum, { knownWaitingBytes }) => sum + knownWaitingBytes, 0),
     watch: () =>
       startPromptInterval(

@@ -73,7 +73,8 @@ export async function openPushBed(
   main?: string,
 ): Promise<PushBed> {
   const redis = started.add(await startRedis());
-  const settings = { REDIS_URL: redis.url, REDIS_STREAM_MAXLEN: String(maxLength) };
+  // All producers come from one address, and may fill the whole queue.
+  const settings = { REDIS_URL: redis.url, REDIS_STREAM_MAXLEN: String(maxLength), MAX_CLIENT_SHARE: '100' };
   const gateway = started.add(await startGatewayProcess(settings, [], main));
   const plainTask: PlainGatewayTask = { redisPath: redis.path, maxLength };
   const plain = started.add(startProgram('peers/plain-gateway', plainTask));

@@ -48,11 +48,13 @@ export class ReadingTurns<T extends TurnTaker> {
     this.#waiting.delete(taker);
   }
 
-  /** Pauses all; they go on with `takeTurns`, the first first. */
-  pauseAll(takers: Iterable<T>): void {
-    this.#newcomers.clear();
-    this.#waiting.clear();
-    for (const taker of takers) this.#wait(taker);
+  /** Pauses those that are read; they go on with `takeTurns`, the first first. */
+  pause(takers: Iterable<T>): void {
+    for (const taker of takers) {
+      if (this.#waiting.has(taker)) continue;
+      this.#newcomers.delete(taker);
+      this.#wait(taker);
+    }
   }
 
   /** Lets those go on that there is room for. To be called many times a second while any wait. */

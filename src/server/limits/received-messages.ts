@@ -11,7 +11,7 @@
  * for longest, or where all send, the newest.
  *
  * Unfinished messages are watched by what the process has grown beyond all that is known. At half of
- * MAX_BUFFERED_BYTES all sockets are paused, so that nothing grows any more. If that does not pass within a
+ * MAX_BUFFERED_BYTES all sockets are paused that have not just completed a message, so that nothing grows. If that does not pass within a
  * moment, those are closed that have not completed a message for a while, until half of it is free again; then
  * the others go on. One that completes messages cannot hold much besides: a message cannot be sent within another.
  *
@@ -34,6 +34,8 @@ const GATHERED_BYTES = 32 * 1024;
 const PATIENCE_MS = 500;
 /** A socket that completed a message within this time before an alarm is not closed for it. */
 const RECENT_MS = 2000;
+/** One that has just completed a message is read on during an alarm: it holds little, and a fast producer is not slowed. */
+const JUST_NOW_MS = 100;
 /** A kept buffer that was not used for so long gives way first. */
 const IDLE_MS = 10_000;
 /** So many parts the suspects are closed in, to see what each part held. */
@@ -143,7 +145,7 @@ export class ReceivedMessages {
     return this.#grown;
   }
 
-  /** Whether no socket is read at the moment. */
+  /** Whether only sockets that have just completed a message are read. */
   get isPaused(): boolean {
     return this.#pausedSince !== undefined;
   }
@@ -173,7 +175,7 @@ export class ReceivedMessages {
     if (this.keptBytes > this.#max) this.#dropKept();
     this.#measure();
     if (this.isPaused) this.#relieve();
-    else if (this.#grown > this.#limit && this.#canHoldTooMuch) this.#pauseAll();
+    else if (this.#grown > this.#limit && this.#canHoldTooMuch) this.#pauseSilent();
     else if (this.turns.waiting > 0) this.#takeTurns();
   }
 
@@ -214,9 +216,12 @@ export class ReceivedMessages {
     this.#grown = memory - this.#usual - this.#freed;
   }
 
-  #pauseAll(): void {
-    this.#pausedSince = this.now;
-    this.turns.pauseAll(this.#bySuspicion());
+  #pauseSilent(): void {
+    this.#pausedSince ??= this.now;
+    const since = this.now - JUST_NOW_MS;
+    this.turns.pause(
+      this.#bySuspicion().filter(({ completedAt }) => (completedAt ?? Number.NEGATIVE_INFINITY) < since),
+    );
   }
 
   /** Closes suspects part by part, for as long as too much is held. */
@@ -225,7 +230,10 @@ export class ReceivedMessages {
       this.#goOn();
       return;
     }
-    if (this.now - this.#pausedSince! < PATIENCE_MS) return;
+    if (this.now - this.#pausedSince! < PATIENCE_MS) {
+      this.#pauseSilent();
+      return;
+    }
     this.#suspects ??= this.#findSuspects();
     const part = Math.max(1, Math.ceil(this.#suspects.length / PARTS));
     const failure = new Failure('overloaded', 'too much is held of unfinished messages: MAX_BUFFERED_BYTES');

@@ -69,7 +69,7 @@ test('a socket that has completed a message keeps being read, and makes room', (
 test('after a common pause sockets go on in parts, in the order given', () => {
   const all = open(200, Number.POSITIVE_INFINITY);
   for (const socket of all) socket.isProven = true;
-  turns.pauseAll(all);
+  turns.pause(all);
   expect(read()).toBe(0);
   for (const expected of [64, 128, 192, 200]) {
     turns.takeTurns(ROOM, 0);
