@@ -196,10 +196,12 @@ export class HttpExchange {
     const isLast =
       this.#isLast || this.#context.stopping.signal.aborted || this.#context.connections.isCrowded;
     const allHeaders = checkHeaders([NO_SNIFFING, ...headers, ...this.#originHeaders()]);
-    const size = headBytes(allHeaders) + bytes.length;
-    if (isStreamed && !this.#context.unread.hold(this, this.client, size, () => this.#res.close())) {
-      this.fail(new Failure('overloaded', 'too much waits for clients to read it: MAX_UNREAD_BYTES'));
-      return;
+    if (isStreamed) {
+      const size = headBytes(allHeaders) + bytes.length;
+      if (!this.#context.unread.hold(this, this.client, size, () => this.#res.close())) {
+        this.fail(new Failure('overloaded', 'too much waits for clients to read it: MAX_UNREAD_BYTES'));
+        return;
+      }
     }
     this.#isOver = true;
     this.#res.cork(() => {
