@@ -5,7 +5,7 @@
 import { resolve } from 'node:path';
 import type { FigureSpec, OpenScenario, Round, Scenario } from './scenario.js';
 
-/** A change may cost this much: less cannot be told from noise on a shared machine. */
+/** A change may cost this much: less cannot be distinguished from noise on a shared machine. */
 const TOLERANCE = 0.03;
 /** These report no CPU time for one message. */
 const WITHOUT_CPU = new Set(['streams', 'memory']);

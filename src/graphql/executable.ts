@@ -16,7 +16,7 @@ import { SCHEMA } from './schema.js';
 // biome-ignore lint/suspicious/noExplicitAny: any field's source and arguments
 type AnyResolver = GraphQLFieldResolver<any, GraphqlContext, any>;
 
-/** What a client is told: a Failure, or a lack of memory, as it is; anything else by an id alone, under which the log has it. */
+/** What a client gets: a Failure or a lack of memory as it is; anything else only as an id that the log repeats. */
 function tell(error: unknown, { logger }: GraphqlContext): GraphQLError {
   if (error instanceof GraphQLError) return error;
   const failure = asFailure(error);
