@@ -5,6 +5,7 @@ import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type GatewayProcess, startGatewayProcess } from '../../support/gateway-process.js';
 import { FORM_TYPE, formBody, postEntries, readEntries, refused, sendRaw } from '../../support/http.js';
+import { startRedis, type TestRedis } from '../../support/redis-server.js';
 
 const MIB = 1024 * 1024;
 const post = (address: string, body: Buffer<ArrayBuffer>, headers = {}) =>
@@ -63,13 +64,19 @@ describe('a small limit', () => {
 
 describe('the default limit', () => {
   const DEFAULT_LIMIT = 64 * MIB;
+  let redis: TestRedis;
   let gateway: GatewayProcess;
 
   beforeAll(async () => {
-    gateway = await startGatewayProcess();
+    // Without a file to write to: a slow disk would hold up Redis for longer than the gateway waits for it.
+    redis = await startRedis();
+    gateway = await startGatewayProcess({ REDIS_URL: redis.url });
   });
 
-  afterAll(() => gateway?.stop());
+  afterAll(async () => {
+    await gateway?.stop();
+    await redis?.stop();
+  });
 
   async function readBody(address: string): Promise<Buffer> {
     const response = await fetch(address);
