@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { cpus, release, totalmem, type } from 'node:os';
-import { findRedisServer } from '../src/redis/embedded/binaries.js';
+import { findRedisServer } from '../src/embedded/binaries.js';
 
 const GIB = 2 ** 30;
 const LIBRARIES = ['uWebSockets.js', 'ioredis'] as const;

@@ -6,7 +6,7 @@ import { addDoctorCommand } from './cli/doctor-command.js';
 import { addServeCommand } from './cli/serve-command.js';
 import { addSetupCommand } from './cli/setup-command.js';
 import { addTokenCommand } from './cli/token-command.js';
-import { VERSION } from './version.js';
+import { VERSION } from './system/version.js';
 
 const program = new Command('streamgate').description(
   'Redis Streams behind REST, binary WebSockets and GraphQL on one port',

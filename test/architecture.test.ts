@@ -5,13 +5,17 @@ import { describe, expect, test } from 'vitest';
 
 const ROOT = join(import.meta.dirname, '..');
 
-/** Each may import those before it, and none after it or on its own line. */
+/** Each room may import those before it, and none after it or on its own line. */
 const LAYERS = [
-  ['config', 'errors'],
-  ['wire'],
+  ['protocol'],
+  ['config'],
   ['redis'],
-  ['access'],
-  ['streams', 'doctor'],
+  ['access', 'embedded'],
+  ['append', 'doctor'],
+  ['threads'],
+  ['reads'],
+  ['follow'],
+  ['catalog'],
   ['graphql'],
   ['openapi'],
   ['server'],
@@ -19,20 +23,22 @@ const LAYERS = [
   ['cli'],
   ['main'],
 ];
-/** Anyone may import these, and they import nothing but one another. */
-const LEAVES = ['booleans', 'histogram', 'logger', 'system', 'version'];
-/** What the sample client and the threads are made of, besides themselves. */
-const CLIENT_IMPORTS = ['wire', 'errors'];
-const WORKER_IMPORTS = ['wire', 'errors', 'redis'];
+/** Anyone may import what is about the machine, and it imports nothing else. */
+const LEAVES = ['system'];
+/** What the client library and the threads are made of, besides themselves. */
+const CLIENT_IMPORTS = ['protocol'];
+const WORKER_IMPORTS = ['protocol', 'redis'];
+/** On main, these know what the threads are told and what they tell. */
+const WORKER_USERS = ['threads', 'reads', 'follow', 'graphql'];
 /** What the package offers to others, who cannot see the files behind it. */
 const PACKAGE_FACES = ['src/client/api.ts', 'src/client/browser.ts', 'src/client/node.ts'];
 /** The pages' own code, which runs in browsers and is bundled apart. */
 const WEB = 'web';
 /** What may run in browsers, too. */
-const WEB_IMPORTS = ['client', 'wire', 'errors', 'openapi'];
+const WEB_IMPORTS = ['client', 'protocol', 'openapi'];
 
 interface Source {
-  /** From the project's folder, such as `src/wire/names.ts`. */
+  /** From the project's folder, such as `src/protocol/names.ts`. */
   readonly path: string;
   /** Without comments. */
   readonly code: string;
@@ -45,7 +51,10 @@ const IMPORT = /(?:\bfrom\s*|\bimport\s*\(?\s*)'([^'\s]+)'/g;
 const COMMENT = /\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/.*$/gm;
 
 function readSource(path: string): Source {
-  const code = readFileSync(join(ROOT, path), 'utf8').replace(COMMENT, '');
+  return sourceOf(path, readFileSync(join(ROOT, path), 'utf8').replace(COMMENT, ''));
+}
+
+function sourceOf(path: string, code: string): Source {
   const specifiers = [...code.matchAll(IMPORT)].map(([, specifier]) => specifier!);
   const isLocal = (specifier: string) => specifier.startsWith('.');
   const isModule = (specifier: string) => specifier.endsWith('.js');
@@ -69,7 +78,7 @@ function sourcesIn(...folders: string[]): Source[] {
 const SOURCES = sourcesIn('src', 'workers');
 const PATHS = new Set(SOURCES.map(({ path }) => path));
 
-/** The part of the system that a file belongs to: `src/wire/names.ts` to `wire`, `src/main.ts` to `main`. */
+/** The part of the system that a file belongs to: `src/protocol/names.ts` to `wire`, `src/main.ts` to `main`. */
 function partOf(path: string): string {
   const [folder, name] = path.split('/');
   return folder === 'src' ? name!.replace(/\.ts$/, '') : folder!;
@@ -86,9 +95,20 @@ function mayImport(from: string, to: string): boolean {
   if (from === 'client') return CLIENT_IMPORTS.includes(to);
   if (from === 'workers') return WORKER_IMPORTS.includes(to);
   if (to === 'client') return from === 'cli';
-  if (to === 'workers') return from === 'streams';
+  if (to === 'workers') return WORKER_USERS.includes(from);
   return rankOf(to) >= 0 && rankOf(to) < rankOf(from);
 }
+
+/** The files themselves and all that they import, directly or not. */
+function reachedFrom(paths: readonly string[], sources = SOURCES): Source[] {
+  const byPath = new Map(sources.map((source) => [source.path, source]));
+  const reached = new Set(paths);
+  for (const path of reached) for (const next of byPath.get(path)!.imports) reached.add(next);
+  return [...reached].map((path) => byPath.get(path)!);
+}
+
+/** Of types nothing is loaded. */
+const withoutTypes = ({ path, code }: Source) => sourceOf(path, code.replace(/\bimport type [^;]*;/g, ''));
 
 const filesWith = (pattern: RegExp) =>
   SOURCES.filter(({ code }) => pattern.test(code)).map(({ path }) => path);
@@ -147,22 +167,26 @@ describe('imports', () => {
     expect(users.filter((path) => PACKAGE_FACES.slice(0, 2).includes(path))).toEqual([]);
   });
 
-  test('of wire do no input or output', () => {
-    const packages = SOURCES.filter(({ path }) => partOf(path) === 'wire').flatMap(
+  test('of protocol do no input or output', () => {
+    const packages = SOURCES.filter(({ path }) => partOf(path) === 'protocol').flatMap(
       (source) => source.packages,
     );
     expect([...new Set(packages)].filter((name) => name !== 'node:buffer')).toEqual([]);
   });
 
   test('of the client lead to nothing that browsers lack', () => {
-    const sourceOf = new Map(SOURCES.map((source) => [source.path, source]));
-    const reached = new Set(['src/client/browser.ts']);
-    for (const path of reached) for (const next of sourceOf.get(path)!.imports) reached.add(next);
-    expect(reached.size).toBeGreaterThan(10);
-    const sources = [...reached].map((path) => sourceOf.get(path)!);
+    const sources = reachedFrom(['src/client/browser.ts']);
+    expect(sources.length).toBeGreaterThan(10);
     expect([...new Set(sources.flatMap(({ packages }) => packages))]).toEqual(['@msgpack/msgpack']);
     const forNode = sources.filter(({ code }) => /\b(?:Buffer\.|process\.|NodeJS\.|require\()/.test(code));
     expect(forNode.map(({ path }) => path)).toEqual([]);
+  });
+
+  test('of a thread load only what it needs', () => {
+    const sources = reachedFrom(['workers/reader.ts', 'workers/pool.ts'], SOURCES.map(withoutTypes));
+    expect(sources.length).toBeGreaterThan(20);
+    const packages = new Set(sources.flatMap(({ packages }) => packages));
+    expect([...packages].filter((name) => !name.startsWith('node:'))).toEqual(['piscina']);
   });
 
   test('of the socket library are the business of the server', () => {
@@ -174,7 +198,7 @@ describe('imports', () => {
 });
 
 test('only threads.ts starts threads', () => {
-  const threads = 'src/streams/threads.ts';
+  const threads = 'src/threads/threads.ts';
   expect(filesWith(/\bnew Worker\b/)).toEqual([threads]);
   expect(filesWith(/\bnew Piscina\b/)).toEqual([threads]);
   // Nor is their code run on another thread.

@@ -1,7 +1,7 @@
-/** What the documents say of settings is true of `src/config.ts`. */
+/** What the documents say of settings is true of `src/config/settings.ts`. */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { SETTINGS } from '../src/config.js';
+import { SETTINGS } from '../src/config/settings.js';
 
 /** Where to listen and where Redis is the image and the compose file decide themselves. */
 const DECIDED = ['HOST', 'PORT', 'STREAMGATE_DATA_DIR'];

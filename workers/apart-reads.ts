@@ -5,7 +5,7 @@
  * to read some of them together. Then they are read in small groups until it is known which is at fault.
  */
 
-import type { FailureBody } from '../src/errors.js';
+import type { FailureBody } from '../src/protocol/errors.js';
 import { ReplyDropped } from '../src/redis/isolating-reads.js';
 import { xreadNow } from '../src/redis/stream-reads.js';
 import type { Followed } from './followed.js';

@@ -1,8 +1,9 @@
 /** The streams that a reader follows: where each stands, the blocking read of all, and what it brings. */
-import { Failure, type FailureBody } from '../src/errors.js';
+
+import { parseEntryId } from '../src/protocol/entry-id.js';
+import { Failure, type FailureBody } from '../src/protocol/errors.js';
 import type { ReplyCursor } from '../src/redis/resp.js';
 import { BlockingRead, type ReadEntries, readEntries } from '../src/redis/stream-reads.js';
-import { parseEntryId } from '../src/wire/entry-id.js';
 import type { Followed } from './followed.js';
 import type { Arrival } from './held-reads.js';
 import type { FollowCommand, ReaderEvent } from './messages.js';

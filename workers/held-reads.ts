@@ -4,8 +4,9 @@
  * Entries of streams whose losses a follower wants to know of wait until it is known whether any before them are
  * missing. All others go at once.
  */
+
+import type { PackedBatch } from '../src/protocol/batch.js';
 import { packBatches, type ReadEntries } from '../src/redis/stream-reads.js';
-import type { PackedBatch } from '../src/wire/batch.js';
 import type { Followed } from './followed.js';
 import type { Loss, LossCheck, Step } from './loss-check.js';
 import type { ReaderEvent } from './messages.js';

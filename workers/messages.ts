@@ -1,15 +1,10 @@
 /** Every message across a thread boundary. */
 import type { MessagePort } from 'node:worker_threads';
-import type { FailureBody } from '../src/errors.js';
+import type { PackedBatch } from '../src/protocol/batch.js';
+import type { FailureBody } from '../src/protocol/errors.js';
 import type { RangeRequest } from '../src/redis/range-reader.js';
-import type {
-  DecodedEntry,
-  DescribeRequest,
-  DescribeResult,
-  EntryForm,
-} from '../src/redis/stream-describer.js';
 import type { RedisTarget } from '../src/redis/target.js';
-import type { PackedBatch } from '../src/wire/batch.js';
+import type { DecodedEntry, DescribeRequest, DescribeResult, EntryForm } from './stream-describer.js';
 
 /** What a thread is started with. */
 export interface ThreadData {

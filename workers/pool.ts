@@ -5,13 +5,13 @@
  */
 import { parentPort, threadId } from 'node:worker_threads';
 import { move, transferableSymbol, valueSymbol, workerData } from 'piscina';
-import { Failure } from '../src/errors.js';
+import { Failure } from '../src/protocol/errors.js';
 import { IsolatingReads } from '../src/redis/isolating-reads.js';
 import { RangeReader } from '../src/redis/range-reader.js';
-import { decodeEntry, StreamDescriber } from '../src/redis/stream-describer.js';
 import { heapBytes } from '../src/system/memory.js';
 import type { PoolAnswer, PoolBeat, PoolTask, PoolTasks, RangeResult, ThreadData } from './messages.js';
 import { RangeServer } from './range-server.js';
+import { decodeEntry, StreamDescriber } from './stream-describer.js';
 
 const { target, beatMs } = workerData as ThreadData;
 const connection = new IsolatingReads(target, 'pool');

@@ -3,9 +3,9 @@
  * for on a port of their own: so that Redis and this thread are at work on the next while main still sends.
  */
 import type { MessagePort } from 'node:worker_threads';
-import { Failure } from '../src/errors.js';
+import { lastId } from '../src/protocol/batch.js';
+import { Failure } from '../src/protocol/errors.js';
 import type { RangeReader } from '../src/redis/range-reader.js';
-import { lastId } from '../src/wire/batch.js';
 import type { RangeNews, RangesTask, RangeWish } from './messages.js';
 
 /** Redis holds the replies to all reads that are asked for at once, however many ports wish. */

@@ -5,10 +5,11 @@
  *
  * It asks on the connection that reads, between two reads: so a cursor does not move while it is asked about.
  */
+
+import { BEFORE_FIRST, compareEntryIds } from '../src/protocol/entry-id.js';
 import { encodeCommand, type ReplyCursor } from '../src/redis/resp.js';
 import { ENDS_SCRIPT } from '../src/redis/scripts.js';
 import { packBatches, readEntries, xnewest } from '../src/redis/stream-reads.js';
-import { BEFORE_FIRST, compareEntryIds } from '../src/wire/entry-id.js';
 import type { Ask, Followed } from './followed.js';
 import type { LostEnd } from './messages.js';
 

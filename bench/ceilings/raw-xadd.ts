@@ -8,8 +8,8 @@
  */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { AppendStream } from '../../src/redis/append/command.js';
-import { AUTO_ID } from '../../src/wire/push-message.js';
+import { AppendStream } from '../../src/append/command.js';
+import { AUTO_ID } from '../../src/protocol/push-message.js';
 
 export interface RawXaddTask {
   /** Of Redis' Unix socket. */

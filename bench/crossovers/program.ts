@@ -9,11 +9,11 @@
  */
 import { createInterface } from 'node:readline';
 import { Redis } from 'ioredis';
-import { loadConfig } from '../../src/config.js';
-import { createLogger } from '../../src/logger.js';
+import { loadConfig } from '../../src/config/settings.js';
 import { CommandConnection } from '../../src/redis/command-connection.js';
 import { unixTarget } from '../../src/redis/target.js';
-import { Threads } from '../../src/streams/threads.js';
+import { createLogger } from '../../src/system/logger.js';
+import { Threads } from '../../src/threads/threads.js';
 import { type Costs, crossover } from './crossover.js';
 import { mainThreadCost } from './main-thread-time.js';
 import { type Tools, WORKS, type Work } from './works.js';

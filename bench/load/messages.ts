@@ -1,6 +1,6 @@
 /** What a producer sends again and again, as bytes on the wire. */
 import { pack } from 'msgpackr';
-import type { Framing } from '../../src/wire/parameters.js';
+import type { Framing } from '../../src/protocol/parameters.js';
 import { clientFrame } from './frames.js';
 
 export interface MessageShape {

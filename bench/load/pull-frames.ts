@@ -1,7 +1,7 @@
 /** What a pull's message is on the wire: made by the gateway's own code, with ids of fixed width. */
-import { EntryBatch } from '../../src/wire/batch.js';
-import type { Framing } from '../../src/wire/parameters.js';
-import { pullMessage } from '../../src/wire/pull-message.js';
+import { EntryBatch } from '../../src/protocol/batch.js';
+import type { Framing } from '../../src/protocol/parameters.js';
+import { pullMessage } from '../../src/protocol/pull-message.js';
 import type { EntryWire } from './entry-counter.js';
 import { fixedId } from './fixed-entries.js';
 

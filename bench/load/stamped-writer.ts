@@ -8,8 +8,8 @@
  */
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
-import { AppendStream } from '../../src/redis/append/command.js';
-import { AUTO_ID } from '../../src/wire/push-message.js';
+import { AppendStream } from '../../src/append/command.js';
+import { AUTO_ID } from '../../src/protocol/push-message.js';
 import { openReceivingRedis } from './received.js';
 import { STAMPED_BYTES, stamp } from './stamped-entries.js';
 

@@ -7,7 +7,7 @@
  */
 import { crc32 } from 'node:zlib';
 import type { Redis } from 'ioredis';
-import { compareEntryIds } from '../../src/wire/entry-id.js';
+import { compareEntryIds } from '../../src/protocol/entry-id.js';
 
 /** Acks may come before or after the truth has the entry; those it had are remembered for so many entries. */
 const REMEMBERED = 200_000;

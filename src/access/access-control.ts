@@ -5,9 +5,9 @@
  * tokens file is read again and has it no more or otherwise: then whoever is connected by it is told.
  */
 import { z } from 'zod';
-import type { Config } from '../config.js';
-import { Failure } from '../errors.js';
-import type { Logger } from '../logger.js';
+import type { Config } from '../config/settings.js';
+import { Failure } from '../protocol/errors.js';
+import type { Logger } from '../system/logger.js';
 import { checkAccessSettings, isOpenToOthers, needsTokens } from './access-settings.js';
 import { expired, Grant, type LiveGrants } from './grant.js';
 import { CLOCK_TOLERANCE_S, JwtVerifier } from './jwt.js';

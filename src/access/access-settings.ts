@@ -1,10 +1,12 @@
 /** Settings of access control that make sense only together. */
-import type { Config } from '../config.js';
+
+import type { Config } from '../config/settings.js';
+import { StartError } from '../config/start-error.js';
 
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|(::ffff:127(\.\d{1,3}){3})|::1)$/i;
 
 /** A setting does not do what it seems to; the message is one sentence that says how to mend it. */
-export class AccessSettingsError extends Error {}
+export class AccessSettingsError extends StartError {}
 
 /** Whether requests need a token. */
 export function needsTokens({ ACCESS_TOKENS_FILE, JWT_SECRET, JWT_JWKS }: Config): boolean {

@@ -1,5 +1,5 @@
 /** What one token grants, for as long as it holds; whoever is connected by it hears of its end. */
-import { Failure } from '../errors.js';
+import { Failure } from '../protocol/errors.js';
 import type { Rights } from './rights.js';
 
 type OnEnd = (failure: Failure) => void;

@@ -5,6 +5,7 @@
  * secret, RS256 and ES256 only with the key set. So a public key is never taken for a secret, and `none` is
  * no algorithm at all.
  */
+
 import { readFile } from 'node:fs/promises';
 import {
   createLocalJWKSet,
@@ -17,8 +18,9 @@ import {
   type JWTVerifyOptions,
   jwtVerify,
 } from 'jose';
-import type { Config } from '../config.js';
-import { Failure } from '../errors.js';
+import type { Config } from '../config/settings.js';
+import { StartError } from '../config/start-error.js';
+import { Failure } from '../protocol/errors.js';
 
 const SHARED = 'HS256';
 const PUBLIC = ['RS256', 'ES256'];
@@ -31,7 +33,7 @@ const ABOUT_TOKENS = [errors.JWKSNoMatchingKey, errors.JWKSMultipleMatchingKeys,
 const ADDRESS = /^https?:\/\//;
 
 /** The key set is missing or no key set; the message is one sentence. */
-export class KeySetError extends Error {}
+export class KeySetError extends StartError {}
 
 export type JwtSettings = Pick<Config, 'JWT_SECRET' | 'JWT_JWKS' | 'JWT_AUDIENCE' | 'JWT_ISSUER'>;
 

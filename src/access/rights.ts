@@ -7,10 +7,10 @@
  * that they lie beyond every wall.
  */
 import { z } from 'zod';
-import { Failure } from '../errors.js';
+import { Failure } from '../protocol/errors.js';
+import { checkDeviceId } from '../protocol/names.js';
+import { DEFAULT_DEVICE } from '../protocol/parameters.js';
 import { devicePrefix, splitStreamKey } from '../redis/keys.js';
-import { checkDeviceId } from '../wire/names.js';
-import { DEFAULT_DEVICE } from '../wire/parameters.js';
 import { matchesAll, matchGlob } from './globs.js';
 
 /**

@@ -1,6 +1,8 @@
 /** The tokens file: JSON with a record for each token, none of which can be used without its secret. */
+
 import { open, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
 import { z } from 'zod';
+import { StartError } from '../config/start-error.js';
 import { ENTITLEMENT } from './rights.js';
 import { isTokenId } from './tokens.js';
 
@@ -21,7 +23,7 @@ const FILE = z
 export type TokenRecord = z.output<typeof RECORD>;
 
 /** The file cannot be read or is not what it should be; the message is one sentence and quotes nothing of it. */
-export class TokenFileError extends Error {}
+export class TokenFileError extends StartError {}
 
 const codeOf = (error: unknown) => (error as NodeJS.ErrnoException).code;
 

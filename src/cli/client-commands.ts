@@ -7,7 +7,7 @@ import { listStreams } from './list-command.js';
 import { parseMoment } from './moments.js';
 import { pullPipe } from './pull-pipe.js';
 import { pushPipe } from './push-pipe.js';
-import { addSampleCommands } from './sample-commands.js';
+import { addSampleCommands } from './samples/sample-commands.js';
 
 function parsePositive(text: string): number {
   const number = parseWholeNumber(text);

@@ -1,8 +1,8 @@
 /** `streamgate doctor`: says what in Redis or in the machine will hurt, with the gateway's own settings. */
 import type { Command } from 'commander';
-import { ConfigError, loadConfig } from '../config.js';
+import { loadConfig } from '../config/settings.js';
+import { StartError } from '../config/start-error.js';
 import type { Finding, Level } from '../doctor/findings.js';
-import { EmbeddedRedisError } from '../redis/embedded/embedded-error.js';
 import { addSettingOptions } from './setting-options.js';
 
 export function addDoctorCommand(program: Command): void {
@@ -30,7 +30,7 @@ async function tellFindings(given: Record<string, string | undefined>, isJson: b
     );
     if (problems > 0) process.exitCode = 1;
   } catch (error) {
-    if (!(error instanceof ConfigError || error instanceof EmbeddedRedisError)) throw error;
+    if (!(error instanceof StartError)) throw error;
     console.error(`streamgate: ${error.message}`);
     process.exitCode = 1;
   }

@@ -2,7 +2,7 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Entry } from '../client/entry.js';
-import { detectMediaType } from '../wire/media-type.js';
+import { detectMediaType } from '../protocol/media-type.js';
 import { replaceFrame } from './frame-file.js';
 
 /** What goes to standard output. */

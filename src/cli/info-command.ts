@@ -1,6 +1,6 @@
 /** `streamgate info`: what Redis tells of a stream, its newest entry and its metadata. */
 import { describeStream, type Meta } from '../client/graphql.js';
-import { detectMediaType } from '../wire/media-type.js';
+import { detectMediaType } from '../protocol/media-type.js';
 import { makeClient, type TargetValues } from './client-options.js';
 import { formatBytes, formatLag, previewName } from './preview.js';
 import { runSession } from './session.js';

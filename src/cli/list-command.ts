@@ -2,7 +2,7 @@
 import { GatewayError } from '../client/gateway-error.js';
 import type { StreamSummary } from '../client/graphql.js';
 import type { Streamgate } from '../client/streamgate.js';
-import { entryTime } from '../wire/entry-id.js';
+import { entryTime } from '../protocol/entry-id.js';
 import { makeClient, type TargetValues } from './client-options.js';
 import { formatBytes, formatLag, previewName } from './preview.js';
 import { runSession } from './session.js';

@@ -1,24 +1,8 @@
 /** What `streamgate serve` does: the gateway, from its start to the signal that ends it. */
-import { AccessSettingsError } from '../access/access-settings.js';
-import { KeySetError } from '../access/jwt.js';
-import { TokenFileError } from '../access/token-file.js';
-import { type Config, ConfigError, loadConfig } from '../config.js';
+import { type Config, loadConfig } from '../config/settings.js';
+import { StartError } from '../config/start-error.js';
 import { type Gateway, startGateway } from '../gateway.js';
-import { createLogger } from '../logger.js';
-import { RedisBinaryError } from '../redis/embedded/binaries.js';
-import { EmbeddedRedisError } from '../redis/embedded/embedded-error.js';
-import { ListenError } from '../server/listener.js';
-
-/** Failures of starting that are the user's to mend: one sentence, no stack. */
-const TOLD_PLAINLY = [
-  ConfigError,
-  AccessSettingsError,
-  TokenFileError,
-  KeySetError,
-  ListenError,
-  RedisBinaryError,
-  EmbeddedRedisError,
-];
+import { createLogger } from '../system/logger.js';
 
 /** How long the threads may take to end, once nobody wants to wait any more. */
 const ABORT_MS = 500;
@@ -33,8 +17,8 @@ export async function serveUntilStopped(given: Record<string, string | undefined
     reloadOnSignal(starting, config);
     await starting;
   } catch (error) {
-    if (!TOLD_PLAINLY.some((kind) => error instanceof kind)) throw error;
-    console.error(`streamgate: ${(error as Error).message}`);
+    if (!(error instanceof StartError)) throw error;
+    console.error(`streamgate: ${error.message}`);
     process.exitCode = 1;
   }
 }

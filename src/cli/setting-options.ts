@@ -1,6 +1,6 @@
 /** Every setting as a flag of a command. */
 import { type Command, Option } from 'commander';
-import { SETTINGS, type SettingName } from '../config.js';
+import { SETTINGS, type SettingName } from '../config/settings.js';
 
 const flagOf = (name: string) => `--${name.toLowerCase().replaceAll('_', '-')}`;
 

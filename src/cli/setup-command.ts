@@ -1,6 +1,6 @@
 /** `streamgate setup`: makes sure that there is a redis-server to embed. */
 import type { Command } from 'commander';
-import { ensureRedisServer, RedisBinaryError } from '../redis/embedded/binaries.js';
+import { ensureRedisServer, RedisBinaryError } from '../embedded/binaries.js';
 
 export function addSetupCommand(program: Command): void {
   program

@@ -1,6 +1,6 @@
 /** What users of the package name besides the client itself: its errors, and the types of what goes in and out. */
 
-export type { Overview } from '../wire/overview.js';
+export type { Overview } from '../protocol/overview.js';
 export type { WebSocketConstructor } from './connection.js';
 export type { ConnectionState, Reconnect } from './connection-state.js';
 export type { Entry, Moment } from './entry.js';

@@ -5,7 +5,7 @@
  * stored between two connections would be lost. The same goes for a moment: once a stream has got on, all
  * are asked for by ids, those that have not by the last id before the moment.
  */
-import { compareEntryIds } from '../wire/entry-id.js';
+import { compareEntryIds } from '../protocol/entry-id.js';
 import type { Parameters } from './address.js';
 import { nameMoment } from './entry.js';
 import { GatewayError } from './gateway-error.js';

@@ -1,6 +1,6 @@
 /** Entries as clients see them, and the messages they come in: MessagePack arrays of `[sid, id, bin]`. */
 import { decode } from '@msgpack/msgpack';
-import { entryTime } from '../wire/entry-id.js';
+import { entryTime } from '../protocol/entry-id.js';
 import { GatewayError } from './gateway-error.js';
 
 export interface Entry {

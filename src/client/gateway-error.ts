@@ -1,8 +1,8 @@
 /**
  * What a client is told when something fails: one sentence for people, a code for programs, and whether
- * coming back helps. The gateway's own codes stand in `src/errors.ts`; those below arise on the client's side.
+ * coming back helps. The gateway's own codes stand in `src/protocol/errors.ts`; those below arise on the client's side.
  */
-import { FAILURES, type FailureCode } from '../errors.js';
+import { FAILURES, type FailureCode } from '../protocol/errors.js';
 
 export type ClientCode =
   /** Nothing answers at the address. */

@@ -1,5 +1,5 @@
 /** One look at what there is: the first event of `GET /overview`, which goes on once a second. */
-import type { Overview } from '../wire/overview.js';
+import type { Overview } from '../protocol/overview.js';
 import { buildAddress, type Place } from './address.js';
 import { readEvents } from './event-stream.js';
 import { errorFromNetwork, GatewayError } from './gateway-error.js';

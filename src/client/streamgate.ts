@@ -6,7 +6,7 @@
  *
  * What fails is a GatewayError with a code, and `mayPass` where coming back helps.
  */
-import type { Overview } from '../wire/overview.js';
+import type { Overview } from '../protocol/overview.js';
 import { type Place, parseBase } from './address.js';
 import type { WebSocketConstructor } from './connection.js';
 import type { Entry } from './entry.js';

@@ -1,14 +1,14 @@
 /** Looks at Redis and at the machine, and says what will hurt. Changes nothing. */
 import { resolve } from 'node:path';
 import { Redis } from 'ioredis';
-import type { Config } from '../config.js';
+import type { Config } from '../config/settings.js';
+import { RedisBinaryError } from '../embedded/binaries.js';
+import { chooseServer } from '../embedded/choose-server.js';
+import { embeddedSocket } from '../embedded/embedded.js';
+import { EmbeddedRedisError } from '../embedded/embedded-error.js';
+import { releaseText } from '../embedded/server-program.js';
+import { isListening } from '../embedded/unix-socket.js';
 import { addressOptions } from '../redis/control.js';
-import { RedisBinaryError } from '../redis/embedded/binaries.js';
-import { chooseServer } from '../redis/embedded/choose-server.js';
-import { embeddedSocket } from '../redis/embedded/embedded.js';
-import { EmbeddedRedisError } from '../redis/embedded/embedded-error.js';
-import { releaseText } from '../redis/embedded/server-program.js';
-import { isListening } from '../redis/embedded/unix-socket.js';
 import { describeTarget, parseRedisUrl, type RedisTarget, unixTarget } from '../redis/target.js';
 import { type Finding, runChecks } from './findings.js';
 import { REDIS_CHECKS } from './redis-checks.js';

@@ -1,7 +1,7 @@
 /** What Redis says of itself, and how far away it is. Nothing is changed by asking. */
 import type { Redis } from 'ioredis';
-import type { Config } from '../config.js';
-import { readSettings } from '../redis/embedded/server-settings.js';
+import type { Config } from '../config/settings.js';
+import { readSettings } from '../embedded/server-settings.js';
 import { type Right, refusedRights } from './rights.js';
 
 export interface RedisFacts {

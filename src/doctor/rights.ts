@@ -6,7 +6,8 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
-import type { Config } from '../config.js';
+import type { Config } from '../config/settings.js';
+import { DEFAULT_DEVICE } from '../protocol/parameters.js';
 import {
   DEVICE_CONNECTED_EVENT,
   DEVICES_SEEN,
@@ -14,7 +15,6 @@ import {
   streamKey,
   streamMetaKey,
 } from '../redis/keys.js';
-import { DEFAULT_DEVICE } from '../wire/parameters.js';
 
 /** A command that the gateway sends, and what it cannot do without. */
 export interface Right {

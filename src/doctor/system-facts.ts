@@ -2,7 +2,7 @@
 import { readFile, statfs } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { dirname, resolve } from 'node:path';
-import type { Config } from '../config.js';
+import type { Config } from '../config/settings.js';
 import { loadSocketLibrary } from '../system/socket-library.js';
 
 export interface SystemFacts {

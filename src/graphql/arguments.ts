@@ -1,5 +1,5 @@
 /** Arguments that have aliases: exactly one name may be used. */
-import { Failure } from '../errors.js';
+import { Failure } from '../protocol/errors.js';
 
 /** The one of some values that is given, or undefined. @throws Failure `bad_parameter` where two are */
 export function atMostOne<T>(values: Readonly<Record<string, T | null | undefined>>): T | undefined {

@@ -2,11 +2,11 @@
 import type { Redis } from 'ioredis';
 import type { Grant } from '../access/grant.js';
 import type { Rights } from '../access/rights.js';
-import type { Logger } from '../logger.js';
-import type { Devices } from '../streams/devices.js';
-import type { FollowerContext } from '../streams/follower-context.js';
-import type { StreamPayer } from '../streams/hub-stream.js';
-import { AnswerBudget } from '../wire/answer-budget.js';
+import type { Devices } from '../catalog/devices.js';
+import type { FollowerContext } from '../follow/follower-context.js';
+import type { StreamPayer } from '../follow/live/hub-stream.js';
+import { AnswerBudget } from '../protocol/answer-budget.js';
+import type { Logger } from '../system/logger.js';
 import { DeviceLoader } from './device-loader.js';
 import { NameBudget } from './limits.js';
 import { StreamLoader } from './stream-loader.js';

@@ -1,8 +1,8 @@
 /** A request's devices: their metadata, for all that are asked for together in one round trip, each once. */
-import type { Devices } from '../streams/devices.js';
-import { decodeMetadata, type Metadata } from '../streams/metadata.js';
-import { ownTurn } from '../streams/time-slices.js';
-import { AnswerBudget } from '../wire/answer-budget.js';
+import type { Devices } from '../catalog/devices.js';
+import { decodeMetadata, type Metadata } from '../catalog/metadata.js';
+import { ownTurn } from '../catalog/time-slices.js';
+import { AnswerBudget } from '../protocol/answer-budget.js';
 import { BatchLoader } from './batch-loader.js';
 
 /** Devices in one MGET: Redis does nothing else meanwhile. */

@@ -2,13 +2,14 @@
  * A subscription's entries: a follower of the hub, asked for one entry at a time, so that nothing is held
  * for a client that does not read on.
  */
-import type { Failure } from '../errors.js';
-import { decodeEntry, type EntryForm } from '../redis/stream-describer.js';
-import type { FollowerStream } from '../streams/followed-stream.js';
-import { Follower, type FollowerOutlet } from '../streams/follower.js';
-import type { Run } from '../streams/run.js';
-import type { Threads } from '../streams/threads.js';
-import { AnswerBudget } from '../wire/answer-budget.js';
+
+import { decodeEntry, type EntryForm } from '../../workers/stream-describer.js';
+import type { FollowerStream } from '../follow/followed-stream.js';
+import { Follower, type FollowerOutlet } from '../follow/follower.js';
+import type { Run } from '../follow/run.js';
+import { AnswerBudget } from '../protocol/answer-budget.js';
+import type { Failure } from '../protocol/errors.js';
+import type { Threads } from '../threads/threads.js';
 import type { GraphqlContext, OpenSubscription } from './context.js';
 
 /**

@@ -8,7 +8,7 @@ import {
   type GraphQLScalarType,
   type GraphQLSchema,
 } from 'graphql';
-import { asFailure } from '../errors.js';
+import { asFailure } from '../protocol/errors.js';
 import type { GraphqlContext } from './context.js';
 import { RESOLVERS, SUBSCRIPTIONS } from './resolvers.js';
 import { SCHEMA } from './schema.js';

@@ -1,7 +1,7 @@
 /** What a request may ask for: bounds that no honest client meets. */
 import { type DocumentNode, GraphQLError, parse } from 'graphql';
-import { Failure } from '../errors.js';
-import { holdsAtMost } from '../wire/json-bounds.js';
+import { Failure } from '../protocol/errors.js';
+import { holdsAtMost } from '../protocol/json-bounds.js';
 
 /** Largest request, in bytes of JSON. */
 export const MAX_REQUEST_BYTES = 1024 * 1024;

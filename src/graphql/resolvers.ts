@@ -1,11 +1,11 @@
-/** What each field of the schema answers, a line or two each; the work is done in `streams/`. */
+/** What each field of the schema answers, a line or two each; the work is done in `catalog/` and `follow/`. */
 import type { GraphQLFieldResolver, GraphQLResolveInfo } from 'graphql';
-import { Failure } from '../errors.js';
-import { deleteStream, mergeStreamMeta, replaceStreamMeta } from '../streams/metadata.js';
-import { deviceStreamKey } from '../streams/stream-keys.js';
-import { readTails, resolveCursors } from '../streams/tails.js';
-import { checkDeviceId } from '../wire/names.js';
-import { parseCursor } from '../wire/parameters.js';
+import { deleteStream, mergeStreamMeta, replaceStreamMeta } from '../catalog/metadata.js';
+import { deviceStreamKey } from '../catalog/stream-keys.js';
+import { readTails, resolveCursors } from '../follow/live/tails.js';
+import { Failure } from '../protocol/errors.js';
+import { checkDeviceId } from '../protocol/names.js';
+import { parseCursor } from '../protocol/parameters.js';
 import { atMostOne, exactlyOne } from './arguments.js';
 import type { GraphqlContext } from './context.js';
 import { type EntryEvent, EntrySubscription } from './entry-subscription.js';

@@ -1,13 +1,13 @@
 /** Which devices and streams the names of a request mean, as far as its token goes. */
 import { type GraphQLResolveInfo, Kind } from 'graphql';
 import type { Action } from '../access/rights.js';
-import { Failure } from '../errors.js';
+import { listKeys } from '../catalog/key-listing.js';
+import { deleteStreams } from '../catalog/metadata.js';
+import { deviceStreamKey, resolveBareIds } from '../catalog/stream-keys.js';
+import { Failure } from '../protocol/errors.js';
+import { checkDeviceId } from '../protocol/names.js';
+import { DEFAULT_DEVICE } from '../protocol/parameters.js';
 import { controlFailure } from '../redis/control.js';
-import { listKeys } from '../streams/key-listing.js';
-import { deleteStreams } from '../streams/metadata.js';
-import { deviceStreamKey, resolveBareIds } from '../streams/stream-keys.js';
-import { checkDeviceId } from '../wire/names.js';
-import { DEFAULT_DEVICE } from '../wire/parameters.js';
 import type { GraphqlContext } from './context.js';
 
 /** Whether the client gave an argument itself, rather than leave it to the schema's default. */

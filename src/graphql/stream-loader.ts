@@ -3,13 +3,17 @@
  * together in one round trip, however they are nested.
  */
 import type { Redis } from 'ioredis';
+import {
+  type DescribeRequest,
+  emptyDescription,
+  type StreamDescription,
+} from '../../workers/stream-describer.js';
 import type { Rights } from '../access/rights.js';
-import { type DescribeRequest, emptyDescription, type StreamDescription } from '../redis/stream-describer.js';
-import { type KeyListing, type KeyScope, listScopes } from '../streams/key-listing.js';
-import { type DeviceStream, groupByDevice } from '../streams/stream-keys.js';
-import type { Threads } from '../streams/threads.js';
-import { ownTurn } from '../streams/time-slices.js';
-import { AnswerBudget } from '../wire/answer-budget.js';
+import { type KeyListing, type KeyScope, listScopes } from '../catalog/key-listing.js';
+import { type DeviceStream, groupByDevice } from '../catalog/stream-keys.js';
+import { ownTurn } from '../catalog/time-slices.js';
+import { AnswerBudget } from '../protocol/answer-budget.js';
+import type { Threads } from '../threads/threads.js';
 import { BatchLoader } from './batch-loader.js';
 import type { StreamWants } from './stream-wants.js';
 

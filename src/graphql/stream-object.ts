@@ -1,7 +1,7 @@
 /** A Stream as GraphQL answers it: its description under the schema's names. */
-import type { StreamDescription } from '../redis/stream-describer.js';
-import { decodeMetadata } from '../streams/metadata.js';
-import { entryTime } from '../wire/entry-id.js';
+import type { StreamDescription } from '../../workers/stream-describer.js';
+import { decodeMetadata } from '../catalog/metadata.js';
+import { entryTime } from '../protocol/entry-id.js';
 
 /** Dates beyond this cannot be told in ISO 8601 by JavaScript. */
 const MAX_DATE_MS = 8.64e15;

@@ -8,7 +8,7 @@ import {
   Kind,
   type SelectionSetNode,
 } from 'graphql';
-import type { DescribeRequest, EntryForm } from '../redis/stream-describer.js';
+import type { DescribeRequest, EntryForm } from '../../workers/stream-describer.js';
 
 export interface StreamWants extends Omit<DescribeRequest, 'keys'> {
   /** Under how many names the answer has the same thing, at most. */

@@ -1,6 +1,6 @@
 /** `/data/{sid}`: entries stored and read by plain HTTP. */
 
-import type { FailureCode } from '../errors.js';
+import type { FailureCode } from '../protocol/errors.js';
 import { SAMPLES } from './code-samples.js';
 import { BODY, failureResponses, NAMED, REDIS_READ, REDIS_WRITE, TOKEN, WORK } from './failures.js';
 import type { HeaderObject, Operation, Paths } from './model.js';

@@ -1,5 +1,5 @@
 /** The whole description, OpenAPI 3.1: what `/openapi.json` answers, and the page at `/docs` shows. */
-import { FAILURES } from '../errors.js';
+import { FAILURES } from '../protocol/errors.js';
 import { DATA_PATHS } from './data-operations.js';
 import { GRAPHQL_PATHS } from './graphql-operations.js';
 import type { Description, Paths } from './model.js';

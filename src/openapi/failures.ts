@@ -1,6 +1,6 @@
 /** What a request may be refused with: responses by status, made of the codes that have it. */
 import { STATUS_CODES } from 'node:http';
-import { FAILURES, type FailureCode } from '../errors.js';
+import { FAILURES, type FailureCode } from '../protocol/errors.js';
 import type { HeaderObject, ResponseObject, WebSocketDescription } from './model.js';
 
 /** Of any request. Those who ask how the gateway is are answered even when it is full or going down. */

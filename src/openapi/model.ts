@@ -2,7 +2,7 @@
  * The parts of an OpenAPI description that this one is made of.
  * Source: https://spec.openapis.org/oas/v3.1.1
  */
-import type { FAILURES, FailureCode } from '../errors.js';
+import type { FAILURES, FailureCode } from '../protocol/errors.js';
 
 /** JSON Schema, draft 2020-12. */
 export interface Schema {

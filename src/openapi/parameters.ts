@@ -2,7 +2,7 @@
  * Every parameter of the query, and what stands for `{sid}`: names, types, defaults, ranges and meanings.
  * Ranges are those of the parser; a test holds names and defaults against it.
  */
-import { MAX_NAME_BYTES } from '../wire/names.js';
+import { MAX_NAME_BYTES } from '../protocol/names.js';
 import {
   DEFAULT_BLOCK_MS,
   DEFAULT_DEVICE,
@@ -13,7 +13,7 @@ import {
   MAX_SPEED,
   MAX_STREAMS,
   NEWEST,
-} from '../wire/parameters.js';
+} from '../protocol/parameters.js';
 import type { Parameter, Schema } from './model.js';
 
 const BOOLEAN: Schema = { type: 'boolean', default: false };

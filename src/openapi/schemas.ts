@@ -1,5 +1,5 @@
 /** What the bodies are made of, by the names that the operations refer to. */
-import { FAILURES } from '../errors.js';
+import { FAILURES } from '../protocol/errors.js';
 import type { Schema } from './model.js';
 
 export const SCHEMAS: Readonly<Record<string, Schema>> = {

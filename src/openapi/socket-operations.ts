@@ -1,6 +1,6 @@
 /** `/data/{sid}/push` and `/data/{sid}/pull`: WebSockets, as far as their upgrade; what follows is told in words. */
 
-import type { FailureCode } from '../errors.js';
+import type { FailureCode } from '../protocol/errors.js';
 import { SAMPLES } from './code-samples.js';
 import { closeCodes, failureResponses, NAMED, REDIS_READ, REDIS_WRITE, TOKEN, WORK } from './failures.js';
 import type { Operation, Paths, ResponseObject } from './model.js';

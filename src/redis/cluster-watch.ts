@@ -3,9 +3,9 @@
  * clients to other nodes for the rest, which the gateway does not follow.
  */
 import type { Redis } from 'ioredis';
-import { ConfigError } from '../config.js';
-import { Failure } from '../errors.js';
-import type { Logger } from '../logger.js';
+import { ConfigError } from '../config/start-error.js';
+import { Failure } from '../protocol/errors.js';
+import type { Logger } from '../system/logger.js';
 
 const REFUSAL =
   'REDIS_URL leads to a node of a Redis Cluster, which streamgate does not support: it needs a Redis that ' +

@@ -5,7 +5,7 @@
  * has been silent for `SILENCE_MS`, or could not be made within `CONNECT_MS`. Commands are pipelined and
  * never sent twice: `IsolatingReads` does that with those that were lost.
  */
-import { Failure } from '../errors.js';
+import { Failure } from '../protocol/errors.js';
 import { RedisConnection } from './connection.js';
 import type { ReplyCursor } from './resp.js';
 import { SilenceWatch } from './silence-watch.js';

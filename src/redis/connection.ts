@@ -8,7 +8,7 @@
  */
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { Failure } from '../errors.js';
+import { Failure } from '../protocol/errors.js';
 import { encodeCommand, ReplyBuffer, ReplyCursor } from './resp.js';
 import { findMaster } from './sentinel.js';
 import { SocketWriter } from './socket-writer.js';

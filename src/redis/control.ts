@@ -5,8 +5,8 @@
  * trying again is for those who know what a repetition means.
  */
 import { Redis } from 'ioredis';
-import { Failure } from '../errors.js';
-import type { Logger } from '../logger.js';
+import { Failure } from '../protocol/errors.js';
+import type { Logger } from '../system/logger.js';
 import { failureFromRedis } from './error-replies.js';
 import { defineScripts } from './scripts.js';
 import { type RedisTarget, type SentinelGroup, tlsOptions } from './target.js';

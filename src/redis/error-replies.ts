@@ -5,7 +5,7 @@
  * The first words were read out of the servers' binaries; the texts behind `ERR` are those of the commands that
  * the gateway sends, as far as they need a code of their own.
  */
-import { Failure, type FailureCode } from '../errors.js';
+import { Failure, type FailureCode } from '../protocol/errors.js';
 
 interface ErrorReply {
   /** The first word of the reply. */

@@ -5,7 +5,7 @@
  * lost. So each command that was lost is sent once more, alone on a second connection. One that Redis closes
  * that at too is the culprit, and fails; all others are answered.
  */
-import { Failure } from '../errors.js';
+import { Failure } from '../protocol/errors.js';
 import { CommandConnection, ConnectionDropped } from './command-connection.js';
 import type { ReplyCursor } from './resp.js';
 import type { RedisTarget } from './target.js';

@@ -1,7 +1,7 @@
 /** The names of what is stored (contract §1). No other file spells a key. */
-import { Failure } from '../errors.js';
-import { SYSTEM_MARK } from '../wire/names.js';
-import { DEFAULT_DEVICE } from '../wire/parameters.js';
+import { Failure } from '../protocol/errors.js';
+import { SYSTEM_MARK } from '../protocol/names.js';
+import { DEFAULT_DEVICE } from '../protocol/parameters.js';
 
 export const DEVICES_CONNECTED = ':devices:connected';
 export const DEVICES_SEEN = ':devices:seen';

@@ -1,7 +1,7 @@
 /** Range reads of streams, packed as they come. */
 
-import { joinBatches, lastId, type PackedBatch } from '../wire/batch.js';
-import { AFTER_LAST, BEFORE_FIRST, compareEntryIds } from '../wire/entry-id.js';
+import { joinBatches, lastId, type PackedBatch } from '../protocol/batch.js';
+import { AFTER_LAST, BEFORE_FIRST, compareEntryIds } from '../protocol/entry-id.js';
 import type { CommandConnection } from './command-connection.js';
 import { DroppedKeys } from './dropped-keys.js';
 import { failureFromRedis } from './error-replies.js';

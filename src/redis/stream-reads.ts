@@ -5,8 +5,8 @@
  *     XRANGE                       *entries ( *2 $id *2f ( $field $value )… )…
  */
 import { isUtf8 } from 'node:buffer';
-import type { PackedBatch } from '../wire/batch.js';
-import { AFTER_LAST } from '../wire/entry-id.js';
+import type { PackedBatch } from '../protocol/batch.js';
+import { AFTER_LAST } from '../protocol/entry-id.js';
 import { PAYLOAD_FIELD } from './keys.js';
 import { bulk, encodeCommand, type ReplyCursor } from './resp.js';
 

@@ -6,7 +6,7 @@
  * is missing: the count of entries ever added; that entry itself, still there, with nothing deleted after it;
  * or, for a reader from the very beginning, that nothing was ever removed. Without a proof a loss is assumed.
  */
-import { BEFORE_FIRST, compareEntryIds } from '../wire/entry-id.js';
+import { BEFORE_FIRST, compareEntryIds } from '../protocol/entry-id.js';
 import { encodeCommand, type ReplyCursor } from './resp.js';
 
 /** https://redis.io/docs/latest/commands/xinfo-stream/ */

@@ -1,6 +1,6 @@
 /** Where Redis is and how to log in: plain data, so that it can be handed to threads. */
 import { isIP } from 'node:net';
-import { ConfigError } from '../config.js';
+import { ConfigError } from '../config/start-error.js';
 
 export interface RedisAddress {
   readonly host: string;

@@ -1,6 +1,7 @@
 /** What the endpoints count: plain numbers, so that counting costs an addition. `metrics.ts` tells them. */
-import { FAILURES, type Failure, type FailureCode } from '../errors.js';
-import type { FollowerCounters } from '../streams/follower-context.js';
+
+import type { FollowerCounters } from '../follow/follower-context.js';
+import { FAILURES, type Failure, type FailureCode } from '../protocol/errors.js';
 
 /** Where clients hold a connection open; `graphql_events` are GraphQL's server-sent events. */
 const CONNECTION_ENDPOINTS = [

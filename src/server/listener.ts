@@ -6,17 +6,19 @@
  * end. In between, for less than a turn of the loop, nobody listens: who connects just then is refused and
  * comes again.
  */
+
 import uws, { type TemplatedApp, type us_listen_socket } from 'uWebSockets.js';
 import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
-import type { Config } from '../config.js';
-import type { Logger } from '../logger.js';
+import type { Config } from '../config/settings.js';
+import { StartError } from '../config/start-error.js';
+import type { Logger } from '../system/logger.js';
 
 /** uSockets' LIBUS_LISTEN_EXCLUSIVE_PORT: without it a second gateway shares the port in silence. */
 const EXCLUSIVE_PORT = 1;
 
 /** The gateway cannot listen, or not with this certificate; the message is one sentence for people. */
-export class ListenError extends Error {}
+export class ListenError extends StartError {}
 
 interface Certificate {
   readonly cert_file_name: string;

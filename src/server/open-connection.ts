@@ -1,6 +1,6 @@
 /** A connection that a client holds open: named in the log, and counted, from its beginning to its end. */
-import type { Failure } from '../errors.js';
-import type { StreamSelection } from '../wire/parameters.js';
+import type { Failure } from '../protocol/errors.js';
+import type { StreamSelection } from '../protocol/parameters.js';
 import type { GatewayContext } from './context.js';
 import type { ConnectionEndpoint } from './counters.js';
 

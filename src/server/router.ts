@@ -1,7 +1,7 @@
 /** How an app is given its routes: methods, HEAD, OPTIONS and a slash behind are the same everywhere. */
 import type { TemplatedApp, WebSocketBehavior } from 'uWebSockets.js';
-import { asFailure, Failure } from '../errors.js';
-import type { Handler } from './authorize.js';
+import { asFailure, Failure } from '../protocol/errors.js';
+import type { Handler } from './admission/authorize.js';
 import type { GatewayContext } from './context.js';
 import { type Duty, endpoint, type HttpExchange } from './http/http-exchange.js';
 import type { ClientSocket } from './sockets/client-socket.js';

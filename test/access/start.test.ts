@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { AccessSettingsError, checkAccessSettings } from '../../src/access/access-settings.js';
-import { loadConfig } from '../../src/config.js';
+import { loadConfig } from '../../src/config/settings.js';
 import { type AccessFixture, allows, bearer, startAccessFixture } from '../support/access.js';
 import { MAIN, startGatewayProcess } from '../support/gateway-process.js';
 import { startRedis } from '../support/redis-server.js';

@@ -5,8 +5,8 @@
 import fc from 'fast-check';
 import { pack } from 'msgpackr';
 import { beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { checkDeviceId, checkStreamId, checkWritable } from '../../src/protocol/names.js';
 import { streamKey } from '../../src/redis/keys.js';
-import { checkDeviceId, checkStreamId, checkWritable } from '../../src/wire/names.js';
 import { startForFile } from '../support/gateway-fixture.js';
 import { FORM_TYPE, formBody } from '../support/http.js';
 import { entriesIn } from '../support/push-fixture.js';

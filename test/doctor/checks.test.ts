@@ -1,6 +1,6 @@
 /** Each verdict on facts that no test can make: clocks, distances, versions, other machines. */
 import { describe, expect, test } from 'vitest';
-import { loadConfig } from '../../src/config.js';
+import { loadConfig } from '../../src/config/settings.js';
 import { runChecks } from '../../src/doctor/findings.js';
 import { REDIS_CHECKS } from '../../src/doctor/redis-checks.js';
 import { parseInfo, type RedisFacts } from '../../src/doctor/redis-facts.js';

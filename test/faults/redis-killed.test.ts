@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { compareEntryIds } from '../../src/wire/entry-id.js';
+import { compareEntryIds } from '../../src/protocol/entry-id.js';
 import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
 import { startRedis } from '../support/redis-server.js';
 import { TestSocket } from '../support/socket.js';

@@ -3,22 +3,27 @@ import fc from 'fast-check';
 import { GraphQLError } from 'graphql';
 import { Unpackr } from 'msgpackr';
 import { expect } from 'vitest';
-import { Failure, type FailureCode } from '../../src/errors.js';
 import { Documents } from '../../src/graphql/documents.js';
 import { createSchema } from '../../src/graphql/executable.js';
 import { parseBounded } from '../../src/graphql/limits.js';
-import { streamKey } from '../../src/redis/keys.js';
-import { parseForm } from '../../src/server/data/form.js';
-import { HostCheck } from '../../src/server/limits/host-check.js';
-import { OriginPolicy } from '../../src/server/limits/origins.js';
-import { checkDeviceId, checkPrefix, checkStreamId, checkWritable } from '../../src/wire/names.js';
+import { Failure, type FailureCode } from '../../src/protocol/errors.js';
+import { checkDeviceId, checkPrefix, checkStreamId, checkWritable } from '../../src/protocol/names.js';
 import {
   parsePullParameters,
   parsePushParameters,
   parseSelection,
   Query,
-} from '../../src/wire/parameters.js';
-import { countEntries, type PushEntry, splitPayload, unpackEntries } from '../../src/wire/push-message.js';
+} from '../../src/protocol/parameters.js';
+import {
+  countEntries,
+  type PushEntry,
+  splitPayload,
+  unpackEntries,
+} from '../../src/protocol/push-message.js';
+import { streamKey } from '../../src/redis/keys.js';
+import { HostCheck } from '../../src/server/admission/host-check.js';
+import { OriginPolicy } from '../../src/server/admission/origins.js';
+import { parseForm } from '../../src/server/endpoints/data/form.js';
 import { damaged, fuzz, printCounts } from '../support/fuzz.js';
 
 printCounts();

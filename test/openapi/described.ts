@@ -1,7 +1,7 @@
 /** What is described, and requests for it as bytes. */
 import { createDocument } from '../../src/openapi/document.js';
 import type { Operation } from '../../src/openapi/model.js';
-import { VERSION } from '../../src/version.js';
+import { VERSION } from '../../src/system/version.js';
 import { type RawAnswer, sendRaw } from '../support/http.js';
 
 export const DESCRIPTION = createDocument(VERSION);

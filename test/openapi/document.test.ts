@@ -2,9 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { describe, expect, test } from 'vitest';
-import { FAILURES, type FailureCode } from '../../src/errors.js';
 import type { Operation, Parameter } from '../../src/openapi/model.js';
-import { VERSION } from '../../src/version.js';
+import { FAILURES, type FailureCode } from '../../src/protocol/errors.js';
 import {
   parseMaxFps,
   parseMinReplicas,
@@ -12,7 +11,8 @@ import {
   parsePushParameters,
   parseSelection,
   Query,
-} from '../../src/wire/parameters.js';
+} from '../../src/protocol/parameters.js';
+import { VERSION } from '../../src/system/version.js';
 import { DESCRIPTION, OPERATIONS, operationOf } from './described.js';
 
 /** Every value of a document, with those within it. */

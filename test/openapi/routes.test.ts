@@ -2,7 +2,7 @@
 import type { TemplatedApp } from 'uWebSockets.js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { GatewayContext } from '../../src/server/context.js';
-import type { Pages } from '../../src/server/pages.js';
+import type { Pages } from '../../src/server/endpoints/pages.js';
 import { createRoutes } from '../../src/server/routes.js';
 import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
 import { startRedis, type TestRedis } from '../support/redis-server.js';

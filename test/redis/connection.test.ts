@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { Failure } from '../../src/errors.js';
+import { Failure } from '../../src/protocol/errors.js';
 import { RedisConnection } from '../../src/redis/connection.js';
 import { encodeCommand } from '../../src/redis/resp.js';
 import { parseRedisUrl, type RedisTarget, unixTarget } from '../../src/redis/target.js';

@@ -1,7 +1,7 @@
 /** What clients get for each error reply of Redis and its relatives. */
 import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
-import { FAILURES, Failure } from '../../src/errors.js';
+import { FAILURES, Failure } from '../../src/protocol/errors.js';
 import { ERROR_REPLIES, failureFromRedis, watchUnknownReplies } from '../../src/redis/error-replies.js';
 
 /**

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { EntryBatch } from '../../src/protocol/batch.js';
+import { AFTER_LAST } from '../../src/protocol/entry-id.js';
 import { CommandConnection } from '../../src/redis/command-connection.js';
 import { RangeReader, type RangeRequest } from '../../src/redis/range-reader.js';
 import { parseRedisUrl, type RedisTarget } from '../../src/redis/target.js';
-import { EntryBatch } from '../../src/wire/batch.js';
-import { AFTER_LAST } from '../../src/wire/entry-id.js';
 import { politely } from '../support/fake-redis.js';
 import { fakeRedisForTest, redisForTest } from '../support/for-test.js';
 import type { TestRedis } from '../support/redis-server.js';

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { EntryBatch } from '../../src/protocol/batch.js';
 import { encodeCommand, ReplyBuffer, ReplyCursor } from '../../src/redis/resp.js';
 import {
   BlockingRead,
@@ -9,7 +10,6 @@ import {
   xnewestAfter,
   xrangeAfter,
 } from '../../src/redis/stream-reads.js';
-import { EntryBatch } from '../../src/wire/batch.js';
 import { array, bulk, encodeReply, type Reply } from '../support/replies.js';
 
 const KIB = 1024;

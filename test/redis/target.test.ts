@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { ConfigError } from '../../src/config.js';
+import { ConfigError } from '../../src/config/start-error.js';
 import { describeTarget, parseRedisUrl, unixTarget } from '../../src/redis/target.js';
 
 const TCP = {

@@ -9,7 +9,13 @@ import { promisify } from 'node:util';
 /** What depends on the server. */
 export const ALL_TESTS = [
   'test/redis',
-  'test/streams',
+  'test/embedded',
+  'test/append',
+  'test/follow',
+  'test/reads',
+  'test/catalog',
+  'test/threads',
+  'test/workers',
   'test/faults',
   'test/doctor',
   'test/access/redis-acl.test.ts',

@@ -2,9 +2,9 @@
 import { once } from 'node:events';
 import type { Redis } from 'ioredis';
 import { afterAll } from 'vitest';
-import { createLogger } from '../../src/logger.js';
 import { connectControl } from '../../src/redis/control.js';
 import { unixTarget } from '../../src/redis/target.js';
+import { createLogger } from '../../src/system/logger.js';
 import { startRedis, type TestRedis } from './redis-server.js';
 
 export async function openControl({ path }: TestRedis): Promise<Redis> {

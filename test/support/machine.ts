@@ -1,6 +1,6 @@
 /** What the tests need of the machine, installed where it is missing: run once before all of them. */
 import { execFileSync } from 'node:child_process';
-import { ensureRedisServer } from '../../src/redis/embedded/binaries.js';
+import { ensureRedisServer } from '../../src/embedded/binaries.js';
 import { findExecutable } from '../../src/system/executables.js';
 import { installPackages } from '../../src/system/packages.js';
 

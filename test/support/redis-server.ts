@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
-import { findRedisServer } from '../../src/redis/embedded/binaries.js';
+import { findRedisServer } from '../../src/embedded/binaries.js';
 
 export interface TestRedis {
   readonly url: string;

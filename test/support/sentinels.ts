@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { expect, vi } from 'vitest';
-import { findRedisServer } from '../../src/redis/embedded/binaries.js';
+import { findRedisServer } from '../../src/embedded/binaries.js';
 import { freePort } from './free-port.js';
 
 const NAME = 'main';

@@ -1,10 +1,10 @@
 /** The reference at /docs in a browser: all that is described is there, and can be opened. */
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { FAILURES } from '../../src/errors.js';
 import { createDocument } from '../../src/openapi/document.js';
 import type { Operation } from '../../src/openapi/model.js';
-import { VERSION } from '../../src/version.js';
+import { FAILURES } from '../../src/protocol/errors.js';
+import { VERSION } from '../../src/system/version.js';
 import { openPage, type TestPage } from '../support/browser.js';
 import { startForFile } from '../support/gateway-fixture.js';
 

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { EntryBatch } from '../../src/protocol/batch.js';
 import { ENDS_SCRIPT } from '../../src/redis/scripts.js';
-import { EntryBatch } from '../../src/wire/batch.js';
 import type { ReaderCommand, ReaderEvent, ThreadData } from '../../workers/messages.js';
 import { type Answer, type FakeClient, politely, startFakeRedis } from '../support/fake-redis.js';
 

@@ -5,9 +5,9 @@
  * a slow client holds up one piece in the library's buffer, and of the message what it may share with others.
  */
 import type { HttpResponse } from 'uWebSockets.js';
+import type { Client } from '../admission/client-shares.js';
+import type { HeldBytes } from '../admission/held-bytes.js';
 import { libraryText } from '../library-text.js';
-import type { Client } from '../limits/client-shares.js';
-import type { HeldBytes } from '../limits/held-bytes.js';
 import type { Underway } from '../underway.js';
 
 /** What a socket is given at a time, copied where it does not take it. */

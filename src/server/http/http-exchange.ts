@@ -6,10 +6,10 @@
  * is kept in here: the exchange copies what is asked for later, and answering an aborted one does nothing.
  */
 import type { HttpRequest, HttpResponse } from 'uWebSockets.js';
-import { asFailure, Failure, type FailureCode } from '../../errors.js';
+import { asFailure, Failure, type FailureCode } from '../../protocol/errors.js';
+import type { Client } from '../admission/client-shares.js';
+import { clientAddress } from '../admission/connection-limits.js';
 import type { GatewayContext } from '../context.js';
-import type { Client } from '../limits/client-shares.js';
-import { clientAddress } from '../limits/connection-limits.js';
 import { AnswerStream, type StreamListener } from './answer-stream.js';
 import { ReceivedBody } from './received-body.js';
 import { readHeaders } from './request-headers.js';

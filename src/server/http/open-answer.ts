@@ -3,8 +3,8 @@
  * goes down.
  */
 import type { Grant } from '../../access/grant.js';
-import { Failure } from '../../errors.js';
-import type { StreamSelection } from '../../wire/parameters.js';
+import { Failure } from '../../protocol/errors.js';
+import type { StreamSelection } from '../../protocol/parameters.js';
 import type { GatewayContext } from '../context.js';
 import type { ConnectionEndpoint } from '../counters.js';
 import { OpenConnection } from '../open-connection.js';

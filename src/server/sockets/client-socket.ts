@@ -5,9 +5,9 @@
  * once the socket has room, so that a slow client holds up one fragment and not the message.
  */
 import type { WebSocket } from 'uWebSockets.js';
-import { FAILURES, Failure } from '../../errors.js';
-import { closeReason } from '../../wire/close-reason.js';
-import type { PullMessage } from '../../wire/pull-message.js';
+import { closeReason } from '../../protocol/close-reason.js';
+import { FAILURES, Failure } from '../../protocol/errors.js';
+import type { PullMessage } from '../../protocol/pull-message.js';
 import { libraryText } from '../library-text.js';
 import { pauseReading, resumeReading } from './reading.js';
 

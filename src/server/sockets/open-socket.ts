@@ -1,7 +1,7 @@
 /** A WebSocket that was opened: kept among the gateway's live ones until its end. */
 import type { WebSocket } from 'uWebSockets.js';
 import type { Grant } from '../../access/grant.js';
-import type { StreamSelection } from '../../wire/parameters.js';
+import type { StreamSelection } from '../../protocol/parameters.js';
 import type { GatewayContext } from '../context.js';
 import type { ConnectionEndpoint } from '../counters.js';
 import { OpenConnection } from '../open-connection.js';

@@ -1,5 +1,5 @@
 /** Looks after WebSockets that do not drain: wakes those that were forgotten, closes those that cost too much. */
-import { Failure } from '../../errors.js';
+import { Failure } from '../../protocol/errors.js';
 import type { ClientSocket } from './client-socket.js';
 
 type SweptSocket = Pick<ClientSocket, 'resumeIfStuck' | 'unreadBytes' | 'lookForStall' | 'endSlow'>;

@@ -1,7 +1,7 @@
 /** From an HTTP request to a WebSocket, with what must be known before the client is told that it is open. */
 import type { HttpRequest, HttpResponse, us_socket_context_t } from 'uWebSockets.js';
-import { Failure } from '../../errors.js';
-import { chooseSubprotocol } from '../authorize.js';
+import { Failure } from '../../protocol/errors.js';
+import { chooseSubprotocol } from '../admission/authorize.js';
 import type { GatewayContext } from '../context.js';
 import { HttpExchange } from '../http/http-exchange.js';
 import { readingMethods } from './reading.js';

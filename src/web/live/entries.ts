@@ -2,7 +2,7 @@
 import type { Entry, Moment } from '../../client/entry.js';
 import type { ReadOptions } from '../../client/rest.js';
 import type { Streamgate } from '../../client/streamgate.js';
-import { entryTime } from '../../wire/entry-id.js';
+import { entryTime } from '../../protocol/entry-id.js';
 import { idBefore } from './entry-steps.js';
 import type { Session } from './session.js';
 

@@ -1,6 +1,6 @@
 /** Tells where entries were gone before they could be read. */
 import type { Gap } from '../../client/gap.js';
-import { entryTime } from '../../wire/entry-id.js';
+import { entryTime } from '../../protocol/entry-id.js';
 import { make, setText } from './elements.js';
 import { formatTime } from './format.js';
 

@@ -2,7 +2,7 @@
 import './styles/page.css';
 import './styles/list.css';
 import './styles/stream.css';
-import type { Overview } from '../../wire/overview.js';
+import type { Overview } from '../../protocol/overview.js';
 import { ServerClock } from './clock.js';
 import { showConnection } from './connection-banner.js';
 import { DeviceForm } from './device-form.js';

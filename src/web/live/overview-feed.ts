@@ -1,5 +1,5 @@
 /** The gateway's `/overview`, once a second for as long as the page is open. */
-import type { Overview } from '../../wire/overview.js';
+import type { Overview } from '../../protocol/overview.js';
 import { openOverview } from './overview-socket.js';
 import { reasonOf, type Session, sentence } from './session.js';
 

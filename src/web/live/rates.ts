@@ -1,5 +1,5 @@
 /** How fast streams grow, out of what they held a moment ago. */
-import type { Overview } from '../../wire/overview.js';
+import type { Overview } from '../../protocol/overview.js';
 
 export interface StreamRate {
   /** Entries per second. */

@@ -1,6 +1,6 @@
 /** Devices and their streams, each second as they are: only what differs is touched. */
 
-import type { DeviceOverview, Overview, StreamOverview } from '../../wire/overview.js';
+import type { DeviceOverview, Overview, StreamOverview } from '../../protocol/overview.js';
 import type { ServerClock } from './clock.js';
 import { make, setText } from './elements.js';
 import { countOf } from './format.js';

@@ -1,6 +1,6 @@
 /** One stream in the list. */
-import { entryTime } from '../../wire/entry-id.js';
-import type { StreamOverview } from '../../wire/overview.js';
+import { entryTime } from '../../protocol/entry-id.js';
+import type { StreamOverview } from '../../protocol/overview.js';
 import { make, setText } from './elements.js';
 import { formatAge, formatByteRate, formatRate } from './format.js';
 import type { StreamRate } from './rates.js';

@@ -1,8 +1,8 @@
 /** One stream, opened: the viewer that suits it, its controls, and what is known of it. */
 import type { Entry } from '../../client/entry.js';
 import type { Gap } from '../../client/gap.js';
-import { detectMediaType } from '../../wire/media-type.js';
-import type { StreamOverview } from '../../wire/overview.js';
+import { detectMediaType } from '../../protocol/media-type.js';
+import type { StreamOverview } from '../../protocol/overview.js';
 import { Arrivals } from './arrivals.js';
 import type { ServerClock } from './clock.js';
 import { make, setText } from './elements.js';

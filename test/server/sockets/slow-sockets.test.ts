@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Failure } from '../../../src/errors.js';
+import type { Failure } from '../../../src/protocol/errors.js';
 import { sweepSockets } from '../../../src/server/sockets/slow-sockets.js';
 
 const MOST = 100;

@@ -3,7 +3,7 @@
  * asked for, so that a slow browser skips frames and never falls behind.
  */
 import type { Entry } from '../../../client/entry.js';
-import { detectMediaType } from '../../../wire/media-type.js';
+import { detectMediaType } from '../../../protocol/media-type.js';
 import { make } from '../elements.js';
 import { nextFrame } from '../frames.js';
 import type { Viewer } from './viewer.js';

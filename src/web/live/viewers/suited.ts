@@ -1,5 +1,5 @@
 /** Which viewer suits a payload. */
-import { BYTES, detectMediaType } from '../../../wire/media-type.js';
+import { BYTES, detectMediaType } from '../../../protocol/media-type.js';
 import { numbersIn } from '../numbers.js';
 import type { ViewerKind } from './viewer.js';
 

@@ -1,6 +1,6 @@
 /** A tail of text and JSON, the newest at the bottom. */
 import type { Entry } from '../../../client/entry.js';
-import { compareEntryIds } from '../../../wire/entry-id.js';
+import { compareEntryIds } from '../../../protocol/entry-id.js';
 import { make } from '../elements.js';
 import { formatBytes, formatTime } from '../format.js';
 import { FrameJob } from '../frames.js';

@@ -1,0 +1,262 @@
+/**
+ * XADD commands that go out together, kept until Redis has answered all of them.
+ *
+ *     parts  | slab … | large payload | slab … |     what is written to the socket, in order
+ *     ends   0  ^command 0     ^command 1  ^…        end of each command, in bytes over all parts
+ *
+ * Small commands are copied into a slab; a large payload is a part of its own, so that a slab stays
+ * small and can be used again.
+ */
+
+import type { Failure } from '../protocol/errors.js';
+import type { ReplyCursor } from '../redis/resp.js';
+import type { SpareBuffers } from '../redis/spare-buffers.js';
+import { type AppendStream, readAppend } from './command.js';
+import type { NotReplicated } from './not-replicated.js';
+
+export const SLAB_BYTES = 64 * 1024;
+/** Payloads from this size on are parts of their own. */
+const LARGE_BYTES = 16 * 1024;
+/** Buffers for large payloads are made a little larger, so that they serve others of the kind again. */
+const LARGE_STEP_BYTES = 16 * 1024;
+/** Longest decimal length, CR LF behind it, CR LF behind the payload. */
+const LENGTH_ROOM = 10 + 4;
+const CR = 13;
+const LF = 10;
+const ZERO = 48;
+
+/**
+ * Who is told what became of an entry. `token` is the number that came with the entry, for the
+ * receiver's own use.
+ */
+export interface Receipt {
+  /**
+   * Stored; `reply` holds the entry's id and is read or left alone during the call.
+   * @param shortage where fewer replicas have it than were asked for
+   */
+  stored(token: number, reply: ReplyCursor, shortage?: NotReplicated): void;
+  /** Not stored, or with `unknown_outcome` perhaps stored. */
+  refused(token: number, failure: Failure): void;
+  /**
+   * Whether an entry is sent again of which it cannot be known if it was stored, and so may be stored
+   * twice. Where this is not set, it is refused with `unknown_outcome`.
+   */
+  readonly sendsAgain?: boolean;
+}
+
+/** An entry that was written to a connection and not answered there. */
+export interface Unanswered {
+  readonly stream: AppendStream;
+  /** As XADD took it. */
+  readonly id: string;
+  /** A view into the batch that it was in, whose slab must not be used again meanwhile. */
+  readonly payload: Uint8Array;
+  readonly receipt: Receipt;
+  readonly token: number;
+  /** Of the whole command. */
+  readonly bytes: number;
+}
+
+export class AppendBatch {
+  readonly #parts: Uint8Array[] = [];
+  readonly #ends: number[] = [];
+  /** The stream of each command; undefined for one that is no XADD. */
+  readonly #streams: (AppendStream | undefined)[] = [];
+  readonly #receipts: Receipt[] = [];
+  readonly #tokens: number[] = [];
+  readonly #slab: Buffer;
+  readonly #spares: SpareBuffers;
+  /** The buffers of large payloads that were copied here. */
+  #large: ArrayBuffer[] = [];
+  /** Where the part of the slab begins that is not in `parts` yet. */
+  #partStart = 0;
+  #used = 0;
+  #answered = 0;
+  #bytes = 0;
+  /** When its first entry came, by `performance.now`. */
+  readonly begunAt = performance.now();
+
+  /** @param spares where buffers for large payloads come from, and go once all commands are answered */
+  constructor(slab: Buffer, spares: SpareBuffers) {
+    this.#slab = slab;
+    this.#spares = spares;
+  }
+
+  get slab(): Buffer {
+    return this.#slab;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get length(): number {
+    return this.#ends.length;
+  }
+
+  get unanswered(): number {
+    return this.#ends.length - this.#answered;
+  }
+
+  get unansweredBytes(): number {
+    return this.#bytes - this.#end(this.#answered);
+  }
+
+  /**
+   * Adds the XADD of one entry; `payload` is copied, unless it `isOwned`: it will not change, and keeps
+   * no more than itself alive.
+   * @returns the bytes it takes; 0 where the slab has no room for it
+   */
+  add(
+    stream: AppendStream,
+    id: string,
+    payload: Uint8Array,
+    receipt: Receipt,
+    token: number,
+    isOwned = false,
+  ): number {
+    const head = stream.head(id);
+    const isLarge = payload.length >= LARGE_BYTES;
+    const needed = head.length + LENGTH_ROOM + (isLarge ? 0 : payload.length);
+    if (this.#slab.length - this.#used < needed) return 0;
+    // Before anything is written: there may be no memory for it, and half a command must not be sent.
+    const large = isLarge && !isOwned ? this.#copyOf(payload) : payload;
+    const before = this.#used;
+    this.#slab.set(head, this.#used);
+    this.#used += head.length;
+    this.#writeLength(payload.length);
+    if (isLarge) {
+      this.#cutPart();
+      this.#parts.push(large);
+    } else {
+      this.#slab.set(payload, this.#used);
+      this.#used += payload.length;
+    }
+    this.#slab[this.#used++] = CR;
+    this.#slab[this.#used++] = LF;
+    return this.#added(this.#used - before + (isLarge ? payload.length : 0), stream, receipt, token);
+  }
+
+  /** Adds another command; like `add`. Its reply is told as `stored`. */
+  addCommand(command: Uint8Array, receipt: Receipt, token: number): number {
+    if (this.#slab.length - this.#used < command.length) return 0;
+    this.#slab.set(command, this.#used);
+    this.#used += command.length;
+    return this.#added(command.length, undefined, receipt, token);
+  }
+
+  /** Gives up the memory of large payloads, once all commands are answered. */
+  retire(): void {
+    for (const buffer of this.#large) this.#spares.give(buffer);
+    this.#large = [];
+  }
+
+  /** What is still to be answered, as bytes to write; all of it unless some was answered before. */
+  unansweredParts(): Uint8Array[] {
+    this.#cutPart();
+    let skip = this.#end(this.#answered);
+    if (skip === 0) return this.#parts;
+    const rest: Uint8Array[] = [];
+    for (const part of this.#parts) {
+      if (skip < part.length) rest.push(part.subarray(skip));
+      skip = Math.max(0, skip - part.length);
+    }
+    return rest;
+  }
+
+  /** Tells the next receiver that Redis did as asked. @returns the bytes that are no longer in flight */
+  stored(reply: ReplyCursor): number {
+    const index = this.#answered++;
+    this.#streams[index]?.answered(reply);
+    this.#receipts[index]!.stored(this.#tokens[index]!, reply);
+    return this.#ends[index]! - this.#end(index);
+  }
+
+  /** Tells the next receiver why not. @returns the bytes that are no longer in flight */
+  refused(failure: Failure): number {
+    const index = this.#answered++;
+    this.#receipts[index]!.refused(this.#tokens[index]!, failure);
+    return this.#ends[index]! - this.#end(index);
+  }
+
+  /**
+   * Takes out the next commands, as far as they lie within `bytes` from the first without an answer: the
+   * entries, while other commands are refused with `failure`, since asking again is not for us to decide.
+   */
+  takeWithin(bytes: number, failure: Failure): Unanswered[] {
+    // What is taken out goes on using them.
+    this.#large = [];
+    const from = this.#answered;
+    const limit = this.#end(from) + bytes;
+    let to = from;
+    while (to < this.#ends.length && this.#ends[to]! <= limit) to++;
+    const entries = this.#readEntries(to).slice(from);
+    for (let index = from; index < to; index++) {
+      if (this.#streams[index] === undefined) this.refused(failure);
+      else this.#answered++;
+    }
+    return entries.filter((entry) => entry !== undefined);
+  }
+
+  /** The first `count` commands as the entries that they were made of. */
+  #readEntries(count: number): (Unanswered | undefined)[] {
+    const large = this.#parts.filter((part) => part.buffer !== this.#slab.buffer);
+    let at = 0;
+    return Array.from({ length: count }, (_, index) => {
+      const bytes = this.#ends[index]! - this.#end(index);
+      const stream = this.#streams[index];
+      if (stream === undefined) {
+        at += bytes;
+        return undefined;
+      }
+      const { id, payloadAt, payloadBytes } = readAppend(this.#slab, at);
+      const isLarge = payloadBytes >= LARGE_BYTES;
+      const payload = isLarge ? large.shift()! : this.#slab.subarray(payloadAt, payloadAt + payloadBytes);
+      at += isLarge ? bytes - payloadBytes : bytes;
+      return { stream, id, payload, receipt: this.#receipts[index]!, token: this.#tokens[index]!, bytes };
+    });
+  }
+
+  #copyOf(payload: Uint8Array): Uint8Array {
+    // Never from Node's shared pool, whose neighbours would be kept alive with it.
+    const buffer =
+      this.#spares.take(payload.length) ??
+      Buffer.allocUnsafeSlow(Math.ceil(payload.length / LARGE_STEP_BYTES) * LARGE_STEP_BYTES).buffer;
+    this.#large.push(buffer);
+    const copy = new Uint8Array(buffer, 0, payload.length);
+    copy.set(payload);
+    return copy;
+  }
+
+  #end(count: number): number {
+    return count === 0 ? 0 : this.#ends[count - 1]!;
+  }
+
+  #added(bytes: number, stream: AppendStream | undefined, receipt: Receipt, token: number): number {
+    this.#bytes += bytes;
+    this.#ends.push(this.#bytes);
+    this.#streams.push(stream);
+    this.#receipts.push(receipt);
+    this.#tokens.push(token);
+    return bytes;
+  }
+
+  #cutPart(): void {
+    if (this.#used === this.#partStart) return;
+    this.#parts.push(this.#slab.subarray(this.#partStart, this.#used));
+    this.#partStart = this.#used;
+  }
+
+  #writeLength(length: number): void {
+    let digits = 1;
+    for (let limit = 10; limit <= length; limit *= 10) digits++;
+    let rest = length;
+    for (let at = this.#used + digits - 1; at >= this.#used; at--) {
+      this.#slab[at] = ZERO + (rest % 10);
+      rest = Math.floor(rest / 10);
+    }
+    this.#used += digits;
+    this.#slab[this.#used++] = CR;
+    this.#slab[this.#used++] = LF;
+  }
+}

@@ -1,0 +1,108 @@
+/**
+ * What an ack means on disk. An entry is acknowledged once Redis has it; whether it outlives Redis, or the
+ * machine, is decided by Redis' own settings, which are read whenever a connection to it is made, and now
+ * and then, since they can be changed while it runs.
+ */
+import type { Redis } from 'ioredis';
+import { readSettings } from '../embedded/server-settings.js';
+import type { Logger } from '../system/logger.js';
+
+export interface Durability {
+  /** Whether Redis writes each command to its append-only file. */
+  readonly appendonly: 'yes' | 'no' | 'unknown';
+  /** When that file is written to the disk. */
+  readonly appendfsync: 'always' | 'everysec' | 'no' | 'unknown';
+  /** What can be lost of what was acknowledged: one sentence. */
+  readonly meaning: string;
+}
+
+const READ_AGAIN_MS = 60_000;
+
+const SYNC_MEANINGS: Readonly<Record<Durability['appendfsync'], string>> = {
+  always: 'what is acknowledged is on the disk',
+  everysec: 'a killed Redis loses nothing that is acknowledged, a power cut about the last second',
+  no: 'a killed Redis loses nothing that is acknowledged, a power cut what the system had not written yet',
+  unknown: 'a killed Redis loses nothing that is acknowledged; what a power cut loses is not known',
+};
+
+function meaningOf(
+  appendonly: Durability['appendonly'],
+  appendfsync: Durability['appendfsync'],
+  hasSnapshots: boolean | undefined,
+): string {
+  if (appendonly === 'yes') return SYNC_MEANINGS[appendfsync];
+  if (appendonly === 'unknown') return 'Redis does not tell what it keeps of what is acknowledged';
+  if (hasSnapshots === false) return 'nothing that is acknowledged outlives Redis';
+  return 'Redis loses what was acknowledged since its last snapshot whenever it is killed';
+}
+
+const UNKNOWN: Durability = {
+  appendonly: 'unknown',
+  appendfsync: 'unknown',
+  meaning: meaningOf('unknown', 'unknown', undefined),
+};
+
+const known = <T extends string>(value: string | undefined, values: readonly T[]): T | 'unknown' =>
+  values.find((each) => each === value) ?? 'unknown';
+
+/**
+ * Asks Redis: CONFIG GET, or INFO where that is not allowed, which knows less.
+ * @param isSyncedHere the gateway itself has the file written to the disk every second
+ */
+export async function readDurability(redis: Redis, isSyncedHere: boolean): Promise<Durability> {
+  const settings = await readSettings(redis, ['appendonly', 'appendfsync', 'save']);
+  const appendonly = known(settings.get('appendonly') ?? (await readAofEnabled(redis)), ['yes', 'no']);
+  const appendfsync = isSyncedHere
+    ? 'everysec'
+    : known(settings.get('appendfsync'), ['always', 'everysec', 'no']);
+  const save = settings.get('save');
+  return {
+    appendonly,
+    appendfsync,
+    meaning: meaningOf(appendonly, appendfsync, save === undefined ? undefined : save !== ''),
+  };
+}
+
+async function readAofEnabled(redis: Redis): Promise<string | undefined> {
+  const info = await redis.info('persistence').catch(() => '');
+  const enabled = /^aof_enabled:([01])/m.exec(info)?.[1];
+  return enabled === undefined ? undefined : enabled === '1' ? 'yes' : 'no';
+}
+
+/** Keeps what an ack means up to date, and has the log tell it at first and whenever it changes. */
+export class DurabilityWatch {
+  readonly #redis: Redis;
+  readonly #isSyncedHere: boolean;
+  readonly #logger: Logger;
+  readonly #timer: NodeJS.Timeout;
+  readonly #onReady = () => void this.#read();
+  current: Durability = UNKNOWN;
+  #told: string | undefined;
+
+  constructor(redis: Redis, isSyncedHere: boolean, logger: Logger) {
+    this.#redis = redis;
+    this.#isSyncedHere = isSyncedHere;
+    this.#logger = logger;
+    redis.on('ready', this.#onReady);
+    this.#timer = setInterval(this.#onReady, READ_AGAIN_MS);
+    this.#timer.unref();
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#redis.off('ready', this.#onReady);
+  }
+
+  async #read(): Promise<void> {
+    if (this.#redis.status !== 'ready') return;
+    const read = await readDurability(this.#redis, this.#isSyncedHere);
+    // Gone meanwhile: nothing new is known.
+    if (this.#redis.status !== 'ready') return;
+    this.current = read;
+    const { appendonly, appendfsync, meaning } = read;
+    const told = `${appendonly} ${appendfsync} ${meaning}`;
+    if (told === this.#told) return;
+    this.#told = told;
+    this.#logger.info({ appendonly, appendfsync }, `durability of acks: ${meaning}`);
+  }
+}

@@ -1,0 +1,334 @@
+/**
+ * The way of entries into Redis: one connection, XADDs pipelined, flushed once a turn of the loop.
+ *
+ * Promises:
+ * - Order: entries are stored in the order of `append`, all streams and producers together.
+ * - Each entry's receipt is told once, after Redis answered that XADD, or when the entry is given up.
+ * - A lost connection: before anything is sent on the next one, Redis is made to end the old one, and
+ *   entries without an answer are looked for in their streams. What is found is told to be stored, what is
+ *   not there is sent again, in order, before all that is newer. What cannot be known is refused with
+ *   `unknown_outcome`, or sent again where the receipt says so.
+ * - A deadline: if for `maxOutageMs` Redis answers no entry, whether it is away or closes every connection, all that waits is given up: what Redis may have
+ *   with `unknown_outcome`, what it cannot have with `redis_unavailable`. New entries are refused at once,
+ *   until it is back.
+ * - Isolation: what is sent again goes out alone at first, and an entry on which Redis closes the connection again and
+ *   again is refused.
+ * - Bounded: beyond what the budget has left, entries are refused.
+ */
+import { Failure } from '../protocol/errors.js';
+import { failureFromRedis } from '../redis/error-replies.js';
+import { bulkReply, type ReplyCursor } from '../redis/resp.js';
+import type { Histogram } from '../system/histogram.js';
+import type { Receipt, Unanswered } from './batch.js';
+import type { AppendStream } from './command.js';
+import { AppendLink, type LinkOptions } from './link.js';
+import { AppendQueue } from './queue.js';
+import type { Fate } from './recovery/matching.js';
+import { findFates } from './recovery/recovery.js';
+import { Suspects } from './recovery/suspects.js';
+import type { AppendSession } from './session.js';
+import { encodeStreamCount, readStreamCount } from './stream-count.js';
+import { AppendStreams } from './streams.js';
+
+/**
+ * A turn's commands are sent before its end once they are this many bytes: less than what the kernel holds
+ * for a Unix socket, or Redis would run out of work in a turn of many. Measured: a sixth faster than 256 KiB.
+ */
+const FLUSH_BYTES = 64 * 1024;
+/** Errors of a server that is not, or no longer, the one to write to. */
+const NOT_THE_MASTER = /^(READONLY|MASTERDOWN|CLUSTERDOWN)\b/;
+
+/** Bytes that may wait for Redis, in all pipes together. */
+export interface AppendBudget {
+  usedBytes: number;
+  readonly maxBytes: number;
+}
+
+export interface AppendPipeOptions extends LinkOptions {
+  readonly budget: AppendBudget;
+  /** About how many entries every append leaves its stream. */
+  readonly maxLength: number;
+}
+
+/** A connection that was lost while Redis owed answers on it. */
+interface LostConnection {
+  readonly session: AppendSession;
+  /** When the first entry without an answer was written at the earliest, by `performance.now`. */
+  readonly writtenAt: number;
+  readonly lostAt: number;
+}
+
+export class AppendPipe {
+  readonly #options: AppendPipeOptions;
+  /** The streams that are written to through this pipe. */
+  readonly streams: AppendStreams;
+  readonly #queue = new AppendQueue(() => this.#flush());
+  readonly #link: AppendLink;
+  /** What an earlier connection may have carried to Redis: older than all in the queue. */
+  #uncertain: readonly Unanswered[] = [];
+  /** What it did not carry there whole: older than the queue, too. */
+  #unsent: Unanswered[] = [];
+  readonly #suspects = new Suspects();
+  /** That connection, until it is certain that it carries no more. */
+  #lost: LostConnection | undefined;
+  #bufferedBytes = 0;
+  /** Bytes of commands answered on the present connection. */
+  #answeredBytes = 0;
+  #unflushedBytes = 0;
+  #isFlushScheduled = false;
+  #isFenceMissed = false;
+  /** Why entries are refused at once; undefined while they are taken. */
+  #outage: Failure | undefined;
+  #whenIdle: (() => void)[] = [];
+
+  constructor(options: AppendPipeOptions) {
+    this.#options = options;
+    this.streams = new AppendStreams(options.maxLength);
+    this.#link = new AppendLink(options, {
+      owesAnswers: () => this.#queue.isWritten,
+      isIdle: () => this.#bufferedBytes === 0,
+      prepare: (session) => this.#prepare(session),
+      opened: () => {
+        this.#answeredBytes = 0;
+        this.#outage = undefined;
+        this.#flush();
+      },
+      reply: (cursor) => this.#reply(cursor),
+      lost: (session) => this.#connectionLost(session),
+      unreachable: () => this.#giveUp(new Failure('redis_unavailable', 'Redis cannot be reached')),
+    });
+  }
+
+  get isReady(): boolean {
+    return this.#link.isOpen;
+  }
+
+  /** Seconds until entries were answered: one of each batch. */
+  get latency(): Histogram {
+    return this.#queue.latency;
+  }
+
+  /** Connections lost since the start. */
+  get disconnects(): number {
+    return this.#link.disconnects;
+  }
+
+  /** Bytes of commands that Redis has not answered: this pipe's share of the budget that is used. */
+  get bufferedBytes(): number {
+    return this.#bufferedBytes;
+  }
+
+  /**
+   * Takes one entry to store; `payload` is copied before this returns.
+   * The receipt is told later, or within the call where the entry cannot be taken.
+   * @param stream one of `streams`
+   */
+  append(stream: AppendStream, id: string, payload: Uint8Array, receipt: Receipt, token: number): void {
+    const refusal = this.#refusal(payload.length);
+    if (refusal === undefined) {
+      if (!stream.isCountAsked) this.#askCount(stream);
+      this.#added(this.#queue.add(stream, id, payload, receipt, token));
+    } else {
+      receipt.refused(token, refusal);
+    }
+  }
+
+  /** Before the first entry of ours, so that those of other writers can be told by the count later. */
+  #askCount(stream: AppendStream): void {
+    stream.isCountAsked = true;
+    const receipt: Receipt = {
+      stored: (_, reply) => stream.count(readStreamCount(reply)),
+      refused: (_, { mayPass }) => {
+        if (mayPass) stream.forgetCount();
+      },
+    };
+    this.#added(this.#queue.addCommand(encodeStreamCount(stream.key), receipt, 0));
+  }
+
+  /**
+   * Takes another command, to be carried out behind all entries before it. Its reply is told as `stored`.
+   * It is not sent again after the connection was lost.
+   */
+  command(command: Uint8Array, receipt: Receipt, token: number): void {
+    const refusal = this.#refusal(command.length);
+    if (refusal === undefined) this.#added(this.#queue.addCommand(command, receipt, token));
+    else receipt.refused(token, refusal);
+  }
+
+  /** Resolves once every entry taken so far is stored or given up. */
+  idle(): Promise<void> {
+    if (this.#bufferedBytes === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#whenIdle.push(resolve));
+  }
+
+  /** Ends the connection; what still waits is given up. */
+  close(): void {
+    this.#link.close();
+    this.#giveUp(new Failure('shutting_down', 'the gateway is going down'));
+  }
+
+  #refusal(payloadBytes: number): Failure | undefined {
+    if (this.#outage !== undefined) return this.#outage;
+    const tooLarge =
+      payloadBytes < this.#suspects.largest ? undefined : this.#suspects.tooLarge(payloadBytes);
+    if (tooLarge !== undefined) return tooLarge;
+    const { usedBytes, maxBytes } = this.#options.budget;
+    if (usedBytes + payloadBytes <= maxBytes) return undefined;
+    return new Failure(
+      'overloaded',
+      `${usedBytes} bytes already wait for Redis (MAX_BUFFERED_BYTES is ${maxBytes})`,
+    );
+  }
+
+  #added(bytes: number): void {
+    this.#bufferedBytes += bytes;
+    this.#options.budget.usedBytes += bytes;
+    this.#unflushedBytes += bytes;
+    if (this.#unflushedBytes >= FLUSH_BYTES) this.#flush();
+    else if (!this.#isFlushScheduled) {
+      this.#isFlushScheduled = true;
+      setImmediate(this.#flushTurn);
+    }
+  }
+
+  readonly #flushTurn = (): void => {
+    this.#isFlushScheduled = false;
+    this.#flush();
+  };
+
+  #flush(): void {
+    this.#unflushedBytes = 0;
+    if (!this.#link.isWritable) return;
+    const parts = this.#queue.write();
+    if (parts.length > 0) this.#link.write(parts);
+  }
+
+  #reply(cursor: ReplyCursor): void {
+    const bytes = cursor.isError ? this.#refused(cursor.text()) : this.#queue.stored(cursor);
+    this.#answeredBytes += bytes;
+    this.#release(bytes);
+    this.#suspects.clear();
+    if (!this.#link.isWritable && !this.#queue.isWritten) this.#link.leave();
+  }
+
+  #refused(error: string): number {
+    if (NOT_THE_MASTER.test(error)) this.#link.beginLeaving();
+    return this.#queue.refused(failureFromRedis(error));
+  }
+
+  #release(bytes: number): void {
+    this.#bufferedBytes -= bytes;
+    this.#options.budget.usedBytes -= bytes;
+    if (this.#bufferedBytes === 0) this.#tellIdle();
+  }
+
+  #connectionLost(session: AppendSession): void {
+    if (this.#queue.isWritten) {
+      const writtenAt = Math.max(this.#queue.oldestAt, session.localTime);
+      this.#lost = { session, writtenAt, lostAt: performance.now() };
+    }
+    const { uncertain, unsent, refusedBytes } = this.#queue.takeWritten(
+      session.takenBytes - this.#answeredBytes,
+      new Failure('redis_unavailable', 'the connection to Redis was lost'),
+    );
+    this.#uncertain = uncertain;
+    this.#unsent = [...unsent];
+    this.#suspects.lost([...uncertain, ...unsent]);
+    this.#release(refusedBytes);
+  }
+
+  /** Settles what the connection before left behind. @throws Error where this one is lost, too */
+  async #prepare(session: AppendSession): Promise<void> {
+    const lost = this.#lost;
+    if (lost === undefined) return;
+    const isFenced = await session.fence(lost.session);
+    if (!isFenced) this.#missFence();
+    // A server that died may have done so for any reason.
+    if (session.runId !== lost.session.runId) this.#suspects.clear();
+    const entries = this.#uncertain;
+    if (entries.length > 0) {
+      const { session: begun, writtenAt, lostAt } = lost;
+      const fates = await findFates(session, { entries, begun, writtenAt, lostAt, isFenced }, session);
+      // Unless they were given up meanwhile.
+      if (entries === this.#uncertain) this.#settle(entries, fates);
+    }
+    this.#sendAgain(this.#unsent);
+    this.#unsent = [];
+    this.#lost = undefined;
+  }
+
+  /** Of entries before all that is in the queue. */
+  #sendAgain(entries: readonly Unanswered[]): void {
+    const [first] = entries;
+    const failure = first && this.#suspects.judge(first);
+    if (first === undefined || failure === undefined) {
+      this.#queue.putBack(entries);
+      return;
+    }
+    this.#queue.putBack(entries.slice(1));
+    first.receipt.refused(first.token, failure);
+    this.#release(first.bytes);
+  }
+
+  #settle(entries: readonly Unanswered[], fates: readonly Fate[]): void {
+    this.#uncertain = [];
+    const isAgain = fates.map((fate, index) => {
+      return fate === 'missing' || (fate === 'unknown' && entries[index]!.receipt.sendsAgain === true);
+    });
+    this.#sendAgain([...entries.filter((_, index) => isAgain[index]), ...this.#unsent]);
+    this.#unsent = [];
+    const count = (which: (fate: Fate) => boolean) => fates.filter(which).length;
+    const missing = count((fate) => fate === 'missing');
+    const unknown = count((fate) => fate === 'unknown');
+    const stored = fates.length - missing - unknown;
+    this.#options.logger.info({ stored, missing, unknown }, 'entries without an answer were looked for');
+    entries.forEach((entry, index) => {
+      if (!isAgain[index]) this.#tell(entry, fates[index]!);
+    });
+  }
+
+  #tell({ stream, receipt, token, bytes }: Unanswered, fate: Fate): void {
+    if (typeof fate === 'object') {
+      stream.found(bulkReply(fate.id));
+      receipt.stored(token, bulkReply(fate.id));
+    } else if (fate === 'stored' && receipt.sendsAgain) {
+      // Whoever would have it sent again does not ask for its id.
+      receipt.stored(token, bulkReply(''));
+    } else {
+      receipt.refused(token, unknownOutcome());
+    }
+    this.#release(bytes);
+  }
+
+  #giveUp(failure: Failure): void {
+    this.#outage = failure;
+    const uncertain = this.#uncertain;
+    this.#uncertain = [];
+    for (const { stream, receipt, token } of uncertain) {
+      stream.forgetCount();
+      receipt.refused(token, unknownOutcome());
+    }
+    for (const { receipt, token } of this.#unsent.splice(0)) receipt.refused(token, failure);
+    this.#queue.giveUp(failure);
+    this.#release(this.#bufferedBytes);
+  }
+
+  #missFence(): void {
+    if (this.#isFenceMissed) return;
+    this.#isFenceMissed = true;
+    this.#options.logger.warn(
+      'Redis does not allow CLIENT INFO, CLIENT LIST and CLIENT KILL, so entries that it had not answered when the connection was lost and that are not stored may be stored yet',
+    );
+  }
+
+  #tellIdle(): void {
+    for (const resolve of this.#whenIdle.splice(0)) resolve();
+  }
+}
+
+function unknownOutcome(): Failure {
+  return new Failure(
+    'unknown_outcome',
+    'Redis was lost before it answered, and whether the entry is stored cannot be found out',
+  );
+}

@@ -1,0 +1,105 @@
+/** What people attach to streams: a JSON object each. */
+import type { Redis } from 'ioredis';
+import { Failure } from '../protocol/errors.js';
+import { isSurelyLonger, nestsTooDeep, parseJsonText } from '../protocol/json-text.js';
+import { readMediaType } from '../protocol/media-type.js';
+import { controlFailure } from '../redis/control.js';
+import { streamMetaKey } from '../redis/keys.js';
+
+export type Metadata = Record<string, unknown>;
+
+const MAX_METADATA_BYTES = 1024 * 1024;
+/** Writers of the same metadata that come between; each attempt but one means that another succeeded. */
+const MAX_ATTEMPTS = 100;
+/** Streams that are deleted by one command: Redis does nothing else meanwhile. */
+const DELETED_AT_ONCE = 500;
+
+function isObject(value: unknown): value is Metadata {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+const tooLong = () =>
+  new Failure('bad_metadata', `metadata may have at most ${MAX_METADATA_BYTES} bytes of JSON`);
+
+/** The text to store. @throws Failure `bad_metadata` where `value` is not a JSON object */
+export function encodeMetadata(value: unknown): string {
+  if (!isObject(value)) throw new Failure('bad_metadata', 'metadata must be a JSON object');
+  if (isSurelyLonger(value, MAX_METADATA_BYTES)) throw tooLong();
+  if (nestsTooDeep(value)) throw new Failure('bad_metadata', 'metadata nests too deep');
+  const text = JSON.stringify(value);
+  if (Buffer.byteLength(text) > MAX_METADATA_BYTES) throw tooLong();
+  return text;
+}
+
+/** What is stored, as an object; others may have stored anything, which then counts as none. */
+export function decodeMetadata(text: string | null): Metadata {
+  const value = text === null ? null : parseJsonText(text);
+  return isObject(value) ? value : {};
+}
+
+/** The media type that a stream's metadata gives its entries as `content_type`; undefined where it gives none. @throws Failure */
+export async function readStreamMediaType(control: Redis, streamKey: string): Promise<string | undefined> {
+  const text = await control.get(streamMetaKey(streamKey)).catch((error) => {
+    throw controlFailure(error);
+  });
+  return readMediaType(decodeMetadata(text).content_type);
+}
+
+/** Replaces a stream's metadata. @throws Failure */
+export async function replaceStreamMeta(control: Redis, streamKey: string, value: unknown): Promise<void> {
+  const text = encodeMetadata(value);
+  await control.set(streamMetaKey(streamKey), text).catch((error) => {
+    throw controlFailure(error);
+  });
+}
+
+/** Merges an object into a stream's metadata; of two writers at once neither's change is lost. @throws Failure */
+export async function mergeStreamMeta(control: Redis, streamKey: string, value: unknown): Promise<void> {
+  encodeMetadata(value);
+  const key = streamMetaKey(streamKey);
+  try {
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      const before = await control.get(key);
+      const after = encodeMetadata({ ...decodeMetadata(before), ...(value as Metadata) });
+      if ((await control.replaceValue(key, before ?? '', after)) === 1) return;
+    }
+  } catch (error) {
+    throw controlFailure(error);
+  }
+  throw new Failure('overloaded', 'too many writers change this metadata at once');
+}
+
+/** Deletes a stream and its metadata. @throws Failure `wrong_type` where the key is no stream */
+export async function deleteStream(
+  control: Redis,
+  streamKey: string,
+): Promise<{ data: boolean; meta: boolean }> {
+  try {
+    const type = await control.type(streamKey);
+    if (type !== 'stream' && type !== 'none') {
+      throw new Failure('wrong_type', `the key is a ${type}, not a stream`);
+    }
+    const replies = await control.pipeline().unlink(streamKey).unlink(streamMetaKey(streamKey)).exec();
+    const [data, meta] = (replies ?? []).map(([error, count]) => {
+      if (error) throw error;
+      return count === 1;
+    });
+    return { data: data === true, meta: meta === true };
+  } catch (error) {
+    throw controlFailure(error);
+  }
+}
+
+/** Deletes streams and their metadata. @returns how many keys there were @throws Failure */
+export async function deleteStreams(control: Redis, streamKeys: readonly string[]): Promise<number> {
+  let deleted = 0;
+  try {
+    for (let from = 0; from < streamKeys.length; from += DELETED_AT_ONCE) {
+      const keys = streamKeys.slice(from, from + DELETED_AT_ONCE);
+      deleted += await control.unlink([...keys, ...keys.map(streamMetaKey)]);
+    }
+    return deleted;
+  } catch (error) {
+    throw controlFailure(error);
+  }
+}

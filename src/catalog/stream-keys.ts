@@ -1,0 +1,119 @@
+/** Which streams there are, and which one a name means. */
+import type { Redis } from 'ioredis';
+import { Failure } from '../protocol/errors.js';
+import { checkDeviceId, checkStreamId } from '../protocol/names.js';
+import { DEFAULT_DEVICE } from '../protocol/parameters.js';
+import { controlFailure } from '../redis/control.js';
+import { splitStreamKey, streamKey, streamMetaKey } from '../redis/keys.js';
+
+/** Of whole keys that clients name; a device, a prefix and a name together are shorter. */
+const MAX_KEY_LENGTH = 2048;
+/** Keys that Redis looks at in one step of a SCAN. */
+const SCAN_STEP = 1000;
+
+/** `text` as a glob that matches nothing but itself. */
+function escapeGlob(text: string): string {
+  return text.replace(/[*?[\]\\^]/g, '\\$&');
+}
+
+/** Keys of a type that begin with `start`, step by step; one may come twice. Rejects as ioredis does. */
+export async function* scanKeys(
+  control: Redis,
+  start: string,
+  type: 'stream' | 'string',
+): AsyncGenerator<readonly string[], void> {
+  const pattern = `${escapeGlob(start)}*`;
+  let cursor = '0';
+  do {
+    const [next, keys] = await control.scan(cursor, 'MATCH', pattern, 'COUNT', SCAN_STEP, 'TYPE', type);
+    cursor = next;
+    yield keys;
+  } while (cursor !== '0');
+}
+
+/** Keys of streams that are wanted, whichever come first where there are more than `most`. @throws Failure */
+export async function listStreamKeys(
+  control: Redis,
+  isWanted: (key: string) => boolean,
+  most: number,
+): Promise<ReadonlySet<string>> {
+  try {
+    const found = new Set<string>();
+    for await (const keys of scanKeys(control, '', 'stream')) {
+      for (const key of keys) if (found.size < most && isWanted(key)) found.add(key);
+      if (found.size >= most) break;
+    }
+    return found;
+  } catch (error) {
+    throw controlFailure(error);
+  }
+}
+
+/** A stream as its device knows it. */
+export interface DeviceStream {
+  /** The key without the device's part. */
+  readonly sid: string;
+  readonly key: string;
+}
+
+/** The streams of each device, in the order of the keys. */
+export function groupByDevice(
+  keys: readonly string[],
+  devicePrefixing: boolean,
+): Map<string, DeviceStream[]> {
+  const devices = new Map<string, DeviceStream[]>();
+  for (const key of keys) {
+    const { device, name } = splitStreamKey(key, devicePrefixing);
+    if (device === undefined) continue;
+    const streams = devices.get(device) ?? [];
+    streams.push({ sid: name, key });
+    devices.set(device, streams);
+  }
+  return devices;
+}
+
+/**
+ * The key of a device's stream.
+ * @throws Failure `bad_name`
+ */
+export function deviceStreamKey(device: string, sid: string, devicePrefixing: boolean): string {
+  checkDeviceId(device);
+  checkStreamId(sid);
+  return streamKey(device, '', sid, devicePrefixing);
+}
+
+/**
+ * The key that each bare stream id means: that very key if it exists as a stream or has metadata, else the
+ * default device's stream of that name. One round trip for all.
+ * @param isAllowed keys that are not are not looked at, as if there were none
+ * @throws Failure
+ */
+export async function resolveBareIds(
+  control: Redis,
+  ids: readonly string[],
+  devicePrefixing: boolean,
+  isAllowed: (key: string) => boolean,
+): Promise<string[]> {
+  for (const id of ids) {
+    if (id === '') throw new Failure('bad_name', 'the stream id is empty');
+    if (id.length > MAX_KEY_LENGTH) {
+      throw new Failure('bad_name', `a stream key may have at most ${MAX_KEY_LENGTH} characters`);
+    }
+  }
+  const looked = ids.filter(isAllowed);
+  const pipeline = control.pipeline();
+  for (const id of looked) pipeline.type(id).exists(streamMetaKey(id));
+  try {
+    const replies = looked.length === 0 ? [] : ((await pipeline.exec()) ?? []);
+    const there = new Set<string>();
+    looked.forEach((id, index) => {
+      const [typeError, type] = replies[2 * index]!;
+      const [metaError, hasMeta] = replies[2 * index + 1]!;
+      if (typeError ?? metaError) throw typeError ?? metaError;
+      if (type === 'stream' || hasMeta === 1) there.add(id);
+    });
+    return ids.map((id) => (there.has(id) ? id : deviceStreamKey(DEFAULT_DEVICE, id, devicePrefixing)));
+  } catch (error) {
+    throw controlFailure(error);
+  }
+}

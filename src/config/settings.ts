@@ -1,0 +1,239 @@
+/**
+ * Every setting, once: its name, default, meaning and check. The environment variable `PORT` and the
+ * flag `--port` are the same setting; the flag wins. Inner code sees filled, checked values only.
+ */
+import { availableParallelism } from 'node:os';
+import { z } from 'zod';
+import { BOOLEAN_FORM, parseBoolean } from '../protocol/booleans.js';
+import { ConfigError } from './start-error.js';
+
+interface Setting<T> {
+  /** What the value must be, to complete the sentence "PORT must be …". */
+  readonly expected: string;
+  readonly meaning: string;
+  /** The default as the user would write it; undefined where the setting may stay unset. */
+  readonly fallback: string | undefined;
+  readonly schema: z.ZodType<T>;
+  /** The value holds a password or is one: messages do not repeat it. */
+  readonly isSecret?: true;
+}
+
+const MIB = 1024 * 1024;
+const DAY_MS = 86_400_000;
+/** RFC 7518 §3.2: no shorter than the hash that signs. */
+const MIN_SECRET_BYTES = 32;
+
+function wholeNumber(min: number, max: number, fallback: number, meaning: string): Setting<number> {
+  return {
+    expected: `a whole number from ${min} to ${max}`,
+    meaning,
+    fallback: String(fallback),
+    schema: z
+      .string()
+      .regex(/^\d{1,15}$/)
+      .transform(Number)
+      .pipe(z.number().min(min).max(max)),
+  };
+}
+
+function text(fallback: string | undefined, expected: string, meaning: string, schema = z.string().min(1)) {
+  return { expected, meaning, fallback, schema } satisfies Setting<string>;
+}
+
+function secret(expected: string, meaning: string, schema: z.ZodType<string>) {
+  return { expected, meaning, fallback: undefined, schema, isSecret: true } satisfies Setting<string>;
+}
+
+function flag(fallback: string | undefined, meaning: string): Setting<boolean> {
+  return {
+    expected: BOOLEAN_FORM,
+    meaning,
+    fallback,
+    schema: z.string().transform(parseBoolean).pipe(z.boolean()),
+  };
+}
+
+/** An address with a password in it cannot be fetched. */
+function isFileOrAddress(text: string): boolean {
+  if (!/^[a-z]+:\/\//i.test(text)) return text !== '';
+  const address = URL.canParse(text) ? new URL(text) : undefined;
+  return address !== undefined && /^https?:$/.test(address.protocol) && address.username === '';
+}
+
+const ORIGIN = /^https?:\/\/[^/\s]+$/;
+/** Without a port: a name's port is no part of it. */
+const HOST_NAME = /^([^/\s:@[\]]+|\[[\da-f:.]+\])$/;
+
+/** In the order in which `streamgate serve --help` and the README list them. */
+export const SETTINGS = {
+  HOST: text('127.0.0.1', 'an address or host name to listen on', 'address to listen on'),
+  PORT: wholeNumber(0, 65535, 8000, 'port to listen on; 0 takes a free one'),
+  REDIS_URL: secret(
+    'a redis://, rediss://, unix:// or redis+sentinel:// address',
+    'the Redis to use; unset: an embedded Redis is started',
+    z.string().regex(/^(rediss?(\+sentinel)?:\/\/|unix:\/\/\/)\S+$/),
+  ),
+  STREAMGATE_DATA_DIR: text('.streamgate', 'a folder', "the embedded Redis' folder"),
+  REDIS_STREAM_MAXLEN: wholeNumber(
+    1,
+    1_000_000_000,
+    1000,
+    'every append trims its stream to about this many entries',
+  ),
+  DISABLE_MULTI_DEVICE_PREFIXING: flag('0', 'store streams without the device prefix'),
+  READER_THREADS: wholeNumber(
+    1,
+    64,
+    Math.max(1, Math.min(4, Math.floor(availableParallelism() / 4))),
+    'threads that follow streams in Redis',
+  ),
+  POOL_THREADS: wholeNumber(
+    1,
+    64,
+    Math.max(1, Math.min(4, Math.floor(availableParallelism() / 2))),
+    'threads that read ranges, pack and decode',
+  ),
+  MAX_PAYLOAD_BYTES: wholeNumber(1024, 512 * MIB, 64 * MIB, 'largest message or body that is taken'),
+  MAX_BUFFERED_BYTES: wholeNumber(
+    1024,
+    64 * 1024 * MIB,
+    256 * MIB,
+    'most bytes that may wait for Redis; producers are refused beyond it',
+  ),
+  MAX_UNREAD_BYTES: wholeNumber(
+    1024,
+    64 * 1024 * MIB,
+    256 * MIB,
+    'most bytes that may wait for clients to read them; the slowest are closed beyond it',
+  ),
+  MAX_CONNECTIONS: wholeNumber(1, 10_000_000, 10_000, 'most connections of clients at once'),
+  MAX_CONNECTIONS_PER_ADDRESS: wholeNumber(
+    0,
+    10_000_000,
+    2000,
+    'most connections from one address, or IPv6 network of 64 bits, at once; 0: no limit',
+  ),
+  MAX_WAITING_READS: wholeNumber(0, 10_000_000, 2000, 'most REST reads that may wait for entries at once'),
+  MAX_FOLLOWED_STREAMS: wholeNumber(
+    1,
+    1_000_000,
+    16_384,
+    'most streams that may be followed at once, by all clients together',
+  ),
+  MAX_CLIENT_SHARE: wholeNumber(
+    1,
+    100,
+    50,
+    'percent of each common limit that one token, or one address, may use',
+  ),
+  MAX_BLOCK_MS: wholeNumber(1, DAY_MS, 60_000, 'longest wait of a REST read'),
+  MAX_FUTURE_MS: wholeNumber(
+    0,
+    365 * DAY_MS,
+    3_600_000,
+    "how far ahead of the clock an entry's own time may be",
+  ),
+  ALLOW_FLUSH: flag(undefined, 'allow the flush mutation; unset: only for the embedded Redis'),
+  ACCESS_TOKENS_FILE: text(
+    undefined,
+    'a file',
+    'who may do what, by bearer tokens: the file that streamgate token writes; read again on SIGHUP',
+  ),
+  JWT_SECRET: secret(
+    `a text of ${MIN_SECRET_BYTES} bytes or more`,
+    'takes JWTs that are signed with this secret (HS256)',
+    z.string().refine((secret) => Buffer.byteLength(secret) >= MIN_SECRET_BYTES),
+  ),
+  JWT_JWKS: secret(
+    'a file, or an https:// or http:// address',
+    'takes JWTs that are signed with one of these keys (RS256, ES256); a file is read again on SIGHUP',
+    z.string().refine(isFileOrAddress),
+  ),
+  JWT_AUDIENCE: text(undefined, 'a text', "what a JWT's claim aud must hold"),
+  JWT_ISSUER: text(undefined, 'a text', "what a JWT's claim iss must be"),
+  ALLOW_TOKEN_IN_QUERY: flag('0', 'take a token as the query parameter token too, which proxies log'),
+  ALLOW_ANONYMOUS: flag('0', 'without access control, let HOST be an address that others can reach'),
+  TLS_CERT_FILE: text(
+    undefined,
+    'a file',
+    'certificate chain as PEM: serves https and wss; read again on SIGHUP',
+  ),
+  TLS_KEY_FILE: text(undefined, 'a file', "the certificate's private key as PEM"),
+  CORS_ORIGINS: {
+    expected: '* or origins such as https://example.org, separated by commas',
+    meaning:
+      'pages of which origins may use the gateway, beside its own; unset: with access control all, else those of loopback',
+    fallback: undefined,
+    schema: z
+      .string()
+      .transform((value) => value.split(',').map((origin) => origin.trim().toLowerCase()))
+      .pipe(z.array(z.union([z.literal('*'), z.string().regex(ORIGIN)])).min(1)),
+  } satisfies Setting<string[]>,
+  ALLOWED_HOSTS: {
+    expected: '* or host names such as gateway.example.org, separated by commas',
+    meaning:
+      'names that requests may call the gateway by; unset: with access control any, else local names and addresses',
+    fallback: undefined,
+    schema: z
+      .string()
+      .transform((value) => value.split(',').map((host) => host.trim().toLowerCase()))
+      .pipe(z.array(z.union([z.literal('*'), z.string().regex(HOST_NAME)])).min(1)),
+  } satisfies Setting<string[]>,
+  SHUTDOWN_GRACE_MS: wholeNumber(
+    0,
+    600_000,
+    10_000,
+    'how long a gateway that is told to stop may take to finish what it has begun',
+  ),
+  LOG_LEVEL: {
+    expected: 'trace, debug, info, warn, error, fatal or silent',
+    meaning: 'least level that is logged',
+    fallback: 'info',
+    schema: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),
+  } satisfies Setting<string>,
+} as const;
+
+export type SettingName = keyof typeof SETTINGS;
+
+/** Settings that may stay unset. */
+type OptionalName =
+  | 'REDIS_URL'
+  | 'ALLOW_FLUSH'
+  | 'CORS_ORIGINS'
+  | 'ALLOWED_HOSTS'
+  | 'ACCESS_TOKENS_FILE'
+  | 'JWT_SECRET'
+  | 'JWT_JWKS'
+  | 'JWT_AUDIENCE'
+  | 'JWT_ISSUER'
+  | 'TLS_CERT_FILE'
+  | 'TLS_KEY_FILE';
+type ValueOf<N extends SettingName> = z.output<(typeof SETTINGS)[N]['schema']>;
+
+export type Config = { readonly [N in Exclude<SettingName, OptionalName>]: ValueOf<N> } & {
+  readonly [N in OptionalName]: ValueOf<N> | undefined;
+};
+
+/**
+ * Checks the settings that `given` holds as text and fills in the rest.
+ *
+ * An empty text counts as unset, since that is what `docker compose` passes for an unset variable.
+ * @throws ConfigError naming the first setting with a bad value, what it must be and what came.
+ */
+export function loadConfig(given: Readonly<Record<string, string | undefined>>): Config {
+  const values: Record<string, unknown> = {};
+  for (const [name, setting] of Object.entries<Setting<unknown>>(SETTINGS)) {
+    const value = given[name] || setting.fallback;
+    if (value === undefined) {
+      values[name] = undefined;
+      continue;
+    }
+    const checked = setting.schema.safeParse(value);
+    if (!checked.success) {
+      const shown = setting.isSecret ? 'what was given' : `'${value}'`;
+      throw new ConfigError(`${name} must be ${setting.expected}, not ${shown}.`);
+    }
+    values[name] = checked.data;
+  }
+  return values as unknown as Config;
+}

@@ -1,0 +1,114 @@
+/**
+ * Where a range of a stream is read: small ones here on main, all others in the pool; and who shares it.
+ *
+ * Those who ask the same within a turn of the loop, such as many who poll a stream's newest entry, are given
+ * the same batch, which is read once. It is read at the end of the turn, so that nobody is given what was read
+ * before they asked.
+ *
+ * The way to the pool and back costs main more than reading a few small entries itself (measured by
+ * `npm run bench -- --scope crossovers`). How large a stream's entries are is learned from earlier reads;
+ * of a stream that is not known yet the pool reads.
+ */
+
+import { EntryBatch } from '../protocol/batch.js';
+import { IsolatingReads } from '../redis/isolating-reads.js';
+import { RangeReader, type RangeRequest } from '../redis/range-reader.js';
+import type { RedisTarget } from '../redis/target.js';
+import type { Threads } from '../threads/threads.js';
+
+/** What main reads at once, at most. */
+export const SMALL_BYTES = 16 * 1024;
+export const SMALL_ENTRIES = 32;
+/** Entries of a stream not seen before are taken for large: the first of several reads stays small. */
+const GUESS_ENTRY_BYTES = 2 * 1024 * 1024;
+/** Streams whose entries' size is remembered; a further one makes all be learned anew. */
+const MAX_KNOWN_STREAMS = 10_000;
+
+type WholeRequest = Omit<RangeRequest, 'expectedBytes' | 'spare'>;
+type RangesRequest = Omit<WholeRequest, 'detectTrimming'> & Partial<Pick<WholeRequest, 'detectTrimming'>>;
+
+/** What is read at the end of the turn, for all who asked the same. */
+interface AskedRead {
+  readonly request: WholeRequest;
+  readonly batches: Promise<EntryBatch[]>;
+  answer(batches: Promise<EntryBatch[]>): void;
+}
+
+export class RangeReads {
+  readonly #threads: Threads;
+  readonly #connection: IsolatingReads;
+  readonly #reader: RangeReader;
+  readonly #entryBytes = new Map<string, number>();
+  /** Asked for in this turn, by what is asked. */
+  readonly #asked = new Map<string, AskedRead>();
+  #turnEnd: NodeJS.Immediate | undefined;
+
+  constructor(target: RedisTarget, threads: Threads) {
+    this.#threads = threads;
+    this.#connection = new IsolatingReads(target, 'range');
+    this.#reader = new RangeReader(this.#connection);
+  }
+
+  /**
+   * A batch for each stream, in order, empty where there is nothing.
+   * @throws Failure
+   */
+  read(request: RangesRequest): Promise<EntryBatch[]> {
+    const whole = { detectTrimming: false, ...request };
+    const name = nameOf(whole);
+    let asked = this.#asked.get(name);
+    if (asked === undefined) {
+      asked = askedRead(whole);
+      this.#asked.set(name, asked);
+      this.#turnEnd ??= setImmediate(this.#readAsked);
+    }
+    return asked.batches;
+  }
+
+  close(): void {
+    clearImmediate(this.#turnEnd);
+    this.#connection.close();
+  }
+
+  readonly #readAsked = (): void => {
+    this.#turnEnd = undefined;
+    for (const { request, answer } of this.#asked.values()) answer(this.#read(request));
+    this.#asked.clear();
+    this.#connection.flush();
+  };
+
+  async #read(request: WholeRequest): Promise<EntryBatch[]> {
+    const { streams, latest } = request;
+    const sizes = streams.map(({ key }) => this.#entryBytes.get(key) ?? GUESS_ENTRY_BYTES);
+    const whole = { ...request, expectedBytes: Math.max(...sizes) };
+    const count = latest ? 1 : request.count;
+    const bytes = sizes.reduce((sum, size) => sum + size * count, 0);
+    const isSmall = bytes <= SMALL_BYTES && count * sizes.length <= SMALL_ENTRIES;
+    const batches = isSmall
+      ? (await this.#reader.read(whole)).map((packed) => new EntryBatch(packed))
+      : await this.#threads.range(whole);
+    for (const batch of batches) this.#learn(batch);
+    return batches;
+  }
+
+  #learn({ key, bytes, length }: EntryBatch): void {
+    if (length === 0) return;
+    if (this.#entryBytes.size >= MAX_KNOWN_STREAMS) this.#entryBytes.clear();
+    this.#entryBytes.set(key, bytes.length / length);
+  }
+}
+
+/** Reads of the same name bring the same. No key and no id has a line break. */
+function nameOf({ streams, count, latest, until = '', maxBytes, detectTrimming }: WholeRequest): string {
+  let name = `${count} ${latest} ${until} ${maxBytes} ${detectTrimming}`;
+  for (const { key, after } of streams) name += `\n${after} ${key}`;
+  return name;
+}
+
+function askedRead(request: WholeRequest): AskedRead {
+  let answer: AskedRead['answer'] = () => {};
+  const batches = new Promise<EntryBatch[]>((resolve) => {
+    answer = resolve;
+  });
+  return { request, batches, answer };
+}

@@ -1,0 +1,87 @@
+/** How a GET's answer tells of its entries: their bytes or MessagePack in the body, cursors and a table in the head. */
+import type { EntryBatch } from '../../../protocol/batch.js';
+import { asciiJson, fitEntries, type TableForm, type TableStream } from '../../../protocol/head-table.js';
+import type { PullParameters } from '../../../protocol/parameters.js';
+import { describeGap, entryOffsets, type Gap, packEntries } from '../../../protocol/pull-message.js';
+import type { GatewayContext } from '../../context.js';
+import type { Header, HttpExchange } from '../../http/http-exchange.js';
+
+const MSGPACK = 'application/msgpack';
+const NOT_STORED: Header = ['cache-control', 'no-store'];
+
+/** What was read of a stream. */
+export interface ReadStream {
+  /** What its entries were read after. */
+  readonly cursor: string;
+  /** The cursor that it had when it was reset. */
+  readonly resetAt: string | undefined;
+  /** The client comes back with the id of an entry that it had. */
+  readonly isResumed: boolean;
+  readonly batch: EntryBatch | undefined;
+}
+
+const isPacked = (exchange: HttpExchange) => exchange.header('accept').toLowerCase().includes(MSGPACK);
+
+/** What the head of the answer has room for, and tells. MessagePack names its entries itself. */
+export function tableForm(exchange: HttpExchange, { offsets, gaps }: PullParameters): TableForm {
+  const rows = isPacked(exchange) ? undefined : offsets;
+  return { room: exchange.headRoom([['content-type', 'application/octet-stream'], NOT_STORED]), rows, gaps };
+}
+
+/**
+ * Answers with as many entries as the head has room for.
+ * @param sids as the client knows the streams
+ * @throws Failure `bad_parameter` where there is no room for a single one
+ */
+export function answerEntries(
+  { counters }: GatewayContext,
+  exchange: HttpExchange,
+  sids: readonly string[],
+  read: readonly ReadStream[],
+  form: TableForm,
+): void {
+  const streams = read.map((stream, index): TableStream => {
+    return { sid: sids[index]!, cursor: stream.cursor, batch: stream.batch, gap: gapBefore(stream) };
+  });
+  const counts = fitEntries(streams, form);
+  const runs = streams.flatMap(({ sid, batch }, index) =>
+    batch === undefined ? [] : [{ sid, batch, from: 0, to: counts[index]! }],
+  );
+  const cursors = streams.map(({ cursor, batch }, index) => batch?.ids[counts[index]! - 1] ?? cursor);
+  const gaps = streams.flatMap(({ sid, gap }, index) =>
+    gap !== undefined && counts[index]! > 0 ? [describeGap(sid, gap)] : [],
+  );
+  const rows: [string, string, number][] = [];
+  let bytes = 0;
+  for (const { sid, batch, to } of runs) {
+    if (form.rows !== undefined) {
+      const offsets = entryOffsets(sid, batch, 0, to, form.rows);
+      for (const [name, id, offset] of offsets) rows.push([name, id, bytes + offset]);
+    }
+    bytes += batch.start(to);
+    counters.out.get.entries += to;
+  }
+  counters.out.get.bytes += bytes;
+  const parts =
+    form.rows === undefined
+      ? packEntries(runs)
+      : runs.map(({ batch, to }) => batch.bytes.subarray(0, batch.start(to)));
+  exchange.answer({
+    type: form.rows === undefined ? MSGPACK : 'application/octet-stream',
+    headers: [
+      ['x-last-entry-id', cursors.join('+')],
+      ...(form.rows === undefined ? [] : [['x-offsets', asciiJson(rows)] as const]),
+      ...(form.gaps ? [['x-gap', asciiJson(gaps)] as const] : []),
+      NOT_STORED,
+    ],
+    body: parts.length === 1 ? parts[0]! : Buffer.concat(parts),
+  });
+}
+
+/** What a stream lost before the entries that it goes on with. */
+function gapBefore({ batch, resetAt, isResumed }: ReadStream): Gap | undefined {
+  if (batch === undefined || batch.length === 0) return undefined;
+  const resumedAt = batch.trimmed ? batch.resumedAt! : batch.ids[0]!;
+  if (resetAt !== undefined) return { after: resetAt, resumedAt, reason: 'deleted' };
+  return batch.trimmed && isResumed ? { after: batch.after, resumedAt, reason: 'trimmed' } : undefined;
+}

@@ -1,0 +1,145 @@
+/** `POST /data/{sid}`: a form's parts or the raw body become entries; answers their ids. */
+import type { Rights } from '../../../access/rights.js';
+import type { Receipt } from '../../../append/batch.js';
+import type { AppendStream } from '../../../append/command.js';
+import type { NotReplicated } from '../../../append/not-replicated.js';
+import { asFailure, Failure, type FailureBody, isOutOfMemory } from '../../../protocol/errors.js';
+import { checkStreamId, checkWritable } from '../../../protocol/names.js';
+import {
+  NAMED_BY_ENTRY,
+  parseMinReplicas,
+  Query,
+  type StreamSelection,
+} from '../../../protocol/parameters.js';
+import { AUTO_ID } from '../../../protocol/push-message.js';
+import type { ReplyCursor } from '../../../redis/resp.js';
+import type { BodyHandler } from '../../admission/authorize.js';
+import type { Share } from '../../admission/client-shares.js';
+import type { GatewayContext } from '../../context.js';
+import type { HttpExchange } from '../../http/http-exchange.js';
+import { type FormEntry, isForm, parseForm } from './form.js';
+import { readSelection, selectedKey } from './selected-keys.js';
+
+export function postData(context: GatewayContext): BodyHandler {
+  return {
+    limit: context.config.MAX_PAYLOAD_BYTES,
+    prepare: (exchange, { rights }, encodedSid) => preparePost(context, exchange, rights, encodedSid),
+  };
+}
+
+function preparePost(
+  context: GatewayContext,
+  exchange: HttpExchange,
+  rights: Rights,
+  encodedSid: string,
+): (body: Uint8Array) => void {
+  const query = new Query(exchange.query);
+  const selection = readSelection(rights, encodedSid, query);
+  if (selection.sids.length !== 1) {
+    throw new Failure('bad_parameter', "a POST names one stream, or '*' with a form whose parts name theirs");
+  }
+  const sid = selection.sids[0]!;
+  checkWritable(sid);
+  if (sid === NAMED_BY_ENTRY) rights.checkSome('write', selection.device);
+  else selectedKey(context.config, rights, 'write', selection, sid);
+  const minReplicas = parseMinReplicas(query);
+  const contentType = exchange.header('content-type');
+  return (body) => {
+    const entries = isForm(contentType)
+      ? parseForm(contentType, body)
+      : [{ filename: '', payload: body } satisfies FormEntry];
+    storeEntries(context, exchange, rights, selection, sid, entries, minReplicas);
+  };
+}
+
+function storeEntries(
+  context: GatewayContext,
+  exchange: HttpExchange,
+  rights: Rights,
+  selection: StreamSelection,
+  sid: string,
+  entries: readonly FormEntry[],
+  minReplicas: number,
+): void {
+  const pipe = context.pipes.to(minReplicas);
+  // Every name is checked before anything is stored.
+  const streams = new Map<string, AppendStream>();
+  for (const { filename } of entries) {
+    const named = sid === NAMED_BY_ENTRY ? filename : sid;
+    if (streams.has(named)) continue;
+    checkStreamId(named);
+    checkWritable(named);
+    streams.set(named, pipe.streams.get(selectedKey(context.config, rights, 'write', selection, named)));
+  }
+  const share = context.appendShares.open(exchange.client);
+  const sizes = entries.map(({ payload }) => payload.length);
+  const bytes = sizes.reduce((sum, size) => sum + size, 0);
+  // One request alone may be of any size: its own limit is MAX_PAYLOAD_BYTES.
+  const refusal = share.used === 0 ? undefined : share.refusal(bytes);
+  if (refusal !== undefined) {
+    share.close();
+    context.counters.refuse(refusal, entries.length);
+    throw refusal;
+  }
+  share.take(bytes);
+  const receipt = new PostReceipt(context, exchange, sizes, share);
+  entries.forEach(({ filename, payload }, index) => {
+    const stream = streams.get(sid === NAMED_BY_ENTRY ? filename : sid)!;
+    context.counters.in.post.bytes += payload.length;
+    try {
+      pipe.append(stream, AUTO_ID, payload, receipt, index);
+    } catch (error) {
+      if (!isOutOfMemory(error)) throw error;
+      receipt.refused(index, asFailure(error));
+    }
+  });
+}
+
+/** Collects what became of a request's entries and answers when all is known. */
+class PostReceipt implements Receipt {
+  readonly #context: GatewayContext;
+  readonly #exchange: HttpExchange;
+  readonly #results: (string | FailureBody)[];
+  readonly #sizes: readonly number[];
+  readonly #share: Share;
+  #failure: Failure | undefined;
+  #pending: number;
+
+  /** @param sizes bytes of each entry, which are given back to `share` */
+  constructor(context: GatewayContext, exchange: HttpExchange, sizes: readonly number[], share: Share) {
+    this.#context = context;
+    this.#exchange = exchange;
+    this.#results = new Array(sizes.length);
+    this.#pending = sizes.length;
+    this.#sizes = sizes;
+    this.#share = share;
+  }
+
+  stored(index: number, reply: ReplyCursor, shortage?: NotReplicated): void {
+    this.#context.counters.in.post.entries++;
+    const id = reply.text();
+    this.#failure ??= shortage;
+    this.#settle(index, shortage === undefined ? id : shortage.bodyOf(id));
+  }
+
+  refused(index: number, failure: Failure): void {
+    this.#context.counters.refuse(failure);
+    // That an entry may be stored already must not be hidden behind an error after which to try again.
+    if (failure.code === 'unknown_outcome') this.#failure = failure;
+    else this.#failure ??= failure;
+    this.#settle(index, failure.body);
+  }
+
+  #settle(index: number, result: string | FailureBody): void {
+    this.#results[index] = result;
+    this.#share.give(this.#sizes[index]!);
+    if (--this.#pending > 0) return;
+    this.#share.close();
+    if (this.#failure === undefined) {
+      this.#exchange.answer({ type: 'application/json', body: JSON.stringify(this.#results) });
+    } else {
+      // Which were stored and which were not, in the order of the entries.
+      this.#exchange.fail(this.#failure, [], { entries: this.#results });
+    }
+  }
+}

@@ -1,0 +1,257 @@
+/**
+ * `/metrics`, in Prometheus' format: every metric of the gateway's own, once, and those of the process by
+ * prom-client. Read when asked for, from numbers that the parts keep: counting costs an addition.
+ *
+ * Names and units by https://prometheus.io/docs/practices/naming. A label has few values, all known
+ * beforehand, so that none is missing before it is first counted; never a stream's or a device's name.
+ */
+import { collectDefaultMetrics, type Metric, Registry } from 'prom-client';
+import { Histogram } from '../../system/histogram.js';
+import type { GatewayContext } from '../context.js';
+import type { HttpExchange } from '../http/http-exchange.js';
+
+/** Values under each value of the metric's label; one number or histogram where it has no label. */
+type Reading = number | Histogram | Readonly<Record<string, number>>;
+
+interface MetricKind {
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  /** What README says too. */
+  readonly help: string;
+  readonly label?: string;
+  read(context: GatewayContext): Reading;
+}
+
+const counter = (help: string, read: (context: GatewayContext) => Reading, label?: string): MetricKind => ({
+  type: 'counter',
+  help,
+  read,
+  ...(label === undefined ? {} : { label }),
+});
+const gauge = (help: string, read: (context: GatewayContext) => Reading, label?: string): MetricKind => ({
+  ...counter(help, read, label),
+  type: 'gauge',
+});
+const histogram = (help: string, read: (context: GatewayContext) => Histogram): MetricKind => ({
+  type: 'histogram',
+  help,
+  read,
+});
+
+/** One number of each of several things, under their names. */
+function each<K extends string, T>(things: Readonly<Record<K, T>>, pick: (thing: T) => number) {
+  return Object.fromEntries(Object.entries(things).map(([name, thing]) => [name, pick(thing as T)]));
+}
+
+/** In the order in which README lists them; each name begins with `streamgate_`. */
+export const METRICS: Readonly<Record<string, MetricKind>> = {
+  connections: gauge('Open connections.', ({ counters }) => counters.connections, 'endpoint'),
+  connections_opened_total: counter(
+    'Connections opened.',
+    ({ counters }) => counters.connectionsOpened,
+    'endpoint',
+  ),
+  slow_closes_total: counter(
+    'Connections closed since their clients did not read what they were sent.',
+    ({ counters }) => counters.slowCloses,
+    'endpoint',
+  ),
+  failures_total: counter(
+    'Requests answered with an error, and connections closed with one, by its code.',
+    ({ counters }) => counters.failures,
+    'code',
+  ),
+  tcp_connections: gauge(
+    'TCP connections of clients, at work or idle.',
+    ({ connections }) => connections.open,
+  ),
+  tcp_connections_refused_total: counter(
+    'TCP connections closed without an answer, since there were far too many.',
+    ({ connections }) => connections.refused,
+  ),
+  requests: gauge('Requests without their whole answer.', ({ underway }) => underway.count),
+  waiting_reads: gauge('REST reads that wait for entries.', ({ waitingReads }) => waitingReads.count),
+  receiving_bytes: gauge('Bytes of bodies that are being received.', ({ bodies }) => bodies.bytes),
+  unread_answer_bytes: gauge(
+    'Bytes of answers that clients have not read to their end.',
+    ({ unread }) => unread.bytes,
+  ),
+  unread_message_bytes: gauge('Bytes of messages that clients of WebSockets have not read.', ({ sockets }) =>
+    [...sockets].reduce((sum, { unreadBytes }) => sum + unreadBytes, 0),
+  ),
+  kept_message_bytes: gauge(
+    'Bytes of the largest message of each WebSocket, which the library keeps room for.',
+    ({ receivedMessages }) => receivedMessages.keptBytes,
+  ),
+  unfinished_message_bytes: gauge(
+    'Memory that unfinished messages of WebSockets seem to take: growth that nothing else explains.',
+    ({ receivedMessages }) => receivedMessages.unfinishedBytes,
+  ),
+  paused_for_memory: gauge(
+    'Whether no WebSocket of producers is read, since unfinished messages take too much: 1 or 0.',
+    ({ receivedMessages }) => Number(receivedMessages.isPaused),
+  ),
+  memory_closes_total: counter(
+    'WebSockets closed for what messages they send take.',
+    ({ receivedMessages }) => receivedMessages.closes,
+  ),
+  graphql_openings: gauge(
+    'GraphQL WebSockets before their connection_init.',
+    ({ firstMessages }) => firstMessages.open,
+  ),
+  entries_in_total: counter(
+    'Entries stored for producers.',
+    ({ counters }) => each(counters.in, ({ entries }) => entries),
+    'endpoint',
+  ),
+  in_bytes_total: counter(
+    'Payload bytes taken from producers.',
+    ({ counters }) => each(counters.in, ({ bytes }) => bytes),
+    'endpoint',
+  ),
+  entries_refused_total: counter(
+    "Entries that were not stored, by the error's code.",
+    ({ counters }) => counters.entriesRefused,
+    'code',
+  ),
+  ack_latency_seconds: histogram(
+    "From an entry's coming to Redis' answer, of one entry of each batch.",
+    ({ pipes }) => pipes.latency,
+  ),
+  append_queue_bytes: gauge('Bytes that wait for Redis to store them.', ({ pipes }) => pipes.bufferedBytes),
+  append_queue_limit_bytes: gauge(
+    'Most bytes that may wait for Redis: MAX_BUFFERED_BYTES.',
+    ({ config }) => config.MAX_BUFFERED_BYTES,
+  ),
+  followers: gauge(
+    'Followers: live, catching up from Redis, or behind since their clients do not read on.',
+    ({ counters }) => {
+      const states = { live: 0, catching_up: 0, behind: 0 };
+      for (const { followers } of counters.followed) {
+        for (const { state } of followers) states[state]++;
+      }
+      return states;
+    },
+    'state',
+  ),
+  entries_out_total: counter(
+    'Entries sent to clients.',
+    ({ counters }) => each(counters.out, ({ entries }) => entries),
+    'endpoint',
+  ),
+  out_bytes_total: counter(
+    'Bytes of messages sent to clients.',
+    ({ counters }) => each(counters.out, ({ bytes }) => bytes),
+    'endpoint',
+  ),
+  delivery_lag_seconds: histogram(
+    "From an entry's own time until the followers that keep up were sent it, of one entry of each read.",
+    ({ hub }) => hub.deliveryLag,
+  ),
+  entries_skipped_total: counter(
+    'Entries that followers with latest were not sent, since newer ones had come.',
+    ({ counters }) => counters.followed.reduce((sum, { skipped }) => sum + skipped, 0),
+  ),
+  followers_overtaken_total: counter(
+    'Times that a follower was found to have lost entries; losses between two looks at its stream count once.',
+    ({ counters }) => counters.followed.reduce((sum, { trimmed }) => sum + trimmed, 0),
+  ),
+  stream_resets_total: counter(
+    'Followed streams found deleted, made anew or cut short, and cursors of followers ahead of their stream.',
+    ({ hub }) => hub.resets,
+    'reason',
+  ),
+  entries_read_total: counter('Entries that readers read for followers.', ({ hub }) => hub.entriesRead),
+  read_bytes_total: counter('Payload bytes that readers read for followers.', ({ hub }) => hub.bytesRead),
+  followed_streams: gauge('Streams that readers follow.', ({ hub }) => hub.size),
+  hub_bytes: gauge('Bytes of batches kept for followers that are behind.', ({ hub }) => hub.keptBytes),
+  reader_streams: gauge(
+    'Streams of each reader thread.',
+    ({ threads }) => Object.fromEntries(threads.readers.map(({ streams }, index) => [index, streams])),
+    'reader',
+  ),
+  reader_reply_bytes: histogram('Payload bytes of a reply to a reader.', ({ hub }) => hub.replyBytes),
+  pool_threads: gauge('Threads of the pool.', ({ threads }) => threads.poolThreads),
+  pool_queued_tasks: gauge('Reads that wait for the pool.', ({ threads }) => threads.queuedTasks),
+  threads_replaced_total: counter(
+    'Threads that ended unasked or did not answer, and were replaced.',
+    ({ threads }) => ({
+      reader: threads.readers.reduce((sum, { replacements }) => sum + replacements, 0),
+      pool: threads.poolReplacements,
+    }),
+    'kind',
+  ),
+  redis_connected: gauge(
+    'Whether all connections to Redis stand: 1 or 0.',
+    ({ control, pipes, threads }) => ({
+      append: Number(pipes.isReady),
+      reader: Number(threads.readers.every(({ isConnected }) => isConnected)),
+      control: Number(control.status === 'ready'),
+    }),
+    'role',
+  ),
+  redis_disconnects_total: counter(
+    'Connections to Redis lost; each is made again.',
+    ({ pipes, threads }) => ({
+      append: pipes.disconnects,
+      reader: threads.readers.reduce((sum, { disconnects }) => sum + disconnects, 0),
+    }),
+    'role',
+  ),
+  graphql_subscriptions: gauge(
+    'GraphQL subscriptions under way.',
+    ({ counters }) => counters.out.graphql.followers.size,
+  ),
+  graphql_operations_total: counter(
+    'GraphQL operations begun.',
+    ({ counters }) => counters.graphqlOperations,
+    'type',
+  ),
+};
+
+interface Sample {
+  readonly metricName?: string;
+  readonly labels: Readonly<Record<string, string | number>>;
+  readonly value: number;
+}
+
+function samplesOf(name: string, label: string | undefined, reading: Reading): Sample[] {
+  if (typeof reading === 'number') return [{ labels: {}, value: reading }];
+  if (reading instanceof Histogram) return bucketsOf(name, reading);
+  return Object.entries(reading).map(([value, number]) => ({ labels: { [label!]: value }, value: number }));
+}
+
+/** A histogram's samples: each bucket counts all at or below its bound. */
+function bucketsOf(name: string, { bounds, counts, sum }: Histogram): Sample[] {
+  let count = 0;
+  const buckets = counts.map((inRange, index) => {
+    count += inRange;
+    return { metricName: `${name}_bucket`, labels: { le: bounds[index] ?? '+Inf' }, value: count };
+  });
+  return [
+    ...buckets,
+    { metricName: `${name}_sum`, labels: {}, value: sum },
+    { metricName: `${name}_count`, labels: {}, value: count },
+  ];
+}
+
+export function createMetrics(context: GatewayContext): Registry {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  for (const [ownName, { type, help, label, read }] of Object.entries(METRICS)) {
+    const name = `streamgate_${ownName}`;
+    const get = async () => ({
+      name,
+      help,
+      type,
+      aggregator: 'sum',
+      values: samplesOf(name, label, read(context)),
+    });
+    // Of a metric the registry uses this much; the library's own classes would each be set anew at every reading.
+    registry.registerMetric({ name, help, get } as unknown as Metric);
+  }
+  return registry;
+}
+
+export async function metrics(registry: Registry, exchange: HttpExchange): Promise<void> {
+  exchange.answer({ type: registry.contentType, body: await registry.metrics() });
+}

@@ -1,0 +1,102 @@
+/** What an ack means on disk, as Redis tells it and as the gateway passes it on. */
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { readDurability } from '../../src/append/durability.js';
+import { freePort } from '../support/free-port.js';
+import { startGatewayProcess } from '../support/gateway-process.js';
+import { startRedis } from '../support/redis-server.js';
+
+const ending: (() => Promise<unknown>)[] = [];
+
+afterEach(async () => {
+  for (const end of ending.splice(0).reverse()) await end();
+});
+
+async function redisWith(...settings: string[]) {
+  const redis = await startRedis(...settings);
+  ending.push(() => redis.stop());
+  return redis;
+}
+
+describe('what Redis is set to', () => {
+  test.each([
+    [['--appendonly', 'yes', '--appendfsync', 'always'], 'yes', 'always', /on the disk$/],
+    [
+      ['--appendonly', 'yes', '--appendfsync', 'everysec'],
+      'yes',
+      'everysec',
+      /^a killed Redis loses nothing.*last second$/,
+    ],
+    [['--appendonly', 'yes', '--appendfsync', 'no'], 'yes', 'no', /^a killed Redis loses nothing.*system/],
+    [['--save', '60 1'], 'no', 'everysec', /since its last snapshot/],
+    [['--save', ''], 'no', 'everysec', /^nothing .* outlives Redis$/],
+  ])('%j', async (settings, appendonly, appendfsync, meaning) => {
+    const { client } = await redisWith(...settings);
+    expect(await readDurability(client, false)).toEqual({
+      appendonly,
+      appendfsync,
+      meaning: expect.stringMatching(meaning),
+    });
+  });
+
+  test('is unknown where it may not be asked, as far as it is not told otherwise', async () => {
+    const { client } = await redisWith('--appendonly', 'yes');
+    await client.acl('SETUSER', 'default', '-config');
+    expect(await readDurability(client, false)).toMatchObject({ appendonly: 'yes', appendfsync: 'unknown' });
+    await client.acl('SETUSER', 'default', '-info');
+    expect(await readDurability(client, false)).toEqual({
+      appendonly: 'unknown',
+      appendfsync: 'unknown',
+      meaning: expect.stringMatching(/does not tell/),
+    });
+  });
+});
+
+describe('the gateway', () => {
+  const durabilityOf = async ({ http }: { http: string }) =>
+    ((await (await fetch(`${http}/readyz`)).json()) as { durability: Record<string, string> }).durability;
+
+  test('says it at the start and in /readyz, and again when another Redis answers', async () => {
+    const port = await freePort();
+    const first = await redisWith('--port', String(port), '--appendonly', 'yes', '--appendfsync', 'always');
+    const gateway = await startGatewayProcess({ REDIS_URL: `redis://127.0.0.1:${port}` });
+    ending.push(() => gateway.stop());
+    const told = () =>
+      gateway.log
+        .filter(({ msg }) => String(msg).startsWith('durability of acks: '))
+        .map(({ appendonly, appendfsync }) => [appendonly, appendfsync]);
+    await vi.waitFor(() => expect(told()).toEqual([['yes', 'always']]));
+    expect(await durabilityOf(gateway)).toMatchObject({ appendonly: 'yes', appendfsync: 'always' });
+
+    await first.stop();
+    await redisWith('--port', String(port));
+    await vi.waitFor(
+      () =>
+        expect(told()).toEqual([
+          ['yes', 'always'],
+          ['no', 'everysec'],
+        ]),
+      { timeout: 10_000 },
+    );
+    expect(await durabilityOf(gateway)).toMatchObject({ appendonly: 'no' });
+  });
+
+  test('with the embedded Redis syncs its file itself, and says so', async () => {
+    const gateway = await startGatewayProcess();
+    ending.push(() => gateway.stop());
+    await vi.waitFor(async () => {
+      expect(await durabilityOf(gateway)).toEqual({
+        appendonly: 'yes',
+        appendfsync: 'everysec',
+        meaning: 'a killed Redis loses nothing that is acknowledged, a power cut about the last second',
+      });
+    });
+  });
+
+  test('with a Redis that does not tell says unknown', async () => {
+    const redis = await redisWith();
+    await redis.client.acl('SETUSER', 'default', '-config', '-info');
+    const gateway = await startGatewayProcess({ REDIS_URL: redis.url });
+    ending.push(() => gateway.stop());
+    expect(await durabilityOf(gateway)).toMatchObject({ appendonly: 'unknown', appendfsync: 'unknown' });
+  });
+});

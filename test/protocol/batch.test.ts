@@ -1,0 +1,130 @@
+import { describe, expect, test } from 'vitest';
+import { EntryBatch, joinBatches, type PackedBatch } from '../../src/protocol/batch.js';
+
+/** A batch of text payloads that begins `offset` bytes into its buffer, between the bytes of others. */
+function pack(payloads: readonly string[], { firstId = 1, offset = 0, ...rest }: Partial<Options> = {}) {
+  let end = 0;
+  const ends = Uint32Array.from(payloads, (payload) => {
+    end += Buffer.byteLength(payload);
+    return end;
+  });
+  const bytes = new TextEncoder().encode(`${'<'.repeat(offset)}${payloads.join('')}>>>`);
+  return {
+    key: 'k',
+    after: `${firstId - 1}-0`,
+    ids: payloads.map((_, index) => `${firstId + index}-0`).join(' '),
+    ends,
+    buffer: bytes.buffer,
+    offset,
+    trimmed: false,
+    ...rest,
+  } satisfies PackedBatch;
+}
+
+interface Options extends PackedBatch {
+  readonly firstId: number;
+}
+
+const text = (bytes: Uint8Array) => Buffer.from(bytes).toString();
+
+describe('EntryBatch', () => {
+  test.each([0, 1, 7])('finds its entries at offset %i of a shared buffer', (offset) => {
+    const batch = new EntryBatch(pack(['one', '', 'three', '漢'], { offset }));
+    expect(batch.length).toBe(4);
+    expect(text(batch.bytes)).toBe('onethree漢');
+    expect(batch.ids).toEqual(['1-0', '2-0', '3-0', '4-0']);
+    expect(batch.lastId).toBe('4-0');
+    expect([0, 1, 2, 3].map((index) => text(batch.payload(index)))).toEqual(['one', '', 'three', '漢']);
+    expect([0, 1, 2, 3].map((index) => batch.start(index))).toEqual([0, 3, 3, 8]);
+  });
+
+  test('finds the first entry after an id', () => {
+    const batch = new EntryBatch(pack(['a', 'b', 'c'], { ids: '2-0 4-0 4-5' }));
+    const first = (id: string, low?: number) => batch.firstAfter(id, low);
+    expect(['0-0', '1-9', '2-0', '3-0', '4-0', '4-4', '4-5', '9-0'].map((id) => first(id))).toEqual([
+      0, 0, 1, 1, 2, 2, 3, 3,
+    ]);
+    expect([first('0-0', 2), first('4-0', 1), first('4-5', 1)]).toEqual([2, 2, 3]);
+  });
+
+  test('a run is one view of consecutive entries', () => {
+    const batch = new EntryBatch(pack(['a', 'bc', '', 'd']));
+    expect(text(batch.run(0, 4))).toBe('abcd');
+    expect(text(batch.run(1, 3))).toBe('bc');
+    expect(text(batch.run(1, 4))).toBe('bcd');
+    expect(text(batch.run(2, 3))).toBe('');
+    expect(text(batch.run(3, 4))).toBe('d');
+    expect(batch.run(0, 4).buffer).toBe(batch.bytes.buffer);
+    expect(batch.run(1, 2)).toBe(batch.payload(1));
+  });
+
+  test('of no entries', () => {
+    const batch = new EntryBatch(pack([], { after: '5-0', trimmed: true }));
+    expect(batch).toMatchObject({ key: 'k', after: '5-0', trimmed: true, length: 0, lastId: '5-0' });
+    expect(batch.ids).toEqual([]);
+    expect(batch.bytes).toHaveLength(0);
+    expect(batch.run(0, 0)).toHaveLength(0);
+  });
+
+  test('of one entry', () => {
+    const batch = new EntryBatch(pack(['x']));
+    expect(batch.lastId).toBe('1-0');
+    expect(batch.ids).toEqual(['1-0']);
+  });
+
+  test('gives the same view of a payload to all who ask', () => {
+    const batch = new EntryBatch(pack(['a', 'b']));
+    expect(batch.payload(1)).toBe(batch.payload(1));
+  });
+
+  test('makes a message once for each variant and first entry, until they are forgotten', () => {
+    const batch = new EntryBatch(pack(['a', 'b']));
+    let made = 0;
+    const make = () => `message ${++made}`;
+    expect(batch.message('json', 0, make)).toBe('message 1');
+    expect(batch.message('json', 0, make)).toBe('message 1');
+    expect(batch.message('json', 1, make)).toBe('message 2');
+    expect(batch.message('raw', 0, make)).toBe('message 3');
+    expect(batch.message('json', 0, make)).toBe('message 1');
+    batch.forgetMessages();
+    expect(batch.message('json', 0, make)).toBe('message 4');
+  });
+});
+
+describe('joinBatches', () => {
+  test('one is itself', () => {
+    const only = pack(['a']);
+    expect(joinBatches([only])).toBe(only);
+  });
+
+  test('none is an error', () => {
+    expect(() => joinBatches([])).toThrow();
+  });
+
+  test('lays the entries of all one after the other', () => {
+    const parts = [
+      pack(['a', 'bc'], { offset: 3, after: '0-5', trimmed: true }),
+      pack([], { firstId: 3 }),
+      pack(['', 'def'], { firstId: 3, offset: 1 }),
+      pack(['g'], { firstId: 5 }),
+    ];
+    const batch = new EntryBatch(joinBatches(parts));
+    expect(batch).toMatchObject({ key: 'k', after: '0-5', trimmed: true, length: 5, lastId: '5-0' });
+    expect(batch.ids).toEqual(['1-0', '2-0', '3-0', '4-0', '5-0']);
+    expect([0, 1, 2, 3, 4].map((index) => text(batch.payload(index)))).toEqual(['a', 'bc', '', 'def', 'g']);
+    expect(text(batch.bytes)).toBe('abcdefg');
+  });
+
+  test('of nothing but empty ones', () => {
+    const batch = new EntryBatch(joinBatches([pack([], { after: '7-0' }), pack([])]));
+    expect(batch).toMatchObject({ length: 0, lastId: '7-0' });
+    expect(batch.ids).toEqual([]);
+  });
+
+  test('copies, so that the parts may go', () => {
+    const parts = [pack(['a']), pack(['b'], { firstId: 2 })];
+    const batch = new EntryBatch(joinBatches(parts));
+    for (const { buffer } of parts) new Uint8Array(buffer).fill(0);
+    expect(text(batch.bytes)).toBe('ab');
+  });
+});
