@@ -197,6 +197,30 @@ describe('imports', () => {
   });
 });
 
+/** Folders that the trees of a document name: indented by two spaces for each level. */
+function foldersIn(document: string): string[] {
+  const above: string[] = [];
+  const lines = [...document.matchAll(/^```\n([\s\S]*?)^```$/gm)].flatMap(([, tree]) => tree!.split('\n'));
+  return lines.flatMap((line) => {
+    const [, indent, name] = /^( *)([\w-]+)\//.exec(line) ?? [];
+    if (name === undefined) return [];
+    above.splice(indent!.length / 2, above.length, name);
+    return above.join('/');
+  });
+}
+
+test('docs/architecture.md names every folder, and no other', () => {
+  const named = foldersIn(readFileSync(join(ROOT, 'docs/architecture.md'), 'utf8'));
+  const files = readdirSync(join(ROOT, 'src'), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && !entry.parentPath.includes('__pycache__'))
+    .map((entry) => relative(ROOT, entry.parentPath));
+  const folders = new Set(
+    files.flatMap((path) => path.split('/').map((_, at, all) => all.slice(0, at + 1).join('/'))),
+  );
+  expect([...new Set(named)].filter((path) => path.startsWith('src')).sort()).toEqual([...folders].sort());
+  for (const path of named) expect(readdirSync(join(ROOT, path)).length, path).toBeGreaterThan(0);
+});
+
 test('only threads.ts starts threads', () => {
   const threads = 'src/threads/threads.ts';
   expect(filesWith(/\bnew Worker\b/)).toEqual([threads]);
