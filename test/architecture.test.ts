@@ -200,7 +200,9 @@ describe('imports', () => {
 /** Folders that the trees of a document name: indented by two spaces for each level. */
 function foldersIn(document: string): string[] {
   const above: string[] = [];
-  const lines = [...document.matchAll(/^```\n([\s\S]*?)^```$/gm)].flatMap(([, tree]) => tree!.split('\n'));
+  const lines = [...document.matchAll(/^```text\n([\s\S]*?)^```$/gm)].flatMap(([, tree]) =>
+    tree!.split('\n'),
+  );
   return lines.flatMap((line) => {
     const [, indent, name] = /^( *)([\w-]+)\//.exec(line) ?? [];
     if (name === undefined) return [];

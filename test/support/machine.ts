@@ -19,6 +19,9 @@ function hasPythonClients(): boolean {
 /** The browser that opens GraphiQL. */
 export const findChromium = () => findExecutable(['chromium', 'chromium-browser', 'google-chrome']);
 
+/** Reads cameras and microphones in the documentation's snippets. */
+export const findFfmpeg = () => findExecutable(['ffmpeg']);
+
 /** The proxy that answers must get through. Outside the PATH of most users. */
 export const findNginx = () => findExecutable(['nginx'], `${process.env.PATH}:/usr/sbin`);
 
@@ -28,6 +31,10 @@ export default async function prepareMachine(): Promise<void> {
   if (!hasPythonClients()) {
     const packages = ['python3-websockets', 'python3-requests', 'python3-aiohttp'];
     await installPackages({ apt: ['python3', ...packages], dnf: packages }, tell);
+  }
+  if ((await findFfmpeg()) === undefined) {
+    const packages = ['ffmpeg'];
+    await installPackages({ apt: packages, apk: packages, pacman: packages, brew: packages }, tell);
   }
   if ((await findNginx()) === undefined) {
     const packages = ['nginx'];
