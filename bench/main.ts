@@ -5,7 +5,7 @@ import { comparedWith } from './build-before.js';
 import { performanceChart } from './chart.js';
 import { describeMachine, machineLine } from './machine.js';
 import { endChildrenOnExit } from './programs.js';
-import { PERFORMANCE_CHART, PERFORMANCE_JSON, performanceSection, replaceSection } from './readme.js';
+
 import type { Report } from './results.js';
 import { runScenarios, select } from './runner.js';
 import type { Scenario } from './scenario.js';
@@ -18,6 +18,13 @@ import { MEMORY_SCENARIOS } from './scenarios/memory.js';
 import { PUSH_SCENARIOS } from './scenarios/push.js';
 import { REST_SCENARIOS } from './scenarios/rest.js';
 import { STREAMS_SCENARIOS } from './scenarios/streams.js';
+import {
+  PERFORMANCE_CHART,
+  PERFORMANCE_JSON,
+  performanceSection,
+  replaceSection,
+  summarySection,
+} from './speed-docs.js';
 import { textTable } from './table.js';
 
 const SCENARIOS: readonly Scenario[] = [
@@ -41,7 +48,7 @@ interface Options {
   readonly quick?: true;
   readonly json?: string;
   readonly chart?: string;
-  readonly readme?: true;
+  readonly docs?: true;
   readonly from?: string;
   readonly against?: string;
   readonly rounds?: string;
@@ -79,16 +86,21 @@ function writeReport(file: string, report: Report): void {
   writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`);
 }
 
-/** The measured state that is kept with the source: the results, the chart, and the README's section. */
+function renewSection(file: string, section: string): void {
+  writeFileSync(file, replaceSection(readFileSync(file, 'utf8'), section));
+}
+
+/** The measured state that is kept with the source: the results, the chart, and the sections of the documents. */
 function publish(report: Report): void {
   const { mode, scope, failed } = report;
-  if (options.against !== undefined) throw new Error('the README shows no comparison of builds');
+  if (options.against !== undefined) throw new Error('the documents show no comparison of builds');
   if (mode === 'quick' || scope !== '' || failed.length > 0) {
-    throw new Error('the README shows whole runs only: all scopes, not quick, and nothing failed');
+    throw new Error('the documents show whole runs only: all scopes, not quick, and nothing failed');
   }
   writeReport(PERFORMANCE_JSON, report);
   writeFileSync(PERFORMANCE_CHART, performanceChart(report.results));
-  writeFileSync('README.md', replaceSection(readFileSync('README.md', 'utf8'), performanceSection(report)));
+  renewSection('docs/speed.md', performanceSection(report));
+  renewSection('README.md', summarySection(report));
 }
 
 const program = new Command('bench')
@@ -96,7 +108,7 @@ const program = new Command('bench')
   .option('--quick', 'a fifth of the work, one round')
   .option('--json <file>', 'write the results there')
   .option('--chart <file>', 'write the chart there, as SVG')
-  .option('--readme', "renew the README's section, its chart and its JSON")
+  .option('--docs', 'renew docs/speed.md, the summary in the README, the chart and the JSON')
   .option('--against <folder>', 'compare with the build in that checkout instead of the rivals')
   .option('--rounds <number>', 'exactly so many rounds of each scenario')
   .option('--from <file>', 'measure nothing, take the results from this JSON')
@@ -109,7 +121,7 @@ try {
   console.log(`\n${textTable(report.results, report.failed)}\n\n${report.seconds} s`);
   if (options.json) writeReport(options.json, report);
   if (options.chart) writeFileSync(options.chart, performanceChart(report.results));
-  if (options.readme) publish(report);
+  if (options.docs) publish(report);
   if (report.failed.length > 0) process.exitCode = 1;
 } catch (error) {
   program.error((error as Error).message);

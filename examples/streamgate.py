@@ -11,7 +11,7 @@ python3-websockets), and nothing else.
         show(entry.data)
 
 Pulls and producers reconnect by themselves; a pull goes on after the last entry that it handed out: no gap, no
-double. What cannot pass by itself is raised as a GatewayError, whose `code` is one of those in the README.
+double. What cannot pass by itself is raised as a GatewayError, whose `code` is one of those in docs/errors.md.
 """
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ BATCH_ENTRIES, BATCH_BYTES = 500, 1 << 20
 #: What an entry counts besides its bytes, so that empty ones are bounded too.
 ENTRY_BYTES = 256
 
-#: Failures that pass by themselves (README, errors), and close codes (1006: the connection broke).
+#: Failures that pass by themselves (docs/errors.md), and close codes (1006: the connection broke).
 PASSING = frozenset(
     'unreachable shutting_down overloaded redis_unavailable redis_loading redis_read_only redis_out_of_memory '
     'keys_unavailable too_many_connections'.split()

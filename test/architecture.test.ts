@@ -22,6 +22,7 @@ const LAYERS = [
   ['gateway'],
   ['cli'],
   ['main'],
+  ['build'],
 ];
 /** Anyone may import what is about the machine, and it imports nothing else. */
 const LEAVES = ['system'];

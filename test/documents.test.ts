@@ -1,6 +1,7 @@
-/** What the documents say of settings is true of `src/config/settings.ts`. */
+/** What the documents say is true of the code. */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { GENERATED, withTables } from '../src/build/doc-tables.js';
 import { SETTINGS } from '../src/config/settings.js';
 
 /** Where to listen and where Redis is the image and the compose file decide themselves. */
@@ -13,13 +14,17 @@ test('the compose file passes every setting on', () => {
   expect(passed.sort()).toEqual(expected.sort());
 });
 
-test('the README names every setting with its default', () => {
-  const readme = readFileSync('README.md', 'utf8');
-  for (const [name, { fallback }] of Object.entries(SETTINGS)) {
-    const row = readme.split('\n').find((line) => line.startsWith(`| \`${name}\``));
-    expect(row, name).toBeDefined();
-    // What depends on the machine is told in words.
-    if (fallback === undefined || name.endsWith('_THREADS')) continue;
-    expect(row!.split('|')[2]!.replaceAll('`', '').trim(), name).toBe(fallback);
-  }
+test.each(Object.keys(GENERATED))('the tables of %s are as the code has them now: npm run docs', (path) => {
+  const text = readFileSync(path, 'utf8');
+  expect(text).toBe(withTables(path, text));
+});
+
+test('a document without a place for its table is refused', () => {
+  expect(() => withTables('docs/settings.md', '# Settings')).toThrow(
+    'docs/settings.md has no place for the table of settings',
+  );
+});
+
+test('the README is short', () => {
+  expect(readFileSync('README.md', 'utf8').split('\n').length).toBeLessThanOrEqual(201);
 });

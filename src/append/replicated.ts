@@ -16,7 +16,7 @@ import { NotReplicated } from './not-replicated.js';
 import type { AppendPipe } from './pipe.js';
 import type { AppendStreams } from './streams.js';
 
-/** How long replicas may take. README says so too; a pipe takes longer silence for a dead connection. */
+/** How long replicas may take. docs/guarantees.md says so too; a pipe takes longer silence for a dead connection. */
 const REPLICAS_TIMEOUT_MS = 1000;
 
 export class ReplicatedPipe {

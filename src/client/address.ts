@@ -1,5 +1,5 @@
 /**
- * Addresses of the gateway, from its base address, stream ids and parameters (contract §2 to §5).
+ * Addresses of the gateway, from its base address, stream ids and parameters (docs/protocol.md).
  *
  *   http://host:port[/path]  +  /data/{sid}+{sid}[/push|/pull]  +  ?parameters
  */
@@ -17,7 +17,7 @@ export interface Place {
   readonly token?: string | undefined;
 }
 
-/** Parameters by the names of the contract; what is undefined is not sent. */
+/** Parameters by the names of the protocol; what is undefined is not sent. */
 export type Parameters = Readonly<Record<string, string | number | boolean | undefined>>;
 
 /** @throws GatewayError `bad_address` where `url` is not an http(s) or ws(s) address */

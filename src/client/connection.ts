@@ -32,7 +32,7 @@ export type WebSocketConstructor = new (url: string, protocols: string[]) => Web
 const HANDSHAKE_MS = 10_000;
 /** How long the other side may take to answer a close before the socket is cut. */
 const CLOSE_MS = 2000;
-/** README, access control: a token goes as a subprotocol, beside another that is then the one chosen. */
+/** docs/access.md: a token goes as a subprotocol, beside another that is then the one chosen. */
 const SUBPROTOCOL = 'streamgate';
 const TOKEN_SUBPROTOCOL = 'bearer.';
 

@@ -9,7 +9,7 @@ export type ClientCode =
   | 'unreachable'
   /** The connection ended before the client ended it: `closeCode` says how. */
   | 'closed'
-  /** The answer is not what the contract promises; something else may live at that address. */
+  /** The answer is not what the protocol promises; something else may live at that address. */
   | 'bad_answer'
   /** A name or address that cannot be asked for. */
   | 'bad_address'

@@ -44,10 +44,10 @@ export interface PullOptions extends Wanted {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The contract asks for a text message; its words do not matter. */
+/** The protocol asks for a text message; its words do not matter. */
 const ACK = 'ack';
 const DEFAULT_COUNT = 1000;
-/** Contract §2. */
+/** docs/protocol.md, parameters. */
 const DEFAULT_BLOCK_MS = 5000;
 /** How much later than promised a sign of life may come. */
 const SILENCE_MS = 15_000;

@@ -13,6 +13,8 @@ interface Setting<T> {
   readonly meaning: string;
   /** The default as the user would write it; undefined where the setting may stay unset. */
   readonly fallback: string | undefined;
+  /** The default in words, where it depends on the machine or on other settings. */
+  readonly usually?: string;
   readonly schema: z.ZodType<T>;
   /** The value holds a password or is one: messages do not repeat it. */
   readonly isSecret?: true;
@@ -23,8 +25,15 @@ const DAY_MS = 86_400_000;
 /** RFC 7518 §3.2: no shorter than the hash that signs. */
 const MIN_SECRET_BYTES = 32;
 
-function wholeNumber(min: number, max: number, fallback: number, meaning: string): Setting<number> {
+function wholeNumber(
+  min: number,
+  max: number,
+  fallback: number,
+  meaning: string,
+  usually?: string,
+): Setting<number> {
   return {
+    ...(usually === undefined ? {} : { usually }),
     expected: `a whole number from ${min} to ${max}`,
     meaning,
     fallback: String(fallback),
@@ -44,8 +53,9 @@ function secret(expected: string, meaning: string, schema: z.ZodType<string>) {
   return { expected, meaning, fallback: undefined, schema, isSecret: true } satisfies Setting<string>;
 }
 
-function flag(fallback: string | undefined, meaning: string): Setting<boolean> {
+function flag(fallback: string | undefined, meaning: string, usually?: string): Setting<boolean> {
   return {
+    ...(usually === undefined ? {} : { usually }),
     expected: BOOLEAN_FORM,
     meaning,
     fallback,
@@ -64,7 +74,7 @@ const ORIGIN = /^https?:\/\/[^/\s]+$/;
 /** Without a port: a name's port is no part of it. */
 const HOST_NAME = /^([^/\s:@[\]]+|\[[\da-f:.]+\])$/;
 
-/** In the order in which `streamgate serve --help` and the README list them. */
+/** In the order in which `streamgate serve --help` and docs/settings.md list them. */
 export const SETTINGS = {
   HOST: text('127.0.0.1', 'an address or host name to listen on', 'address to listen on'),
   PORT: wholeNumber(0, 65535, 8000, 'port to listen on; 0 takes a free one'),
@@ -86,12 +96,14 @@ export const SETTINGS = {
     64,
     Math.max(1, Math.min(4, Math.floor(availableParallelism() / 4))),
     'threads that follow streams in Redis',
+    'a quarter of the cores, 1 to 4',
   ),
   POOL_THREADS: wholeNumber(
     1,
     64,
     Math.max(1, Math.min(4, Math.floor(availableParallelism() / 2))),
     'threads that read ranges, pack and decode',
+    'half of the cores, 1 to 4',
   ),
   MAX_PAYLOAD_BYTES: wholeNumber(1024, 512 * MIB, 64 * MIB, 'largest message or body that is taken'),
   MAX_BUFFERED_BYTES: wholeNumber(
@@ -133,11 +145,15 @@ export const SETTINGS = {
     3_600_000,
     "how far ahead of the clock an entry's own time may be",
   ),
-  ALLOW_FLUSH: flag(undefined, 'allow the flush mutation; unset: only for the embedded Redis'),
+  ALLOW_FLUSH: flag(
+    undefined,
+    'allow the flush mutation, which empties the database; unset: only for the embedded Redis',
+    'on for the embedded Redis only',
+  ),
   ACCESS_TOKENS_FILE: text(
     undefined,
     'a file',
-    'who may do what, by bearer tokens: the file that streamgate token writes; read again on SIGHUP',
+    'tokens and their rights: the file that streamgate token writes; read again on SIGHUP',
   ),
   JWT_SECRET: secret(
     `a text of ${MIN_SECRET_BYTES} bytes or more`,
@@ -164,16 +180,18 @@ export const SETTINGS = {
     meaning:
       'pages of which origins may use the gateway, beside its own; unset: with access control all, else those of loopback',
     fallback: undefined,
+    usually: '`*` with access control, else loopback',
     schema: z
       .string()
       .transform((value) => value.split(',').map((origin) => origin.trim().toLowerCase()))
       .pipe(z.array(z.union([z.literal('*'), z.string().regex(ORIGIN)])).min(1)),
   } satisfies Setting<string[]>,
   ALLOWED_HOSTS: {
-    expected: '* or host names such as gateway.example.org, separated by commas',
+    expected: '* or host names such as gateway.example.org, without a port, separated by commas',
     meaning:
-      'names that requests may call the gateway by; unset: with access control any, else local names and addresses',
+      'names that requests may call the gateway by, in Host; unset: with access control any, else local names and addresses',
     fallback: undefined,
+    usually: 'local names and addresses; with access control any',
     schema: z
       .string()
       .transform((value) => value.split(',').map((host) => host.trim().toLowerCase()))
@@ -183,7 +201,7 @@ export const SETTINGS = {
     0,
     600_000,
     10_000,
-    'how long a gateway that is told to stop may take to finish what it has begun',
+    'how long the gateway may take to finish its work when it is stopped',
   ),
   LOG_LEVEL: {
     expected: 'trace, debug, info, warn, error, fatal or silent',

@@ -36,7 +36,7 @@ export interface FollowerOutlet {
   complete?(): void;
 }
 
-/** Of the contract's pull parameters those that decide what is sent when. */
+/** Of the pull parameters of docs/protocol.md those that decide what is sent when. */
 export interface FollowerParameters {
   readonly latest: boolean;
   /** At most so many entries in a message. */

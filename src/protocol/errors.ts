@@ -17,7 +17,7 @@ interface FailureKind {
   readonly status: number;
   /** WebSocket close code where the failure ends the connection. */
   readonly close: number;
-  /** When it happens, for people: what the README and the API description say, with `names` as in Markdown. */
+  /** When it happens, for people: what docs/errors.md and the API description say, with `names` as in Markdown. */
   readonly meaning: string;
   readonly retry: Retry;
 }
@@ -82,6 +82,27 @@ export const FAILURES = {
 } as const satisfies Record<string, FailureKind>;
 
 export type FailureCode = keyof typeof FAILURES;
+
+/**
+ * When a WebSocket ends with which close code, for docs/errors.md. Close codes of {@link FAILURES} that are not here
+ * are never sent: such failures are found before the upgrade.
+ */
+export const CLOSE_CODES: Readonly<Record<number, string>> = {
+  1000: '`end of replay`: everything up to `until` was sent',
+  1001: 'the gateway is going down: connect again later, to another one if there is one',
+  1006: 'no close frame at all: the connection broke, no pong came for 2 minutes, or the client sent something that is not a WebSocket frame',
+  1009: 'a message is over `MAX_PAYLOAD_BYTES`, or at `/graphql` over 1 MiB',
+  1011: 'a fault of the gateway, or Redis refused',
+  1013: 'something that passes: Redis is away, loading, full or read-only, or the gateway is at a limit',
+  4400: 'what was sent has a form that is not allowed; at `/graphql` also a message that the protocol does not know',
+  4401: 'the token is missing, unknown, expired or revoked; at `/graphql` also an operation before `connection_init`',
+  4403: 'not allowed',
+  4408: '`/graphql` only: no `connection_init` within 10 s',
+  4409: "the key is no stream, or an entry's time is not after the newest; at `/graphql` also an operation id that is in use",
+  4429: 'acks or pongs are not read, or the address has too many connections; at `/graphql` also a second `connection_init`',
+  4500: '`/graphql` only: a fault of the gateway',
+  4504: 'Redis was lost before it answered a producer without acks: what was sent last may or may not be stored',
+};
 
 /** How a failure is told to a client, in HTTP bodies and acks alike. */
 export interface FailureBody {

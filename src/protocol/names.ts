@@ -1,4 +1,4 @@
-/** What a device or stream may be called (contract §1). */
+/** What a device or stream may be called (docs/protocol.md, names). */
 import { Failure } from './errors.js';
 
 export const MAX_NAME_BYTES = 512;

@@ -1,5 +1,5 @@
 /**
- * Query parameters, REST and WebSocket alike (contract §2): names, defaults and checks.
+ * Query parameters, REST and WebSocket alike (docs/protocol.md, parameters): names, defaults and checks.
  * Every refusal is a Failure `bad_parameter` whose text names the parameter.
  */
 import { BOOLEAN_FORM, parseBoolean } from './booleans.js';

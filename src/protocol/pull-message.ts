@@ -1,5 +1,5 @@
 /**
- * What a follower is sent (contract §5): a run of a batch's entries in one of the three framings.
+ * What a follower is sent (docs/protocol.md, WebSocket pull): a run of a batch's entries in one of the three framings.
  *
  *     json     text  [[sid, id, offset], …]      then binary  | payload 0 | payload 1 | … |
  *     raw      binary | payload |

@@ -1,5 +1,5 @@
 /**
- * What a producer sends over a WebSocket (contract §4), as the entries it stands for.
+ * What a producer sends over a WebSocket (docs/protocol.md, WebSocket push), as the entries it stands for.
  *
  * JSON header, then one binary payload:
  *

@@ -27,7 +27,7 @@ export function addressOptions(target: RedisTarget) {
     ...(target.username === undefined ? {} : { username: target.username }),
     ...(target.password === undefined ? {} : { password: target.password }),
     db: target.database,
-    // The README's ACL user may not send CLIENT SETINFO, and each refusal stands in Redis' ACL LOG.
+    // The ACL user of docs/access.md may not send CLIENT SETINFO, and each refusal stands in Redis' ACL LOG.
     disableClientInfo: true,
   };
 }

@@ -1,4 +1,4 @@
-/** The names of what is stored (contract §1). No other file spells a key. */
+/** The names of what is stored (docs/protocol.md, what is stored). No other file spells a key. */
 import { Failure } from '../protocol/errors.js';
 import { SYSTEM_MARK } from '../protocol/names.js';
 import { DEFAULT_DEVICE } from '../protocol/parameters.js';

@@ -1,4 +1,4 @@
-/** Tokens by the clients that people have, as the README shows them. */
+/** Tokens by the clients that people have, as docs/access.md shows them. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { createClient } from 'graphql-ws';

@@ -1,4 +1,4 @@
-/** The rights in Redis that the README gives the gateway: with them all works, and with fewer keys nothing leaks. */
+/** The rights in Redis that docs/access.md gives the gateway: with them all works, and with fewer keys nothing leaks. */
 import { readFileSync } from 'node:fs';
 import { afterEach, expect, test } from 'vitest';
 import { type AccessFixture, allows, bearer, startAccessFixture } from '../support/access.js';
@@ -8,8 +8,9 @@ import { nextEvent, OpenAnswer } from '../support/open-answer.js';
 import { startRedis, type TestRedis } from '../support/redis-server.js';
 import { TestSocket } from '../support/socket.js';
 
-const [, RIGHTS] = /^user streamgate on >PASSWORD ~\* (.+)$/m.exec(readFileSync('README.md', 'utf8'))!;
-const [, ONE_DEVICE] = /may be `(~cam1:\* [^`]+)`/.exec(readFileSync('README.md', 'utf8'))!;
+const PAGE = readFileSync('docs/access.md', 'utf8');
+const [, RIGHTS] = /^user streamgate on >PASSWORD ~\* (.+)$/m.exec(PAGE)!;
+const [, ONE_DEVICE] = /may be\s`(~cam1:\* [^`]+)`/.exec(PAGE)!;
 const PASSWORD = 'a-password';
 
 const ALL = allows('read', 'write', 'meta', 'admin');

@@ -14,8 +14,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
 import { askGraphql } from '../support/graphql.js';
 
-/** Every fact of the contract: types, fields, arguments, defaults and deprecations. */
-const CONTRACT = /* GraphQL */ `
+/** Every fact that clients rely on: types, fields, arguments, defaults and deprecations. */
+const EXPECTED = /* GraphQL */ `
   scalar JSON
   scalar Base64
 
@@ -101,8 +101,8 @@ async function introspect(descriptions: boolean): Promise<IntrospectionQuery> {
 
 const facts = (schema: GraphQLSchema) => printSchema(lexicographicSortSchema(schema));
 
-test("the schema is the contract's, no more and no less", async () => {
-  expect(facts(buildClientSchema(await introspect(false)))).toBe(facts(buildSchema(CONTRACT)));
+test('the schema is what clients rely on, no more and no less', async () => {
+  expect(facts(buildClientSchema(await introspect(false)))).toBe(facts(buildSchema(EXPECTED)));
 });
 
 describe('descriptions', () => {

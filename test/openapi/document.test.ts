@@ -137,8 +137,9 @@ test('it is known how every operation reads its parameters', () => {
   expect(having.map(({ id }) => id).sort()).toEqual([...Object.keys(PARSERS), ...OTHERS].sort());
 });
 
-test('the README lists every parameter with its default, and no other', () => {
-  const [, section] = /\n## Parameters\n([\s\S]*?)\n## /.exec(readFileSync('README.md', 'utf8'))!;
+test('docs/protocol.md lists every parameter with its default, and no other', () => {
+  const page = readFileSync('docs/protocol.md', 'utf8');
+  const [, section] = /\n## Parameters\n([\s\S]*?)\n## /.exec(page)!;
   const rows = new Map(
     [...section!.matchAll(/^\| `(\w+)` \| ([^|]*)\|/gm)].map(([, name, told]) => [name!, told!]),
   );

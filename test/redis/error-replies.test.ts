@@ -1,7 +1,6 @@
 /** What clients get for each error reply of Redis and its relatives. */
-import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
-import { FAILURES, Failure } from '../../src/protocol/errors.js';
+import { Failure } from '../../src/protocol/errors.js';
 import { ERROR_REPLIES, failureFromRedis, watchUnknownReplies } from '../../src/redis/error-replies.js';
 
 /**
@@ -89,14 +88,4 @@ describe('an unknown error reply', () => {
     expect(words.length).toBeGreaterThan(50);
     expect(words.length).toBeLessThanOrEqual(64);
   });
-});
-
-test('docs/errors.md has the table', () => {
-  const rows = ERROR_REPLIES.map(({ word, text, code, when }) => {
-    const { status, close, retry } = FAILURES[code];
-    const reply = text === undefined ? `\`${word}\`` : `\`${word} … ${text}\``;
-    return `| ${reply} | ${when} | \`${code}\` | ${status} | ${close} | ${retry.replace('_', ' ')} |`;
-  });
-  const lines = readFileSync('docs/errors.md', 'utf8').split('\n');
-  expect(lines.filter((line) => line.startsWith('| `'))).toEqual(rows);
 });

@@ -93,13 +93,15 @@ describe('the table of supported releases', () => {
     }
   });
 
-  test('is what package.json and the README say', () => {
+  test('is what package.json and the documents say', () => {
     const { engines } = JSON.parse(readFileSync('package.json', 'utf8')) as { engines: { node: string } };
     const allowed = engines.node.split(' || ').map((range) => Number.parseInt(range.slice(1), 10));
     expect(allowed.sort()).toEqual(rows.map(({ major }) => major).sort());
-    const readme = readFileSync('README.md', 'utf8');
-    expect(readme).toContain('With Node.js 22, 24 or 25, on Linux with glibc 2.38 or later');
-    expect(readme).toContain('Node.js 20.19 or later 20.x, glibc 2.27 or later');
+    const newer = 'Node.js 22, 24 or 25, on Linux with glibc 2.38 or later';
+    expect(readFileSync('README.md', 'utf8')).toContain(newer);
+    const page = readFileSync('docs/get-started.md', 'utf8').replaceAll('\n', ' ');
+    expect(page).toContain(newer);
+    expect(page).toContain('Node.js 20.19 or later 20.x, glibc 2.27 or later');
   });
 });
 

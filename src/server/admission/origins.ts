@@ -1,4 +1,4 @@
-/** Which web pages may use the gateway (contract §7, CORS_ORIGINS); programs send no Origin and always may. */
+/** Which web pages may use the gateway (CORS_ORIGINS); programs send no Origin and always may. */
 
 /** An origin as browsers write it (RFC 6454 §6.2): anything more would be taken for less by a URL parser. */
 const ORIGIN = /^(https?):\/\/([a-z\d._-]+|\[[\da-f:.]+\])(?::(\d{1,5}))?$/;

@@ -15,7 +15,7 @@ type Reading = number | Histogram | Readonly<Record<string, number>>;
 
 interface MetricKind {
   readonly type: 'counter' | 'gauge' | 'histogram';
-  /** What README says too. */
+  /** For docs/metrics.md too. */
   readonly help: string;
   readonly label?: string;
   read(context: GatewayContext): Reading;
@@ -42,7 +42,7 @@ function each<K extends string, T>(things: Readonly<Record<K, T>>, pick: (thing:
   return Object.fromEntries(Object.entries(things).map(([name, thing]) => [name, pick(thing as T)]));
 }
 
-/** In the order in which README lists them; each name begins with `streamgate_`. */
+/** In the order in which docs/metrics.md lists them; each name begins with `streamgate_`. */
 export const METRICS: Readonly<Record<string, MetricKind>> = {
   connections: gauge('Open connections.', ({ counters }) => counters.connections, 'endpoint'),
   connections_opened_total: counter(

@@ -1,4 +1,4 @@
-/** `/metrics`: its form, what it counts, and that the README and the dashboard speak of the same. */
+/** `/metrics`: its form, what it counts, and that the dashboard shows the same. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { METRICS } from '../../../src/server/endpoints/metrics.js';
@@ -263,13 +263,6 @@ describe('what is counted', () => {
 });
 
 describe('what is written of them', () => {
-  test('the README lists every metric as it is, and no other', () => {
-    const readme = readFileSync('README.md', 'utf8');
-    const rows = [...readme.matchAll(/^\| `(streamgate_\w+)` \| (\w+) \|(?: `(\w+)`)? \| (.*) \|$/gm)];
-    const told = rows.map(([, name, type, label, help]) => [name, type, label, help]);
-    expect(told).toEqual(own.map(({ name, type, label, help }) => [name, type, label, help]));
-  });
-
   test('the dashboard asks for nothing that there is not, and shows all that there is', async () => {
     const dashboard = JSON.parse(readFileSync('src/operations/grafana-dashboard.json', 'utf8')) as {
       panels: { title: string; type: string; targets?: { expr: string }[] }[];

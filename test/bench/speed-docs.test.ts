@@ -1,17 +1,18 @@
-/** What the benchmark makes of its figures, and that the README shows what was measured. */
+/** What the benchmark makes of its figures, and that the documents show what was measured. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { chartRow, performanceChart } from '../../bench/chart.js';
 import { formatNumber } from '../../bench/numbers.js';
+import { type FigureResult, isDecided, overall, type Report, summarise } from '../../bench/results.js';
+import type { FigureSpec, Round } from '../../bench/scenario.js';
 import {
   findSection,
   PERFORMANCE_CHART,
   PERFORMANCE_JSON,
   performanceSection,
   replaceSection,
-} from '../../bench/readme.js';
-import { type FigureResult, isDecided, overall, type Report, summarise } from '../../bench/results.js';
-import type { FigureSpec, Round } from '../../bench/scenario.js';
+  summarySection,
+} from '../../bench/speed-docs.js';
 
 const PUSH: FigureSpec = {
   name: 'push <100 B> & "more"',
@@ -142,12 +143,13 @@ describe('the chart', () => {
   });
 });
 
-describe('the section of the README', () => {
-  const readme = readFileSync('README.md', 'utf8');
+describe('what the documents say of speed', () => {
+  const page = readFileSync('docs/speed.md', 'utf8');
   const report = JSON.parse(readFileSync(PERFORMANCE_JSON, 'utf8')) as Report;
 
   test('is what the kept results make', () => {
-    expect(findSection(readme)).toBe(performanceSection(report));
+    expect(findSection(page)).toBe(performanceSection(report));
+    expect(findSection(readFileSync('README.md', 'utf8'))).toBe(summarySection(report));
     expect(readFileSync(PERFORMANCE_CHART, 'utf8')).toBe(performanceChart(report.results));
   });
 
@@ -157,9 +159,9 @@ describe('the section of the README', () => {
 
   test('is replaced between its markers, whatever it holds', () => {
     const section = performanceSection({ ...report, machine: "$& $' $1", results: [push] });
-    const replaced = replaceSection(readme, section);
+    const replaced = replaceSection(page, section);
     expect(findSection(replaced)).toBe(section);
-    expect(replaceSection(replaced, findSection(readme))).toBe(readme);
+    expect(replaceSection(replaced, findSection(page))).toBe(page);
   });
 
   test('tells targets, and which were missed', () => {
@@ -171,6 +173,6 @@ describe('the section of the README', () => {
   });
 
   test('needs its markers', () => {
-    expect(() => replaceSection('# a README', '')).toThrow('performance');
+    expect(() => replaceSection('# a document', '')).toThrow('speed');
   });
 });
