@@ -5,6 +5,7 @@
  * replies go to who asked, in the order of the commands; with the connection all that was asked is
  * forgotten, which `lost` tells once.
  */
+import { BackOff } from '../src/protocol/back-off.js';
 import { RedisConnection } from '../src/redis/connection.js';
 import { encodeCommand, type ReplyCursor } from '../src/redis/resp.js';
 import { SilenceWatch } from '../src/redis/silence-watch.js';
@@ -30,7 +31,7 @@ export class ReaderLink {
   #connection: RedisConnection | undefined;
   #watch: SilenceWatch | undefined;
   #reconnectTimer: NodeJS.Timeout | undefined;
-  #reconnectMs = FIRST_RECONNECT_MS;
+  readonly #backOff = new BackOff(FIRST_RECONNECT_MS, LAST_RECONNECT_MS);
   #isClosed = false;
   /** By which Redis knows the connection; undefined while there is none. */
   clientId: number | undefined;
@@ -82,7 +83,7 @@ export class ReaderLink {
 
   /** The connection is of use: should it be lost, the next is made soon. */
   proven(): void {
-    this.#reconnectMs = FIRST_RECONNECT_MS;
+    this.#backOff.reset();
   }
 
   #ready(): void {
@@ -106,7 +107,6 @@ export class ReaderLink {
     this.clientId = undefined;
     this.#expected.length = 0;
     this.#handler.lost(cause, wasReady);
-    this.#reconnectTimer = setTimeout(() => this.connect(), this.#reconnectMs);
-    this.#reconnectMs = Math.min(this.#reconnectMs * 2, LAST_RECONNECT_MS);
+    this.#reconnectTimer = setTimeout(() => this.connect(), this.#backOff.next());
   }
 }

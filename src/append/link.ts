@@ -5,15 +5,15 @@
  *     connecting ── prepared ──▶ open ── lost, silent, not the master ──▶ connecting …
  */
 
+import { BackOff } from '../protocol/back-off.js';
 import type { ReplyCursor } from '../redis/resp.js';
+import { SilenceWatch } from '../redis/silence-watch.js';
 import type { RedisTarget } from '../redis/target.js';
 import type { Logger } from '../system/logger.js';
 import { AppendSession } from './session.js';
 
 const FIRST_RETRY_MS = 20;
 const LAST_RETRY_MS = 500;
-/** How often it is looked at whether Redis still takes and answers commands. */
-const CHECK_MS = 250;
 /**
  * A connection that owes answers and on which nothing has moved for so long is taken for dead: soon enough
  * for another to be tried before the outage is over its limit, and later than a WAIT may last.
@@ -53,23 +53,19 @@ export class AppendLink {
   #isLeaving = false;
   #leftAt = Number.NEGATIVE_INFINITY;
   #isClosed = false;
-  #retryMs = FIRST_RETRY_MS;
+  readonly #backOff = new BackOff(FIRST_RETRY_MS, LAST_RETRY_MS);
   #retryTimer: NodeJS.Timeout | undefined;
-  #openedAt = 0;
   /** Whether anything was answered on the present connection, or it lasted. */
   #isProven = false;
   #outageTimer: NodeJS.Timeout | undefined;
-  readonly #checkTimer: NodeJS.Timeout;
-  #movedBytes = 0;
-  #silentMs = 0;
+  #lastingTimer: NodeJS.Timeout | undefined;
+  #watch: SilenceWatch | undefined;
   /** Connections lost since the start. */
   disconnects = 0;
 
   constructor(options: LinkOptions, handler: LinkHandler) {
     this.#options = options;
     this.#handler = handler;
-    this.#checkTimer = setInterval(() => this.#checkSilence(), CHECK_MS);
-    this.#checkTimer.unref();
     this.#startOutage();
     this.#connect();
   }
@@ -104,7 +100,8 @@ export class AppendLink {
     const wasOpen = this.#isOpen;
     this.#isClosed = true;
     this.#isOpen = false;
-    clearInterval(this.#checkTimer);
+    this.#watch?.stop();
+    clearTimeout(this.#lastingTimer);
     clearTimeout(this.#retryTimer);
     clearTimeout(this.#outageTimer);
     this.#session!.destroy();
@@ -121,6 +118,7 @@ export class AppendLink {
       closed: (cause) => this.#closed(session, cause),
     });
     this.#session = session;
+    this.#watch = new SilenceWatch(session, SILENCE_MS, () => this.#isOpen && this.#handler.owesAnswers());
   }
 
   async #prepare(session: AppendSession): Promise<void> {
@@ -134,9 +132,8 @@ export class AppendLink {
     session.open();
     this.#isOpen = true;
     this.#isLeaving = false;
-    this.#openedAt = performance.now();
     this.#isProven = false;
-    this.#silentMs = 0;
+    this.#lastingTimer = setTimeout(() => this.#proven(), LASTING_MS);
     // Where entries wait, one must be answered first: Redis may close each connection on which it gets them.
     if (this.#handler.isIdle()) this.#endOutage();
     this.#options.logger.debug('the append pipe is connected');
@@ -154,20 +151,21 @@ export class AppendLink {
   }
 
   #closed(session: AppendSession, cause: Error): void {
+    this.#watch?.stop();
+    clearTimeout(this.#lastingTimer);
     if (this.#isClosed) return;
-    if (this.#isOpen && this.#isProven) this.#retryMs = FIRST_RETRY_MS;
+    if (this.#isOpen && this.#isProven) this.#backOff.reset();
     if (this.#isOpen) {
       this.disconnects++;
       this.#options.logger.warn({ err: cause.message }, 'the append pipe lost its connection to Redis');
-    } else if (this.#retryMs === FIRST_RETRY_MS) {
+    } else if (this.#backOff.isFresh) {
       // The first of many attempts, at the start: a wrong address or password shows here.
       this.#options.logger.warn({ err: cause.message }, 'the append pipe cannot connect to Redis');
     }
     const wasOpen = this.#isOpen;
     this.#isOpen = false;
     this.#startOutage();
-    this.#retryTimer = setTimeout(() => this.#connect(), this.#retryMs);
-    this.#retryMs = Math.min(this.#retryMs * 2, LAST_RETRY_MS);
+    this.#retryTimer = setTimeout(() => this.#connect(), this.#backOff.next());
     if (wasOpen) this.#handler.lost(session);
   }
 
@@ -178,27 +176,7 @@ export class AppendLink {
         if (this.#isOpen) this.#session!.destroy(new Error('Redis answers no entry'));
         this.#handler.unreachable();
       },
-      Math.max(0, this.#options.maxOutageMs - this.#silentMs),
+      Math.max(0, this.#options.maxOutageMs - (this.#watch?.silentMs ?? 0)),
     );
-  }
-
-  /**
-   * Counts checks rather than looking at a clock: a gateway that was stopped itself, or busy, has not heard
-   * of Redis either, and must read what has come before it judges.
-   */
-  #checkSilence(): void {
-    const session = this.#session;
-    if (!this.#isOpen || session === undefined) return;
-    if (!this.#isProven && performance.now() - this.#openedAt >= LASTING_MS) this.#proven();
-    const { movedBytes } = session;
-    if (movedBytes === this.#movedBytes && this.#handler.owesAnswers()) {
-      this.#silentMs += CHECK_MS;
-      if (this.#silentMs >= SILENCE_MS) {
-        session.destroy(new Error(`Redis has not answered for ${SILENCE_MS} ms`));
-      }
-    } else {
-      this.#movedBytes = movedBytes;
-      this.#silentMs = 0;
-    }
   }
 }

@@ -62,7 +62,7 @@ export class AppendSession {
 
   /** Bytes that went either way: they rise for as long as Redis is there. */
   get movedBytes(): number {
-    return this.#connection.sentBytes + this.#connection.receivedBytes;
+    return this.#connection.movedBytes;
   }
 
   /**

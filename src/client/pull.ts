@@ -9,7 +9,7 @@
  */
 import { buildSocketAddress, type Parameters, type Place } from './address.js';
 import { askWhyNot } from './ask-why-not.js';
-import { BackOff, pause } from './back-off.js';
+import { pause, reconnectBackOff } from './back-off.js';
 import { Connection, isPausable, type WebSocketConstructor } from './connection.js';
 import type { Reconnect, StateListener } from './connection-state.js';
 import { Cursors } from './cursors.js';
@@ -61,7 +61,7 @@ class Pull {
   readonly #sids: readonly string[];
   readonly #options: PullOptions;
   readonly #cursors: Cursors;
-  readonly #backOff = new BackOff();
+  readonly #backOff = reconnectBackOff();
   readonly #ack: boolean;
   #wasOpen = false;
 
@@ -93,7 +93,7 @@ class Pull {
       } catch (error) {
         if (signal?.aborted) return;
         if (!this.#mayComeBack(error)) throw error;
-        const retryInMs = this.#backOff.next(error);
+        const retryInMs = this.#backOff.next(error.retryAfterMs);
         onState?.({ state: 'waiting', error, retryInMs });
         await pause(retryInMs, signal);
       }

@@ -10,7 +10,7 @@
  */
 import { buildSocketAddress, type Place } from './address.js';
 import { askWhyNot } from './ask-why-not.js';
-import { BackOff, pause } from './back-off.js';
+import { pause, reconnectBackOff } from './back-off.js';
 import { Connection, type WebSocketConstructor } from './connection.js';
 import type { Reconnect, StateListener } from './connection-state.js';
 import { errorFromSilence, GatewayError } from './gateway-error.js';
@@ -56,7 +56,7 @@ export class Producer {
   readonly #sid: string;
   readonly #options: PushOptions;
   readonly #outbox = new Outbox();
-  readonly #backOff = new BackOff();
+  readonly #backOff = reconnectBackOff();
   /** Fires at the end, whoever brings it about. */
   readonly #over = new AbortController();
   readonly #running: Promise<void>;
@@ -142,7 +142,7 @@ export class Producer {
           this.#end(error);
           return;
         }
-        const retryInMs = this.#backOff.next(error);
+        const retryInMs = this.#backOff.next(error.retryAfterMs);
         this.#options.onState?.({ state: 'waiting', error, retryInMs });
         await pause(retryInMs, this.#over.signal);
       }

@@ -6,6 +6,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { BackOff } from '../protocol/back-off.js';
 import type { Logger } from '../system/logger.js';
 import { closeToOthers } from './aof-files.js';
 import { AofSync } from './aof-sync.js';
@@ -173,14 +174,14 @@ class Supervisor implements EmbeddedRedis {
   async #keepRunning(first: RedisProcess): Promise<void> {
     const { signal } = this.#stopping;
     let launchedAt = performance.now();
-    let backoff = LEAST_BACKOFF_MS;
+    const backOff = new BackOff(LEAST_BACKOFF_MS, MOST_BACKOFF_MS);
     let trouble = `The embedded Redis ${await first.ended}.`;
     while (!signal.aborted) {
-      if (performance.now() - launchedAt >= SETTLED_MS) backoff = LEAST_BACKOFF_MS;
-      this.#logger.error(`${trouble} It is started again in ${backoff} ms.`);
-      await delay(backoff, undefined, { signal }).catch(() => {});
+      if (performance.now() - launchedAt >= SETTLED_MS) backOff.reset();
+      const pauseMs = backOff.next();
+      this.#logger.error(`${trouble} It is started again in ${pauseMs} ms.`);
+      await delay(pauseMs, undefined, { signal }).catch(() => {});
       if (signal.aborted) return;
-      backoff = Math.min(2 * backoff, MOST_BACKOFF_MS);
       launchedAt = performance.now();
       try {
         const redis = await this.#launch();

@@ -97,8 +97,8 @@ export class CommandConnection {
     };
     this.#connectTimer = setTimeout(() => giveUp(new Error('Redis was not ready in time')), CONNECT_MS);
     const watched = {
-      get receivedBytes() {
-        return connection.receivedBytes;
+      get movedBytes() {
+        return connection.movedBytes;
       },
       destroy: giveUp,
     };

@@ -84,6 +84,11 @@ export class RedisConnection {
     return this.#writer?.sentBytes ?? 0;
   }
 
+  /** Bytes that went either way: they rise for as long as Redis is there. */
+  get movedBytes(): number {
+    return this.sentBytes + this.receivedBytes;
+  }
+
   /** Sends bytes that must not change until their reply came. Only once ready. */
   write(...parts: readonly Uint8Array[]): void {
     if (this.#isClosed) return;

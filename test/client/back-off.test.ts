@@ -1,24 +1,11 @@
 import { expect, test } from 'vitest';
-import { BackOff, pause } from '../../src/client/back-off.js';
+import { pause, reconnectBackOff } from '../../src/client/back-off.js';
 
-const ASKED_NOTHING = { retryAfterMs: undefined };
-
-test('waits get longer up to a bound, and short again after a success', () => {
-  const backOff = new BackOff();
-  const waits = Array.from({ length: 12 }, () => backOff.next(ASKED_NOTHING, 1));
-  expect(waits).toEqual([...waits].sort((a, b) => a - b));
+test('a gateway that is back is found within ten seconds, and soon at first', () => {
+  const backOff = reconnectBackOff();
+  const waits = Array.from({ length: 12 }, () => backOff.next(0, 1));
   expect([waits[0], waits[1], waits.at(-1)]).toEqual([200, 400, 10_000]);
-  backOff.reset();
-  expect(backOff.next(ASKED_NOTHING, 1)).toBe(200);
-});
-
-test('half of a wait is drawn, so that not all come at once', () => {
-  expect(new BackOff().next(ASKED_NOTHING, 0)).toBe(100);
-  expect(new BackOff().next(ASKED_NOTHING, 0.5)).toBe(150);
-});
-
-test('a wait is never shorter than the gateway asked for', () => {
-  expect(new BackOff().next({ retryAfterMs: 7000 }, 0)).toBe(7000);
+  expect(reconnectBackOff().next(0, 0)).toBe(100);
 });
 
 test('a pause ends with the signal', async () => {

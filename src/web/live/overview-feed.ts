@@ -1,4 +1,5 @@
 /** The gateway's `/overview`, once a second for as long as the page is open. */
+import { BackOff } from '../../protocol/back-off.js';
 import type { Overview } from '../../protocol/overview.js';
 import { openOverview } from './overview-socket.js';
 import { reasonOf, type Session, sentence } from './session.js';
@@ -45,7 +46,7 @@ export class OverviewFeed {
 
   /** Never ends. */
   async run(): Promise<never> {
-    let failures = 0;
+    const backOff = new BackOff(FIRST_RETRY_MS, LAST_RETRY_MS, 0.5);
     this.#listener.onState({ is: 'connecting' });
     // Nobody sees a hidden tab, so that it need not cost the gateway anything.
     document.addEventListener('visibilitychange', () => {
@@ -56,17 +57,13 @@ export class OverviewFeed {
       this.#connection = new AbortController();
       this.#isRenewed = false;
       try {
-        await this.#read(() => {
-          failures = 0;
-        });
+        await this.#read(() => backOff.reset());
       } catch (error) {
-        if (!this.#isRenewed) {
-          failures++;
-          // A gateway that is only being started anew is back before anybody needs to be told.
-          if (failures > 1) this.#listener.onState({ is: 'away', reason: reasonOf(error) });
-        }
+        // A gateway that is only being started anew is back before anybody needs to be told.
+        const isAway = !this.#isRenewed && !backOff.isFresh;
+        if (isAway) this.#listener.onState({ is: 'away', reason: reasonOf(error) });
       }
-      if (!this.#isRenewed) await retryPause(failures);
+      if (!this.#isRenewed) await new Promise((resolve) => setTimeout(resolve, backOff.next()));
     }
   }
 
@@ -110,10 +107,4 @@ function whileHidden(): Promise<void> {
     document.addEventListener('visibilitychange', look);
     look();
   });
-}
-
-/** Longer with each failure, and never the same for all who wait. */
-function retryPause(failures: number): Promise<void> {
-  const ms = Math.min(FIRST_RETRY_MS * 2 ** failures, LAST_RETRY_MS) * (0.5 + Math.random() / 2);
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
