@@ -9,6 +9,7 @@ import { Follower, type FollowerOutlet } from '../follow/follower.js';
 import type { Run } from '../follow/run.js';
 import { AnswerBudget } from '../protocol/answer-budget.js';
 import type { Failure } from '../protocol/errors.js';
+import { EntryTrace } from '../system/entry-trace.js';
 import type { Threads } from '../threads/threads.js';
 import type { GraphqlContext, OpenSubscription } from './context.js';
 
@@ -62,6 +63,7 @@ export class EntrySubscription implements FollowerOutlet, AsyncIterableIterator<
   readonly #ids: readonly string[];
   readonly #wants: EntryWants;
   readonly #follower: Follower;
+  readonly #trace: EntryTrace | undefined;
   /** The one who waits for the next entry; while there is none, none is taken from the follower. */
   #waiting: ((event: EntryEvent | Promise<EntryEvent> | undefined) => void) | undefined;
   #failure: Failure | undefined;
@@ -77,6 +79,7 @@ export class EntrySubscription implements FollowerOutlet, AsyncIterableIterator<
   ) {
     this.#threads = context.threads;
     this.#subscriptions = context.subscriptions;
+    this.#trace = EntryTrace.start(context.logger, { endpoint: 'graphql' });
     this.#ids = ids;
     this.#wants = wants;
     const parameters = { latest, count: 1, block: 0, ack: false, maxFps: 0 };
@@ -122,6 +125,7 @@ export class EntrySubscription implements FollowerOutlet, AsyncIterableIterator<
   }
 
   send(run: Run): number {
+    this.#trace?.sent(run.batch, run.from, run.from + 1);
     this.#settle(describeEntry(this.#threads, this.#ids[run.index]!, run, this.#wants));
     return run.batch.payload(run.from).length;
   }

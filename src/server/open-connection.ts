@@ -1,6 +1,7 @@
 /** A connection that a client holds open: named in the log, and counted, from its beginning to its end. */
 import type { Failure } from '../protocol/errors.js';
 import type { StreamSelection } from '../protocol/parameters.js';
+import { EntryTrace } from '../system/entry-trace.js';
 import type { GatewayContext } from './context.js';
 import type { ConnectionEndpoint } from './counters.js';
 
@@ -10,7 +11,9 @@ let lastNumber = 0;
 export class OpenConnection {
   readonly #context: Pick<GatewayContext, 'counters' | 'logger'>;
   readonly #endpoint: ConnectionEndpoint;
-  readonly #about: object;
+  readonly #about: { readonly connection: string; readonly endpoint: string };
+  /** Of the entries that it carries. */
+  readonly trace: EntryTrace | undefined;
 
   /** @param selection what the client asked for: the log names it, and nothing of what the connection carries */
   constructor(
@@ -25,6 +28,8 @@ export class OpenConnection {
       endpoint,
       ...(selection === undefined ? {} : { device: selection.device, streams: selection.sids }),
     };
+    const { connection } = this.#about;
+    this.trace = EntryTrace.start(context.logger, { connection, endpoint });
     context.counters.opened(endpoint);
     context.logger.debug(this.#about, 'a connection is open');
   }

@@ -6,6 +6,7 @@ import type { Worker } from 'node:worker_threads';
 import type { LostEnd, ReaderCommand, ReaderEvent } from '../../workers/messages.js';
 import { EntryBatch } from '../protocol/batch.js';
 import { Failure } from '../protocol/errors.js';
+import { EntryTrace } from '../system/entry-trace.js';
 import type { Logger } from '../system/logger.js';
 import { Heartbeat } from './heartbeat.js';
 
@@ -48,6 +49,7 @@ export class ReaderThread {
   readonly #start: () => Worker;
   readonly #listener: ReaderListener;
   readonly #logger: Logger;
+  readonly #trace: EntryTrace | undefined;
   readonly #cursors = new Map<string, Cursor>();
   #generation = 0;
   #worker: Worker;
@@ -69,6 +71,7 @@ export class ReaderThread {
     this.#start = start;
     this.#listener = listener;
     this.#logger = logger;
+    this.#trace = EntryTrace.start(logger);
     [this.#worker, this.#heartbeat] = this.#spawn();
   }
 
@@ -193,6 +196,7 @@ export class ReaderThread {
       const cursor = this.#cursors.get(packed.key);
       if (cursor === undefined || cursor.generation !== generations[index]) return;
       last = new EntryBatch(packed);
+      this.#trace?.read(last);
       cursor.after = last.lastId;
       if (cursor.added !== undefined) cursor.added = last.trimmed ? undefined : cursor.added + last.length;
       this.#listener.onEntries(last, isCounted);

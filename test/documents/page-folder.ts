@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import sharp from 'sharp';
+import { freePort } from '../support/free-port.js';
 import type { GatewayProcess } from '../support/gateway-process.js';
 import { MAIN } from '../support/gateway-process.js';
 
@@ -10,6 +11,7 @@ import { MAIN } from '../support/gateway-process.js';
 const PROGRAMS = join(import.meta.dirname, 'programs');
 /** What the README has its readers clone and build. */
 const LINKS = ['dist', 'examples', 'package.json'];
+const OWN_PORTS = ['8001', '8002', '8003'];
 /** Packages that snippets import. */
 const PACKAGES = ['@msgpack/msgpack', 'graphql-ws', 'ws'];
 const SIZE = { width: 160, height: 120 };
@@ -20,10 +22,13 @@ const PICTURES = { frame: 'red', a: 'green', b: 'blue' };
 export class PageFolder {
   readonly path: string;
   readonly gateway: GatewayProcess;
+  /** In the place of the ports of gateways that snippets start themselves. */
+  readonly #freePorts: ReadonlyMap<string, number>;
 
-  private constructor(path: string, gateway: GatewayProcess) {
+  private constructor(path: string, gateway: GatewayProcess, freePorts: ReadonlyMap<string, number>) {
     this.path = path;
     this.gateway = gateway;
+    this.#freePorts = freePorts;
   }
 
   static async make(gateway: GatewayProcess): Promise<PageFolder> {
@@ -38,14 +43,15 @@ export class PageFolder {
       const picture = sharp({ create: { ...SIZE, channels: 3, background, noise: NOISE } });
       await writeFile(join(path, `${name}.jpg`), await picture.jpeg().toBuffer());
     }
-    return new PageFolder(path, gateway);
+    const ports = OWN_PORTS.map(async (port) => [port, await freePort()] as const);
+    return new PageFolder(path, gateway, new Map(await Promise.all(ports)));
   }
 
   /** The environment of its programs. */
   get env(): NodeJS.ProcessEnv {
-    const { PATH } = process.env;
+    const { PATH, REDIS_URL: _, ...inherited } = process.env;
     return {
-      ...process.env,
+      ...inherited,
       NO_PROXY: '*',
       PATH: `${PROGRAMS}:${PATH}`,
       REAL_PATH: PATH,
@@ -56,9 +62,11 @@ export class PageFolder {
     };
   }
 
-  /** The same text with the gateway of the test in the place of the reader's. */
+  /** The same text with the gateway of the test in the place of the reader's, and free ports for its own. */
   atGateway(text: string): string {
-    return text.replaceAll(/\b(?:localhost|127\.0\.0\.1):8000\b/g, `localhost:${this.gateway.port}`);
+    return text
+      .replaceAll(/\b(?:localhost|127\.0\.0\.1):8000\b/g, `localhost:${this.gateway.port}`)
+      .replaceAll(/\b800[1-9]\b/g, (port) => String(this.#freePorts.get(port) ?? port));
   }
 
   /** @returns the path of the new file */

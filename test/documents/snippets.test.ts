@@ -1,20 +1,27 @@
 /** What the documentation has its readers run works as it stands. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { startForFile } from '../support/gateway-fixture.js';
 import { readSnippets, unknownBlocks } from './markdown.js';
 import { PageFolder } from './page-folder.js';
 import { PageRun } from './run.js';
 
+function inDocs(name: string): string {
+  return join('docs', name);
+}
+
 const PATIENCE_MS = 60_000;
-const PAGES = readdirSync('docs', { recursive: true, encoding: 'utf8' })
-  .filter((name) => name.endsWith('.md'))
-  .map((name) => ({ page: join('docs', name), text: readFileSync(join('docs', name), 'utf8') }))
+const READY = { timeout: 10_000, interval: 100 };
+const PAGES = ['README.md', ...readdirSync('docs', { recursive: true, encoding: 'utf8' }).map(inDocs)]
+  .filter((page) => page.endsWith('.md'))
+  .map((page) => ({ page, text: readFileSync(page, 'utf8') }))
   .map(({ page, text }) => ({ page, snippets: readSnippets(text), unknown: unknownBlocks(text) }))
   .sort((one, other) => one.page.localeCompare(other.page));
 
 const { redis, gateway } = await startForFile();
+// Some pages ask whether it is ready.
+await vi.waitFor(async () => expect((await fetch(`${gateway.http}/readyz`)).status).toBe(200), READY);
 
 test('the pages are found', () => {
   expect(PAGES.length).toBeGreaterThan(10);

@@ -5,6 +5,7 @@
 import type { Grant } from '../../access/grant.js';
 import { Failure } from '../../protocol/errors.js';
 import type { StreamSelection } from '../../protocol/parameters.js';
+import type { EntryTrace } from '../../system/entry-trace.js';
 import type { GatewayContext } from '../context.js';
 import type { ConnectionEndpoint } from '../counters.js';
 import { OpenConnection } from '../open-connection.js';
@@ -34,6 +35,8 @@ export interface OpenAnswerOptions {
 
 export interface OpenAnswer {
   readonly stream: AnswerStream;
+  /** Of the entries that it carries. */
+  readonly trace: EntryTrace | undefined;
   /** @param failure why, if it is one */
   end(failure?: Failure): void;
 }
@@ -87,5 +90,5 @@ export function openAnswer(
   if (stopping.aborted) setImmediate(stopNow);
   const unwatch = grant.watch((failure) => setImmediate(() => stop(failure)));
   stream.write(opening);
-  return { stream, end };
+  return { stream, trace: connection.trace, end };
 }

@@ -8,6 +8,7 @@ import type { WebSocket } from 'uWebSockets.js';
 import { closeReason } from '../../protocol/close-reason.js';
 import { FAILURES, Failure } from '../../protocol/errors.js';
 import type { PullMessage } from '../../protocol/pull-message.js';
+import type { EntryTrace } from '../../system/entry-trace.js';
 import { libraryText } from '../library-text.js';
 import { pauseReading, resumeReading } from './reading.js';
 
@@ -47,6 +48,7 @@ export interface SocketListener {
 
 export class ClientSocket {
   readonly #listener: SocketListener;
+  readonly trace: EntryTrace | undefined;
   #ws: Socket | undefined;
   #unfinished: Unfinished | undefined;
   /** The last send did not go out whole, so what waits must be asked for. */
@@ -62,9 +64,11 @@ export class ClientSocket {
   #unreadPongs = 0;
   #isShuttingDown = false;
 
-  constructor(ws: WebSocket<unknown>, listener: SocketListener) {
+  /** @param trace of the entries that it carries */
+  constructor(ws: WebSocket<unknown>, listener: SocketListener, trace?: EntryTrace) {
     this.#ws = ws as unknown as Socket;
     this.#listener = listener;
+    this.trace = trace;
   }
 
   /** Whether a message would go out now rather than wait. */

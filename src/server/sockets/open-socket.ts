@@ -5,7 +5,7 @@ import type { StreamSelection } from '../../protocol/parameters.js';
 import type { GatewayContext } from '../context.js';
 import type { ConnectionEndpoint } from '../counters.js';
 import { OpenConnection } from '../open-connection.js';
-import { ClientSocket } from './client-socket.js';
+import { ClientSocket, type SocketListener } from './client-socket.js';
 
 /**
  * @param selection what the client asked for
@@ -21,14 +21,15 @@ export function openSocket(
 ): ClientSocket {
   const { sockets } = context;
   const connection = new OpenConnection(context, endpoint, selection);
-  const socket = new ClientSocket(ws, {
+  const listener: SocketListener = {
     onRoom,
     onEnd: (failure, isSlow) => connection.fail(failure, isSlow),
     onClosed: () => {
       sockets.delete(socket);
       connection.closed();
     },
-  });
+  };
+  const socket = new ClientSocket(ws, listener, connection.trace);
   sockets.add(socket);
   return socket;
 }

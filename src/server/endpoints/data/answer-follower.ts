@@ -6,10 +6,11 @@ import { readTails, resolveCursors } from '../../../follow/live/tails.js';
 import type { Run } from '../../../follow/run.js';
 import { asFailure, type Failure, isOutOfMemory } from '../../../protocol/errors.js';
 import type { StreamSelection } from '../../../protocol/parameters.js';
+import type { EntryTrace } from '../../../system/entry-trace.js';
 import type { GatewayContext } from '../../context.js';
 import type { AnswerStream } from '../../http/answer-stream.js';
 import type { Header, HttpExchange } from '../../http/http-exchange.js';
-import { openAnswer } from '../../http/open-answer.js';
+import { type OpenAnswer, openAnswer } from '../../http/open-answer.js';
 
 /** A message in parts, as it is written. */
 export type AnswerMessage = readonly (string | Uint8Array)[];
@@ -95,21 +96,23 @@ export async function answerFollower(
     { hub, threads, counters: context.counters.out[endpoint], payer: share },
     streams,
     parameters,
-    new AnswerOutlet(answer.stream, framing, endWithWords),
+    new AnswerOutlet(answer, framing, endWithWords),
   );
   follower.pump();
 }
 
 class AnswerOutlet implements FollowerOutlet {
   readonly #stream: AnswerStream;
+  readonly #trace: EntryTrace | undefined;
   readonly #framing: Framing;
   readonly #onEnd: (failure?: Failure) => void;
 
   /** A message could not be made: what comes after it must not be sent. */
   #hasFailed = false;
 
-  constructor(stream: AnswerStream, framing: Framing, onEnd: (failure?: Failure) => void) {
+  constructor({ stream, trace }: OpenAnswer, framing: Framing, onEnd: (failure?: Failure) => void) {
     this.#stream = stream;
+    this.#trace = trace;
     this.#framing = framing;
     this.#onEnd = onEnd;
   }
@@ -134,6 +137,7 @@ class AnswerOutlet implements FollowerOutlet {
       return 0;
     }
     this.#stream.write(...message);
+    this.#trace?.sent(run.batch, run.from, run.from + 1);
     return message.reduce((sum, { length }) => sum + length, 0);
   }
 

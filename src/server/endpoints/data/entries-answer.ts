@@ -1,8 +1,10 @@
 /** How a GET's answer tells of its entries: their bytes or MessagePack in the body, cursors and a table in the head. */
+
 import type { EntryBatch } from '../../../protocol/batch.js';
 import { asciiJson, fitEntries, type TableForm, type TableStream } from '../../../protocol/head-table.js';
 import type { PullParameters } from '../../../protocol/parameters.js';
 import { describeGap, entryOffsets, type Gap, packEntries } from '../../../protocol/pull-message.js';
+import { EntryTrace } from '../../../system/entry-trace.js';
 import type { GatewayContext } from '../../context.js';
 import type { Header, HttpExchange } from '../../http/http-exchange.js';
 
@@ -34,7 +36,7 @@ export function tableForm(exchange: HttpExchange, { offsets, gaps }: PullParamet
  * @throws Failure `bad_parameter` where there is no room for a single one
  */
 export function answerEntries(
-  { counters }: GatewayContext,
+  { counters, logger }: GatewayContext,
   exchange: HttpExchange,
   sids: readonly string[],
   read: readonly ReadStream[],
@@ -53,7 +55,9 @@ export function answerEntries(
   );
   const rows: [string, string, number][] = [];
   let bytes = 0;
+  const trace = EntryTrace.start(logger, { endpoint: 'get' });
   for (const { sid, batch, to } of runs) {
+    trace?.sent(batch, 0, to);
     if (form.rows !== undefined) {
       const offsets = entryOffsets(sid, batch, 0, to, form.rows);
       for (const [name, id, offset] of offsets) rows.push([name, id, bytes + offset]);

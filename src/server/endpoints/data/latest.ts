@@ -2,6 +2,7 @@
  * `GET /data/{sid}/latest`: one entry's bytes under their own media type, so that a picture has an address: the
  * newest, the newest up to a moment, or the newest after an id once there is one.
  */
+
 import type { Grant } from '../../../access/grant.js';
 import { readStreamMediaType } from '../../../catalog/metadata.js';
 import type { EntryBatch } from '../../../protocol/batch.js';
@@ -11,6 +12,7 @@ import { Failure } from '../../../protocol/errors.js';
 import { detectMediaType } from '../../../protocol/media-type.js';
 import { parseCursor, parsePullParameters, parseTime, Query } from '../../../protocol/parameters.js';
 import { controlFailure } from '../../../redis/control.js';
+import { EntryTrace } from '../../../system/entry-trace.js';
 import type { GatewayContext } from '../../context.js';
 import type { Header, HttpExchange } from '../../http/http-exchange.js';
 import { readOrWait } from './get.js';
@@ -118,6 +120,7 @@ function answerEntry(
     exchange.answer({ status: 304, headers: entryHeaders(id) });
     return;
   }
+  EntryTrace.start(context.logger, { endpoint: 'latest' })?.sent(batch, index, index + 1);
   context.counters.out.latest.entries++;
   context.counters.out.latest.bytes += body.length;
   exchange.answer({

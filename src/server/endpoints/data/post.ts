@@ -1,8 +1,10 @@
 /** `POST /data/{sid}`: a form's parts or the raw body become entries; answers their ids. */
+
 import type { Rights } from '../../../access/rights.js';
 import type { Receipt } from '../../../append/batch.js';
 import type { AppendStream } from '../../../append/command.js';
 import type { NotReplicated } from '../../../append/not-replicated.js';
+import { tracePipe } from '../../../append/traced-pipe.js';
 import { asFailure, Failure, type FailureBody, isOutOfMemory } from '../../../protocol/errors.js';
 import { checkStreamId, checkWritable } from '../../../protocol/names.js';
 import {
@@ -13,6 +15,7 @@ import {
 } from '../../../protocol/parameters.js';
 import { AUTO_ID } from '../../../protocol/push-message.js';
 import type { ReplyCursor } from '../../../redis/resp.js';
+import { EntryTrace } from '../../../system/entry-trace.js';
 import type { BodyHandler } from '../../admission/authorize.js';
 import type { Share } from '../../admission/client-shares.js';
 import type { GatewayContext } from '../../context.js';
@@ -61,7 +64,8 @@ function storeEntries(
   entries: readonly FormEntry[],
   minReplicas: number,
 ): void {
-  const pipe = context.pipes.to(minReplicas);
+  const trace = EntryTrace.start(context.logger, { endpoint: 'post' });
+  const pipe = tracePipe(context.pipes.to(minReplicas), trace);
   // Every name is checked before anything is stored.
   const streams = new Map<string, AppendStream>();
   for (const { filename } of entries) {
@@ -82,7 +86,7 @@ function storeEntries(
     throw refusal;
   }
   share.take(bytes);
-  const receipt = new PostReceipt(context, exchange, sizes, share);
+  const receipt = new PostReceipt(context, exchange, sizes, share, trace);
   entries.forEach(({ filename, payload }, index) => {
     const stream = streams.get(sid === NAMED_BY_ENTRY ? filename : sid)!;
     context.counters.in.post.bytes += payload.length;
@@ -102,11 +106,19 @@ class PostReceipt implements Receipt {
   readonly #results: (string | FailureBody)[];
   readonly #sizes: readonly number[];
   readonly #share: Share;
+  readonly #trace: EntryTrace | undefined;
   #failure: Failure | undefined;
   #pending: number;
 
   /** @param sizes bytes of each entry, which are given back to `share` */
-  constructor(context: GatewayContext, exchange: HttpExchange, sizes: readonly number[], share: Share) {
+  constructor(
+    context: GatewayContext,
+    exchange: HttpExchange,
+    sizes: readonly number[],
+    share: Share,
+    trace: EntryTrace | undefined,
+  ) {
+    this.#trace = trace;
     this.#context = context;
     this.#exchange = exchange;
     this.#results = new Array(sizes.length);
@@ -135,6 +147,7 @@ class PostReceipt implements Receipt {
     this.#share.give(this.#sizes[index]!);
     if (--this.#pending > 0) return;
     this.#share.close();
+    this.#trace?.acknowledged(this.#results);
     if (this.#failure === undefined) {
       this.#exchange.answer({ type: 'application/json', body: JSON.stringify(this.#results) });
     } else {

@@ -8,11 +8,13 @@
  * With acks each message is answered by one text frame and the connection goes on, whatever happened.
  * Without, the first entry that cannot be stored closes it.
  */
+
 import type { Rights } from '../../../access/rights.js';
 import type { Receipt } from '../../../append/batch.js';
 import type { AppendStream } from '../../../append/command.js';
 import type { NotReplicated } from '../../../append/not-replicated.js';
 import type { EntryPipe } from '../../../append/pipes.js';
+import { tracePipe } from '../../../append/traced-pipe.js';
 import { asFailure, Failure, type FailureBody, isOutOfMemory } from '../../../protocol/errors.js';
 import { checkStreamId, checkWritable } from '../../../protocol/names.js';
 import { NAMED_BY_ENTRY, type PushParameters, type StreamSelection } from '../../../protocol/parameters.js';
@@ -26,6 +28,7 @@ import {
   unpackEntries,
 } from '../../../protocol/push-message.js';
 import type { ReplyCursor } from '../../../redis/resp.js';
+import type { EntryTrace } from '../../../system/entry-trace.js';
 import type { Share } from '../../admission/client-shares.js';
 import type { GatewayContext } from '../../context.js';
 import type { Traffic } from '../../counters.js';
@@ -53,6 +56,7 @@ export class Producer implements Receipt {
   readonly #parameters: PushParameters;
   readonly #transport: ProducerTransport;
   readonly #pipe: EntryPipe;
+  readonly #trace: EntryTrace | undefined;
   /** What all producers have stored, for the metrics. */
   readonly #traffic: Traffic;
   readonly #streams = new Map<string, AppendStream>();
@@ -82,6 +86,7 @@ export class Producer implements Receipt {
     parameters: PushParameters,
     transport: ProducerTransport,
     share: Share,
+    trace: EntryTrace | undefined,
   ) {
     this.#context = context;
     this.#rights = rights;
@@ -89,7 +94,8 @@ export class Producer implements Receipt {
     this.#parameters = parameters;
     this.#transport = transport;
     this.#share = share;
-    this.#pipe = context.pipes.to(parameters.minReplicas);
+    this.#trace = trace;
+    this.#pipe = tracePipe(context.pipes.to(parameters.minReplicas), trace);
     this.#traffic = context.counters.in.push;
     if (parameters.header === 'raw') this.#rawStream = this.#stream(selection.sids[0]!);
   }
@@ -277,7 +283,9 @@ export class Producer implements Receipt {
   #sendAcks(): void {
     let sent = 0;
     while (sent < this.#acks.length && this.#acks[sent]!.pending === 0) {
-      this.#transport.send(JSON.stringify(this.#acks[sent]!.results));
+      const { results } = this.#acks[sent]!;
+      this.#transport.send(JSON.stringify(results));
+      this.#trace?.acknowledged(results);
       sent++;
     }
     if (sent > 0) this.#acks.splice(0, sent);

@@ -54,6 +54,7 @@ export class PullOutlet implements FollowerOutlet {
   #send(run: Run): number {
     const { batch, from, to, gap } = run;
     const { header, offsets } = this.#parameters;
+    this.#socket.trace?.sent(batch, from, header === 'raw' ? from + 1 : to);
     if (gap !== undefined && this.#parameters.gaps) {
       this.#socket.sendText(JSON.stringify({ gap: describeGap(this.#sids[run.index]!, gap) }));
     }

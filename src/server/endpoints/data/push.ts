@@ -68,7 +68,15 @@ export function pushBehavior(context: GatewayContext): WebSocketBehavior<PushSoc
         },
       };
       const share = context.appendShares.open(client);
-      data.producer = new Producer(context, grant.rights, selection, parameters, transport, share);
+      data.producer = new Producer(
+        context,
+        grant.rights,
+        selection,
+        parameters,
+        transport,
+        share,
+        socket.trace,
+      );
     },
     message: (ws, message, isBinary) => {
       const { grant, producer, receiver, socket } = ws.getUserData();
