@@ -6,6 +6,7 @@ import { AccessControl } from './access/access-control.js';
 import { needsTokens } from './access/access-settings.js';
 import { DurabilityWatch } from './append/durability.js';
 import { AppendPipes } from './append/pipes.js';
+import { allowedOrigins } from './config/finished-defaults.js';
 import type { Config } from './config/settings.js';
 import { type EmbeddedRedis, startEmbeddedRedis } from './embedded/embedded.js';
 import { Hub } from './follow/live/hub.js';
@@ -171,7 +172,7 @@ function startParts(
     ranges: new RangeReads(target, threads),
     access,
     // A token is nothing that a browser adds by itself: pages of anywhere may bring their own.
-    origins: new OriginPolicy(config.CORS_ORIGINS ?? (access.isOn ? ['*'] : undefined)),
+    origins: new OriginPolicy(allowedOrigins(config, access.isOn)),
     hosts: new HostCheck(config.ALLOWED_HOSTS, config.HOST, !needsTokens(config)),
     connections: new ConnectionLimits(mostConnections, config.MAX_CONNECTIONS_PER_ADDRESS),
     bodies: new HeldBytes('MAX_BUFFERED_BYTES', config.MAX_BUFFERED_BYTES, config),

@@ -13,8 +13,8 @@ const LAYERS = [
   ['access', 'embedded'],
   ['append', 'doctor'],
   ['threads'],
-  ['reads'],
   ['follow'],
+  ['reads'],
   ['catalog'],
   ['graphql'],
   ['openapi'],
@@ -30,7 +30,7 @@ const LEAVES = ['system'];
 const CLIENT_IMPORTS = ['protocol'];
 const WORKER_IMPORTS = ['protocol', 'redis'];
 /** On main, these know what the threads are told and what they tell. */
-const WORKER_USERS = ['threads', 'reads', 'follow', 'graphql'];
+const WORKER_USERS = ['threads', 'follow', 'graphql'];
 /** What the package offers to others, who cannot see the files behind it. */
 const PACKAGE_FACES = ['src/client/api.ts', 'src/client/browser.ts', 'src/client/node.ts'];
 /** The pages' own code, which runs in browsers and is bundled apart. */

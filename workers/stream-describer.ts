@@ -11,7 +11,7 @@ import type { CommandConnection } from '../src/redis/command-connection.js';
 import { failureFromRedis } from '../src/redis/error-replies.js';
 import { streamMetaKey } from '../src/redis/keys.js';
 import { encodeCommand, type ReplyCursor } from '../src/redis/resp.js';
-import { DESCRIBE_SCRIPT } from '../src/redis/scripts.js';
+import { DESCRIBE_SCRIPT, NO_SCRIPTS } from '../src/redis/scripts.js';
 import { readPayload } from '../src/redis/stream-reads.js';
 
 /** Forms that an entry's payload can be asked for in. */
@@ -69,8 +69,6 @@ const KEYS_A_CALL = 100;
 const FIRST_KEYS = 4;
 /** What Redis may hold for us at a time, and we for the answer. */
 const TRIP_BYTES = 8 * 1024 * 1024;
-/** What Redis says where scripts as such are refused, be it to us or by a server that has none. */
-const NO_SCRIPTS = /^(NOPERM .*'eval'|ERR unknown command)/;
 const NUMBERS = new Map<string, 'length' | 'radixTreeKeys' | 'radixTreeNodes' | 'entriesAdded' | 'groups'>([
   ['length', 'length'],
   ['radix-tree-keys', 'radixTreeKeys'],

@@ -1,9 +1,8 @@
 /** Settings of access control that make sense only together. */
 
+import { isLoopback } from '../config/loopback.js';
 import type { Config } from '../config/settings.js';
 import { StartError } from '../config/start-error.js';
-
-const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|(::ffff:127(\.\d{1,3}){3})|::1)$/i;
 
 /** A setting does not do what it seems to; the message is one sentence that says how to mend it. */
 export class AccessSettingsError extends StartError {}
@@ -15,7 +14,7 @@ export function needsTokens({ ACCESS_TOKENS_FILE, JWT_SECRET, JWT_JWKS }: Config
 
 /** Whether programs on other machines can do everything. */
 export function isOpenToOthers(config: Config): boolean {
-  return !needsTokens(config) && !LOOPBACK.test(config.HOST);
+  return !needsTokens(config) && !isLoopback(config.HOST);
 }
 
 /** @throws AccessSettingsError */

@@ -2,9 +2,11 @@
  * How streams stand, of many at once and again and again: what has not changed since costs Redis next to nothing,
  * and no frame ever leaves it.
  */
+
 import type { Redis } from 'ioredis';
 import { controlFailure } from '../redis/control.js';
 import { failureFromRedis } from '../redis/error-replies.js';
+import { NO_SCRIPTS } from '../redis/scripts.js';
 
 /** How a stream stood when it was looked at last. */
 export interface StreamState {
@@ -35,8 +37,6 @@ const KEYS_A_CALL = 200;
 const BYTES_A_CALL = 2 * 1024 * 1024;
 /** The same for all calls of one survey. */
 const BYTES_A_SURVEY = 64 * 1024 * 1024;
-/** What Redis says where scripts as such are refused, be it to us or by a server that has none. */
-const NO_SCRIPTS = /^(NOPERM .*'eval(sha)?'|ERR unknown command)/;
 
 /** Redis runs no scripts for us. */
 export class ScriptsRefused extends Error {}

@@ -5,7 +5,7 @@
  * stored between two connections would be lost. The same goes for a moment: once a stream has got on, all
  * are asked for by ids, those that have not by the last id before the moment.
  */
-import { compareEntryIds } from '../protocol/entry-id.js';
+import { parseEntryId, precedingId } from '../protocol/entry-id.js';
 import type { Parameters } from './address.js';
 import { nameMoment } from './entry.js';
 import { GatewayError } from './gateway-error.js';
@@ -13,8 +13,6 @@ import { joinIds, type Wanted } from './wanted.js';
 
 const NEWEST = '$';
 const ID_SEPARATOR = '+';
-const LARGEST_SEQ = '18446744073709551615';
-const ID = /^(\d{1,20})(?:-(\d{1,20}))?$/;
 
 export class Cursors {
   readonly #sids: readonly string[];
@@ -81,9 +79,6 @@ export class Cursors {
   /** The greatest id before `from`: that moment itself is still wanted. */
   #beforeFrom(): string {
     const from = this.#from ?? '';
-    const [, ms, seq = '0'] = ID.exec(from) ?? [undefined, String(Date.parse(from))];
-    const first = `${BigInt(ms)}-${BigInt(seq)}`;
-    if (compareEntryIds(first, '0-0') <= 0) return '0';
-    return BigInt(seq) > 0n ? `${ms}-${BigInt(seq) - 1n}` : `${BigInt(ms) - 1n}-${LARGEST_SEQ}`;
+    return precedingId(parseEntryId(from) ?? `${Math.max(0, Date.parse(from))}-0`);
   }
 }

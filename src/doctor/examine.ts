@@ -1,6 +1,7 @@
 /** Looks at Redis and at the machine, and says what will hurt. Changes nothing. */
 import { resolve } from 'node:path';
 import { Redis } from 'ioredis';
+import { isLoopback } from '../config/loopback.js';
 import type { Config } from '../config/settings.js';
 import { RedisBinaryError } from '../embedded/binaries.js';
 import { chooseServer } from '../embedded/choose-server.js';
@@ -18,13 +19,11 @@ import { readSystemFacts } from './system-facts.js';
 
 const ANSWER_MS = 5000;
 const NOT_LOGGED_IN = /^(NOAUTH|WRONGPASS)/;
-const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/;
-
 /** @throws ConfigError where REDIS_URL is no address */
 export async function examine(config: Config): Promise<Finding[]> {
   const target = config.REDIS_URL === undefined ? undefined : parseRedisUrl(config.REDIS_URL);
   const onRedis = target === undefined ? await examineEmbedded(config) : await examineRedis(target, config);
-  const isHere = target === undefined || target.path !== undefined || LOOPBACK.test(target.host);
+  const isHere = target === undefined || target.path !== undefined || isLoopback(target.host);
   return [...onRedis, ...runChecks(SYSTEM_CHECKS, await readSystemFacts(config, isHere))];
 }
 

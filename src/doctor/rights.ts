@@ -6,6 +6,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
+import { allowsFlush } from '../config/finished-defaults.js';
 import type { Config } from '../config/settings.js';
 import { DEFAULT_DEVICE } from '../protocol/parameters.js';
 import {
@@ -77,7 +78,7 @@ function rightsNeeded(config: Config): Right[] {
     ),
     optional('to find out what became of entries when a connection is lost', 'TIME'),
     optional('for min_replicas', 'WAIT', '0', '1'),
-    ...(config.ALLOW_FLUSH ? [changing('for the flush mutation', 'FLUSHDB')] : []),
+    ...(allowsFlush(config) ? [changing('for the flush mutation', 'FLUSHDB')] : []),
   ];
 }
 

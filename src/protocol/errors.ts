@@ -117,12 +117,13 @@ const V8_ERROR = Error as typeof Error & { stackTraceLimit: number };
 export class Failure extends Error {
   readonly code: FailureCode;
 
-  constructor(code: FailureCode, message: string) {
+  /** @param cause for the log alone */
+  constructor(code: FailureCode, message: string, cause?: Error) {
     // Nobody is told where a failure comes from, and to find that out takes longer than all else: a message
     // may have thousands of entries that are refused.
     const { stackTraceLimit } = V8_ERROR;
     V8_ERROR.stackTraceLimit = 0;
-    super(message);
+    super(message, cause && { cause });
     V8_ERROR.stackTraceLimit = stackTraceLimit;
     this.name = 'Failure';
     this.code = code;

@@ -8,12 +8,11 @@
  */
 
 import type { EntryBatch } from './batch.js';
-import { compareEntryIds } from './entry-id.js';
+import { AFTER_LAST, compareEntryIds } from './entry-id.js';
 import { Failure } from './errors.js';
 import { NEWEST, type Offsets } from './parameters.js';
 import { describeGap, type Gap } from './pull-message.js';
 
-const LARGEST_ID = '18446744073709551615-18446744073709551615';
 /** Ids of today's milliseconds, with room for some digits of a sequence number. */
 const USUAL_ID_LENGTH = 17;
 /** The names of the three headers, and what is around their values. */
@@ -76,12 +75,12 @@ export function checkTable(sids: readonly string[], cursors: readonly string[], 
   const lengths = cursors.map((cursor) =>
     cursor === NEWEST ? USUAL_ID_LENGTH : Math.max(cursor.length, USUAL_ID_LENGTH),
   );
-  const cursorBytes = lengths.reduce((sum, length) => sum + length + 1, LARGEST_ID.length);
+  const cursorBytes = lengths.reduce((sum, length) => sum + length + 1, AFTER_LAST.length);
   const left = room - NAMES_LENGTH - cursorBytes;
   if (left < 0) throw tooManyStreams(sids.length, cursorBytes, room);
-  const gap: Gap = { after: LARGEST_ID, resumedAt: LARGEST_ID, reason: 'trimmed' };
+  const gap: Gap = { after: AFTER_LAST, resumedAt: AFTER_LAST, reason: 'trimmed' };
   for (const sid of sids) {
-    const row = rows === undefined ? 0 : rowLength(asciiJson(sid).length, LARGEST_ID, 10);
+    const row = rows === undefined ? 0 : rowLength(asciiJson(sid).length, AFTER_LAST, 10);
     const bytes = row + (gaps ? gapLength(sid, gap) : 0);
     if (bytes > left) throw noRoomForName(sid, bytes, left);
   }

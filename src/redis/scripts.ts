@@ -1,6 +1,9 @@
 /** Lua that runs in Redis, where only there can a thing be done at once or without moving frames. */
 import type { Redis } from 'ioredis';
 
+/** What Redis says where scripts as such are refused, be it to us or by a server that has none. */
+export const NO_SCRIPTS = /^(NOPERM .*'eval(sha)?'|ERR unknown command)/;
+
 /**
  * A stream's last generated id and how many entries were ever added to it, without the entries that XINFO STREAM
  * brings along. A missing key is an empty stream; a key of another type is Redis' own error.

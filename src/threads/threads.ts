@@ -173,6 +173,9 @@ export class Threads {
     transferList: TransferListItem[] = [],
   ): Promise<PoolTasks[K]['answer']> {
     let answer: PoolAnswer<PoolTasks[K]['answer']>;
+    if (this.#pool.queueSize >= MAX_QUEUED_TASKS) {
+      throw new Failure('overloaded', 'too many reads wait for the pool');
+    }
     try {
       // Not by an AbortSignal: Piscina gives a thread that runs such a task no other.
       answer = await this.#deadlines.hold(this.#pool.run(task, { transferList }));
@@ -211,11 +214,8 @@ export class Threads {
   #failureOf(error: Error): Failure {
     if (error instanceof Failure) return error;
     if (this.#isClosed) return new Failure('shutting_down', 'the gateway is going down');
-    if (error.message.startsWith('Task queue')) {
-      return new Failure('overloaded', 'too many reads wait for the pool');
-    }
     // Its thread is gone, with all that it had under way, or has met what nobody has foreseen.
     this.#logger.error({ err: error }, 'a pool thread failed');
-    return Object.assign(new Failure('internal', 'a pool thread failed'), { cause: error });
+    return new Failure('internal', 'a pool thread failed', error);
   }
 }

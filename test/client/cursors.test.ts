@@ -41,7 +41,7 @@ describe('Cursors', () => {
     ['1700000000000-5', '1700000000000-4'],
     [new Date(1_700_000_000_000), '1699999999999-18446744073709551615'],
     ['2023-11-14T22:13:20Z', '1699999999999-18446744073709551615'],
-    [0, '0'],
+    [0, '0-0'],
   ])('begin at the moment %s, and before it where only other streams have got on', (from, before) => {
     const cursors = new Cursors(TWO, { from });
     expect(cursors.needsPin).toBe(false);

@@ -5,7 +5,7 @@
  * search begins; where neither is known, from a time on. Each piece begins with the last entry of the one before:
  * while that is there, nothing after it was trimmed.
  */
-import { compareEntryIds, entryTime } from '../../protocol/entry-id.js';
+import { compareEntryIds, entryTime, lastIdOf } from '../../protocol/entry-id.js';
 import { AUTO_ID } from '../../protocol/push-message.js';
 import type { Unanswered } from '../batch.js';
 import type { AppendStream } from '../command.js';
@@ -20,7 +20,6 @@ const MAX_TIMED_ENTRIES = 8;
 const ANY_SEQUENCE = '-*';
 /** The number of bytes that are none of ours. */
 const OTHER_BYTES = -1;
-const MAX_SEQUENCE = '18446744073709551615';
 
 export class StreamSearch {
   readonly #pieces: StreamPieces;
@@ -249,5 +248,5 @@ const msOf = (id: string): string => id.slice(0, id.indexOf('-')) + ANY_SEQUENCE
 function rangeOf(id: string): { readonly begin: string; readonly end: string } {
   if (!id.endsWith(ANY_SEQUENCE)) return { begin: id, end: id };
   const ms = id.slice(0, -ANY_SEQUENCE.length);
-  return { begin: `${ms}-0`, end: `${ms}-${MAX_SEQUENCE}` };
+  return { begin: `${ms}-0`, end: lastIdOf(ms) };
 }

@@ -7,8 +7,8 @@
 
 import type { EntryBatch } from '../../protocol/batch.js';
 import type { Failure } from '../../protocol/errors.js';
-import { isFull, RangePort, type RangeSize } from '../../reads/range-port.js';
 import type { Threads } from '../../threads/threads.js';
+import { isFull, RangePort, type RangeSize } from './range-port.js';
 
 /** What the pool is asked for. */
 export interface Question {

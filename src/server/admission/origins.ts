@@ -1,9 +1,9 @@
 /** Which web pages may use the gateway (CORS_ORIGINS); programs send no Origin and always may. */
+import { isLoopback } from '../../config/loopback.js';
 
 /** An origin as browsers write it (RFC 6454 §6.2): anything more would be taken for less by a URL parser. */
 const ORIGIN = /^(https?):\/\/([a-z\d._-]+|\[[\da-f:.]+\])(?::(\d{1,5}))?$/;
 const DEFAULT_PORTS: Record<string, string> = { http: '80', https: '443' };
-const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 const ALLOWED_HEADERS = 'authorization, content-type, accept, if-none-match, last-event-id';
 const EXPOSED_HEADERS = 'x-last-entry-id, x-offsets, x-gap, etag, retry-after';
 const PREFLIGHT_SECONDS = '86400';
@@ -42,7 +42,7 @@ export class OriginPolicy {
     const origin = parseOrigin(text);
     if (origin === undefined) return false;
     if (this.#allowed?.has(canonical(origin))) return true;
-    if (this.#allowed === undefined && LOOPBACK.test(origin.name)) return true;
+    if (this.#allowed === undefined && isLoopback(origin.name)) return true;
     const own = parseOrigin(`${origin.scheme}://${host}`);
     return own !== undefined && canonical(own) === canonical(origin);
   }

@@ -1,9 +1,9 @@
 /** Single entries of one stream, and where its newest ones begin. */
+
 import type { Entry, Moment } from '../../client/entry.js';
 import type { ReadOptions } from '../../client/rest.js';
 import type { Streamgate } from '../../client/streamgate.js';
-import { entryTime } from '../../protocol/entry-id.js';
-import { idBefore } from './entry-steps.js';
+import { entryTime, precedingId } from '../../protocol/entry-id.js';
 import type { Session } from './session.js';
 
 /** Which stream, as the overview tells of it. */
@@ -48,8 +48,8 @@ export class Entries {
   }
 
   async before(id: string): Promise<Entry | undefined> {
-    const previous = idBefore(id);
-    return previous === undefined ? undefined : this.at(previous);
+    const previous = precedingId(id);
+    return previous === id ? undefined : this.at(previous);
   }
 
   /** At most `count` of those that follow. */

@@ -2,7 +2,6 @@
 import { describe, expect, test } from 'vitest';
 import { Arrivals } from '../../../src/web/live/arrivals.js';
 import { ServerClock } from '../../../src/web/live/clock.js';
-import { idBefore } from '../../../src/web/live/entry-steps.js';
 import { formatAge, formatBytes, formatRate, formatValue } from '../../../src/web/live/format.js';
 import { isTimestamp, MOST_SERIES, numbersIn } from '../../../src/web/live/numbers.js';
 import { Rates } from '../../../src/web/live/rates.js';
@@ -172,15 +171,6 @@ test('links lead back to their keys', () => {
     undefined,
     undefined,
   ]);
-});
-
-test('the id before another is the greatest that is smaller', () => {
-  expect(idBefore('5-3')).toBe('5-2');
-  expect(idBefore('5-0')).toBe('4-18446744073709551615');
-  expect(idBefore('18446744073709551615-18446744073709551615')).toBe(
-    '18446744073709551615-18446744073709551614',
-  );
-  expect(idBefore('0-0')).toBeUndefined();
 });
 
 test('frames are skipped that were written and not painted', () => {

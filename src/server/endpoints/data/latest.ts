@@ -15,7 +15,7 @@ import { controlFailure } from '../../../redis/control.js';
 import { EntryTrace } from '../../../system/entry-trace.js';
 import type { GatewayContext } from '../../context.js';
 import type { Header, HttpExchange } from '../../http/http-exchange.js';
-import { readOrWait } from './get.js';
+import { readForExchange } from './read-for-exchange.js';
 import { readSelection, selectedKeys } from './selected-keys.js';
 import { viewHeaders } from './view-headers.js';
 
@@ -71,7 +71,7 @@ export async function getLatest(
   }
   const [named, { wanted, batches }] = await Promise.all([
     readStreamMediaType(context.control, key),
-    readOrWait(context, exchange, grant, [key], { ...parameters, latest: true, gaps: false }),
+    readForExchange(context, exchange, grant, [key], { ...parameters, latest: true, gaps: false }),
   ]);
   const [batch] = batches;
   if (batch === undefined || batch.length === 0) {

@@ -1,7 +1,9 @@
 /** What the three ways to GraphQL have in common: the schema, its limits, and a context for each request. */
+
 import { type ExecutionArgs, GraphQLError, type GraphQLSchema, getOperationAST } from 'graphql';
 import type { Grant } from '../../../access/grant.js';
 import { Devices } from '../../../catalog/devices.js';
+import { allowsFlush } from '../../../config/finished-defaults.js';
 import {
   createContext,
   type GraphqlContext,
@@ -37,7 +39,7 @@ export class GraphqlEndpoint {
       counters: counters.out.graphql,
       devices: new Devices(control, config.REDIS_STREAM_MAXLEN),
       devicePrefixing: !config.DISABLE_MULTI_DEVICE_PREFIXING,
-      allowFlush: config.ALLOW_FLUSH ?? config.REDIS_URL === undefined,
+      allowFlush: allowsFlush(config),
     };
   }
 

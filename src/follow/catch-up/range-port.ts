@@ -3,10 +3,10 @@
  * the next is here or on its way. Asked for one at a time, Redis, the thread and main would wait for one another.
  */
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
-import type { RangeNews, RangesTask, RangeWish } from '../../workers/messages.js';
-import { EntryBatch } from '../protocol/batch.js';
-import { Failure } from '../protocol/errors.js';
-import type { Threads } from '../threads/threads.js';
+import type { RangeNews, RangesTask, RangeWish } from '../../../workers/messages.js';
+import { EntryBatch } from '../../protocol/batch.js';
+import { Failure } from '../../protocol/errors.js';
+import type { Threads } from '../../threads/threads.js';
 
 /** How much is wanted of a range. */
 export type RangeSize = Omit<RangeWish, 'spare'>;

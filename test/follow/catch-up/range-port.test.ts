@@ -2,17 +2,22 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { MessagePort } from 'node:worker_threads';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { type Answer, Backlog, type BacklogOwner, type Question } from '../../src/follow/catch-up/backlog.js';
-import { EntryBatch } from '../../src/protocol/batch.js';
-import { isFull, RangePort, type RangeSize } from '../../src/reads/range-port.js';
-import { CommandConnection } from '../../src/redis/command-connection.js';
-import { RangeReader } from '../../src/redis/range-reader.js';
-import { parseRedisUrl } from '../../src/redis/target.js';
-import type { Threads } from '../../src/threads/threads.js';
-import { RangeServer } from '../../workers/range-server.js';
-import { redisForTest } from '../support/for-test.js';
-import { costOf } from '../support/redis-cost.js';
-import type { TestRedis } from '../support/redis-server.js';
+import {
+  type Answer,
+  Backlog,
+  type BacklogOwner,
+  type Question,
+} from '../../../src/follow/catch-up/backlog.js';
+import { isFull, RangePort, type RangeSize } from '../../../src/follow/catch-up/range-port.js';
+import { EntryBatch } from '../../../src/protocol/batch.js';
+import { CommandConnection } from '../../../src/redis/command-connection.js';
+import { RangeReader } from '../../../src/redis/range-reader.js';
+import { parseRedisUrl } from '../../../src/redis/target.js';
+import type { Threads } from '../../../src/threads/threads.js';
+import { RangeServer } from '../../../workers/range-server.js';
+import { redisForTest } from '../../support/for-test.js';
+import { costOf } from '../../support/redis-cost.js';
+import type { TestRedis } from '../../support/redis-server.js';
 
 const KEY = 'default:x';
 const BYTES = 100;
