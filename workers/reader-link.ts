@@ -16,7 +16,7 @@ const LAST_RECONNECT_MS = 500;
 
 export type TakeReply = (reply: ReplyCursor) => void;
 
-export interface LinkHandler {
+export interface ReaderLinkHandler {
   ready(): void;
   /** @param wasReady whether the connection that was lost had ever been of use */
   lost(cause: Error, wasReady: boolean): void;
@@ -25,7 +25,7 @@ export interface LinkHandler {
 export class ReaderLink {
   readonly #target: RedisTarget;
   readonly #silenceMs: number;
-  readonly #handler: LinkHandler;
+  readonly #handler: ReaderLinkHandler;
   /** Who takes the next replies. */
   readonly #expected: TakeReply[] = [];
   #connection: RedisConnection | undefined;
@@ -39,7 +39,7 @@ export class ReaderLink {
   connections = 0;
 
   /** @param silenceMs a connection that owes an answer and says nothing for so long is given up */
-  constructor(target: RedisTarget, silenceMs: number, handler: LinkHandler) {
+  constructor(target: RedisTarget, silenceMs: number, handler: ReaderLinkHandler) {
     this.#target = target;
     this.#silenceMs = silenceMs;
     this.#handler = handler;

@@ -19,14 +19,14 @@ import { Failure } from '../protocol/errors.js';
 import { failureFromRedis } from '../redis/error-replies.js';
 import { bulkReply, type ReplyCursor } from '../redis/resp.js';
 import type { Histogram } from '../system/histogram.js';
+import { AppendLink, type LinkOptions } from './append-link.js';
+import type { AppendSession } from './append-session.js';
 import type { Receipt, Unanswered } from './batch.js';
 import type { AppendStream } from './command.js';
-import { AppendLink, type LinkOptions } from './link.js';
 import { AppendQueue } from './queue.js';
 import type { Fate } from './recovery/matching.js';
 import { findFates } from './recovery/recovery.js';
 import { Suspects } from './recovery/suspects.js';
-import type { AppendSession } from './session.js';
 import { encodeStreamCount, readStreamCount } from './stream-count.js';
 import { AppendStreams } from './streams.js';
 

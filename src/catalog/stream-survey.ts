@@ -9,7 +9,7 @@ import { failureFromRedis } from '../redis/error-replies.js';
 import { NO_SCRIPTS } from '../redis/scripts.js';
 
 /** How a stream stood when it was looked at last. */
-export interface StreamState {
+export interface SurveyedStream {
   readonly key: string;
   /** -1 while it has not been looked at. */
   length: number;
@@ -22,7 +22,7 @@ export interface StreamState {
   isForbidden: boolean;
 }
 
-export const unknownState = (key: string): StreamState => ({
+export const unknownState = (key: string): SurveyedStream => ({
   key,
   length: -1,
   entriesAdded: 0,
@@ -48,9 +48,9 @@ export class ScriptsRefused extends Error {}
  */
 export async function surveyStreams(
   control: Redis,
-  states: readonly StreamState[],
-): Promise<readonly StreamState[]> {
-  const looked: StreamState[] = [];
+  states: readonly SurveyedStream[],
+): Promise<readonly SurveyedStream[]> {
+  const looked: SurveyedStream[] = [];
   let copied = 0;
   for (let from = 0; from < states.length && copied < BYTES_A_SURVEY; ) {
     const asked = states.slice(from, from + KEYS_A_CALL);
@@ -72,7 +72,7 @@ type Reply =
   | 'forbidden';
 
 /** @returns a reply for each of the first streams, one at least */
-async function ask(control: Redis, states: readonly StreamState[]): Promise<readonly Reply[]> {
+async function ask(control: Redis, states: readonly SurveyedStream[]): Promise<readonly Reply[]> {
   const known = states.flatMap(({ length, lastEntryId }) => [length, lastEntryId || '0-0']);
   const keys = states.map(({ key }) => key);
   try {
@@ -96,7 +96,7 @@ function isForbidden(error: unknown): boolean {
 }
 
 /** @returns about how many bytes Redis copied for it */
-function update(state: StreamState, reply: Reply): number {
+function update(state: SurveyedStream, reply: Reply): number {
   if (reply === 'forbidden') {
     state.isForbidden = true;
     return 0;

@@ -16,10 +16,10 @@ import {
   parseWholeNumber,
   type TargetValues,
 } from './client-options.js';
+import { type CommandSession, runSession } from './command-session.js';
 import { EntrySender } from './entry-sender.js';
 import { Pace } from './pace.js';
 import { formatBytes } from './preview.js';
-import { runSession, type Session } from './session.js';
 
 interface BenchValues extends TargetValues {
   /** Seconds. */
@@ -60,7 +60,7 @@ class Receiver {
     this.#open = resolve;
   });
 
-  constructor(gate: Streamgate, sid: string, session: Session) {
+  constructor(gate: Streamgate, sid: string, session: CommandSession) {
     session.signal.addEventListener('abort', () => this.#stop.abort(), { once: true });
     this.#done = this.#receive(gate, sid).finally(() => this.#open());
     // Told by `stop`.
@@ -100,7 +100,7 @@ async function run(
   sid: string,
   values: BenchValues,
   rate: number,
-  session: Session,
+  session: CommandSession,
 ): Promise<Run> {
   const producer = gate.push(sid, { reconnect: false, maxInFlightBytes: IN_FLIGHT_BYTES });
   // Connecting is not what is measured.

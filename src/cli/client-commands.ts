@@ -4,7 +4,7 @@ import { addBenchCommand } from './bench-command.js';
 import { addTargetOptions, addUrlOption, argument, parseNumber, parseWholeNumber } from './client-options.js';
 import { showStream } from './info-command.js';
 import { listStreams } from './list-command.js';
-import { parseMoment } from './moments.js';
+import { parseMomentOption } from './moments.js';
 import { pullPipe } from './pull-pipe.js';
 import { pushPipe } from './push-pipe.js';
 import { addSampleCommands } from './samples/sample-commands.js';
@@ -70,7 +70,7 @@ function addPullCommand(program: Command): void {
     .action(pullPipe);
 }
 
-const toMoment = (text: string) => parseMoment(text);
+const toMoment = (text: string) => parseMomentOption(text);
 
 export function addClientCommands(program: Command): void {
   addPushCommand(program);

@@ -2,8 +2,8 @@
 import { describeStream, type Meta } from '../client/graphql.js';
 import { detectMediaType } from '../protocol/media-type.js';
 import { makeClient, type TargetValues } from './client-options.js';
+import { runSession } from './command-session.js';
 import { formatBytes, formatLag, previewName } from './preview.js';
-import { runSession } from './session.js';
 
 export interface InfoValues extends TargetValues {
   readonly json?: boolean;

@@ -4,8 +4,8 @@ import type { StreamSummary } from '../client/graphql.js';
 import type { Streamgate } from '../client/streamgate.js';
 import { entryTime } from '../protocol/entry-id.js';
 import { makeClient, type TargetValues } from './client-options.js';
+import { runSession } from './command-session.js';
 import { formatBytes, formatLag, previewName } from './preview.js';
-import { runSession } from './session.js';
 
 const GLOB = /[*?]/;
 /** What a Redis glob takes for more than itself. */

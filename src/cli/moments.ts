@@ -9,7 +9,7 @@ const ID = /^\d{1,20}(-\d{1,20})?$/;
  * Milliseconds since 1970 or an entry id as it is, `now`, a span that has passed since as `10m`, or ISO 8601.
  * @throws Error one sentence
  */
-export function parseMoment(text: string, now = Date.now()): string {
+export function parseMomentOption(text: string, now = Date.now()): string {
   if (ID.test(text)) return text;
   if (text === 'now') return String(now);
   const span = parseSpan(text);

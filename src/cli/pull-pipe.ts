@@ -3,10 +3,10 @@
 import type { Reconnect } from '../client/connection-state.js';
 import type { PullOptions } from '../client/pull.js';
 import { makeClient, splitSids, type TargetValues } from './client-options.js';
+import { runSession } from './command-session.js';
 import { makeWriter, type WriterValues } from './entry-writer.js';
 import { writeOut } from './output.js';
 import { previewName } from './preview.js';
-import { runSession } from './session.js';
 import { WaitNotice } from './wait-notice.js';
 
 export interface PullPipeValues extends TargetValues, WriterValues {

@@ -2,9 +2,9 @@
 import { createReadStream } from 'node:fs';
 import { addAbortSignal, type Readable } from 'node:stream';
 import { makeClient, type TargetValues } from './client-options.js';
+import { type CommandSession, runSession } from './command-session.js';
 import { EntrySender } from './entry-sender.js';
 import { writeOut } from './output.js';
-import { runSession, type Session } from './session.js';
 import { Lines, Pictures, Pieces, type Splitter, Whole } from './splitters.js';
 import { WaitNotice } from './wait-notice.js';
 
@@ -78,7 +78,7 @@ async function send(
   sender: EntrySender,
   entries: AsyncIterable<Uint8Array<ArrayBuffer>>,
   { ids }: PushPipeValues,
-  session: Session,
+  session: CommandSession,
 ): Promise<void> {
   const onStored = ids ? (id: string) => void writeOut(`${id}\n`, session) : undefined;
   for await (const entry of entries) await sender.send(entry, {}, onStored);

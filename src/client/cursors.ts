@@ -8,8 +8,8 @@
 import { parseEntryId, precedingId } from '../protocol/entry-id.js';
 import type { Parameters } from './address.js';
 import { nameMoment } from './entry.js';
+import { type EntryRange, joinIds } from './entry-range.js';
 import { GatewayError } from './gateway-error.js';
-import { joinIds, type Wanted } from './wanted.js';
 
 const NEWEST = '$';
 const ID_SEPARATOR = '+';
@@ -22,7 +22,7 @@ export class Cursors {
   #hasAdvanced = false;
 
   /** @throws GatewayError where there are neither one nor as many ids as streams, or two beginnings */
-  constructor(sids: readonly string[], start: Pick<Wanted, 'lastEntryId' | 'from'>) {
+  constructor(sids: readonly string[], start: Pick<EntryRange, 'lastEntryId' | 'from'>) {
     this.#sids = sids;
     this.#from = nameMoment(start.from);
     if (start.lastEntryId !== undefined && this.#from !== undefined) {

@@ -14,13 +14,13 @@ import { Connection, isPausable, type WebSocketConstructor } from './connection.
 import type { Reconnect, StateListener } from './connection-state.js';
 import { Cursors } from './cursors.js';
 import { decodeEntries, type Entry, nameMoment } from './entry.js';
+import type { EntryRange } from './entry-range.js';
 import { type Gap, parseGapFrame } from './gap.js';
 import { GatewayError, NORMAL_CLOSE } from './gateway-error.js';
 import { pinCursor } from './rest.js';
-import type { Wanted } from './wanted.js';
 
 /** `$` is the end at the moment of the first connection. */
-export interface PullOptions extends Wanted {
+export interface PullOptions extends EntryRange {
   /** Replay at this multiple of the pace at which the entries were written; 0: as fast as possible. */
   readonly speed?: number | undefined;
   /** At most this many entries of a stream in one message. Default: 1000, of which a message holds some megabytes. */

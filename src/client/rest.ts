@@ -1,12 +1,12 @@
 /** Writes and reads entries by plain HTTP: one request, one answer. */
 import { buildDataAddress, type Place } from './address.js';
 import { decodeEntries, type Entry, nameMoment } from './entry.js';
+import { type EntryRange, joinIds } from './entry-range.js';
 import { type Gap, readGap } from './gap.js';
 import { errorFromNetwork, GatewayError } from './gateway-error.js';
 import { fetchAnswer, tokenHeaders } from './http.js';
-import { joinIds, type Wanted } from './wanted.js';
 
-export interface ReadOptions extends Wanted {
+export interface ReadOptions extends EntryRange {
   /** At most this many entries a stream. The gateway's default: 1. */
   readonly count?: number | undefined;
   /** Milliseconds to wait for data; -1 not at all. The gateway's default: 500. */

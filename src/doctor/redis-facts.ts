@@ -2,7 +2,7 @@
 import type { Redis } from 'ioredis';
 import type { Config } from '../config/settings.js';
 import { readSettings } from '../embedded/server-settings.js';
-import { type Right, refusedRights } from './rights.js';
+import { type NeededRight, refusedRights } from './rights.js';
 
 export interface RedisFacts {
   /** INFO: every field of every section. */
@@ -14,7 +14,7 @@ export interface RedisFacts {
   /** Ms by which Redis' clock is ahead of ours. */
   readonly skewMs: number;
   /** What the gateway needs and its user may not do. */
-  readonly refused: readonly Right[];
+  readonly refused: readonly NeededRight[];
   /** The gateway's own, which it starts with settings that it knows. */
   readonly isEmbedded: boolean;
   readonly config: Config;

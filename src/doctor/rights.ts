@@ -18,7 +18,7 @@ import {
 } from '../redis/keys.js';
 
 /** A command that the gateway sends, and what it cannot do without. */
-export interface Right {
+export interface NeededRight {
   readonly command: readonly string[];
   readonly use: string;
   /** Changes nothing, so that it can be tried. */
@@ -34,11 +34,11 @@ const NO_CLIENT = '9223372036854775807';
 /** What Redis says to one who may not, and where a command was renamed. */
 const REFUSED = /^(NOPERM|ERR unknown (sub)?command)/i;
 
-function rightsNeeded(config: Config): Right[] {
+function rightsNeeded(config: Config): NeededRight[] {
   const stream = streamKey(DEFAULT_DEVICE, '', NAME, !config.DISABLE_MULTI_DEVICE_PREFIXING);
   const meta = streamMetaKey(stream);
   const right = (isHarmless: boolean, isOptional: boolean) => {
-    return (use: string, ...command: string[]): Right => ({ command, use, isHarmless, isOptional });
+    return (use: string, ...command: string[]): NeededRight => ({ command, use, isHarmless, isOptional });
   };
   const harmless = right(true, false);
   const changing = right(false, false);
@@ -83,16 +83,16 @@ function rightsNeeded(config: Config): Right[] {
 }
 
 /** Of what the gateway needs, what Redis refuses it. */
-export async function refusedRights(redis: Redis, config: Config): Promise<Right[]> {
+export async function refusedRights(redis: Redis, config: Config): Promise<NeededRight[]> {
   const user = await redis.acl('WHOAMI').catch(() => 'default');
-  const refused: Right[] = [];
+  const refused: NeededRight[] = [];
   for (const right of rightsNeeded(config)) {
     if (!(await isAllowed(redis, user as string, right))) refused.push(right);
   }
   return refused;
 }
 
-async function isAllowed(redis: Redis, user: string, { command, isHarmless }: Right): Promise<boolean> {
+async function isAllowed(redis: Redis, user: string, { command, isHarmless }: NeededRight): Promise<boolean> {
   try {
     return (await redis.call('ACL', 'DRYRUN', user, ...command)) === 'OK';
   } catch {

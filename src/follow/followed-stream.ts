@@ -13,7 +13,7 @@ import type { EntryBatch } from '../protocol/batch.js';
 import { BEFORE_FIRST, compareEntryIds } from '../protocol/entry-id.js';
 import type { Failure } from '../protocol/errors.js';
 import type { Gap } from '../protocol/pull-message.js';
-import { type Answer, Backlog, type BacklogOwner } from './catch-up/backlog.js';
+import { Backlog, type BacklogOwner, type RangeAnswer } from './catch-up/backlog.js';
 import { ASK_REDIS, findNewest } from './catch-up/newest-entry.js';
 import type { FollowerContext } from './follower-context.js';
 import { HubPlace } from './live/hub-place.js';
@@ -32,7 +32,7 @@ export interface FollowerStream {
 }
 
 /** What is wanted of a stream. */
-export interface Wants {
+export interface FollowRequest {
   /** Only the newest entry. */
   readonly latest: boolean;
   /** No entry after this id. */
@@ -96,7 +96,7 @@ export class FollowedStream implements HubListener, BacklogOwner {
     follower: StreamFollower,
     index: number,
     { key, cursor, tail, isResumed = false }: FollowerStream,
-    { latest, until, share, gaps }: Wants,
+    { latest, until, share, gaps }: FollowRequest,
   ) {
     this.payer = context.payer;
     // What `latest` skips is no loss.
@@ -164,7 +164,7 @@ export class FollowedStream implements HubListener, BacklogOwner {
     this.#follower.onReady(this);
   }
 
-  onRead({ batch, question }: Answer): void {
+  onRead({ batch, question }: RangeAnswer): void {
     this.#mustFetch = false;
     // With `latest` a newer entry may have been sent meanwhile.
     if (this.#cursor !== question.after) return;

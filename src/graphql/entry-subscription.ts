@@ -34,7 +34,7 @@ export interface EntryPayload {
 export type EntryEvent = EntryPayload | Error;
 
 /** What is asked for of each entry. */
-export interface EntryWants {
+export interface RequestedEntryFields {
   readonly forms: readonly EntryForm[];
   /** Under how many names the client has the same form, at most. */
   readonly copies: number;
@@ -44,7 +44,7 @@ async function describeEntry(
   threads: Threads,
   streamId: string,
   { batch, from }: Run,
-  { forms, copies }: EntryWants,
+  { forms, copies }: RequestedEntryFields,
 ): Promise<EntryPayload> {
   const payload = batch.payload(from);
   new AnswerBudget().spend(payload.length * forms.length, copies);
@@ -61,7 +61,7 @@ export class EntrySubscription implements FollowerOutlet, AsyncIterableIterator<
   readonly #threads: Threads;
   readonly #subscriptions: Set<OpenSubscription>;
   readonly #ids: readonly string[];
-  readonly #wants: EntryWants;
+  readonly #wants: RequestedEntryFields;
   readonly #follower: Follower;
   readonly #trace: EntryTrace | undefined;
   /** The one who waits for the next entry; while there is none, none is taken from the follower. */
@@ -75,7 +75,7 @@ export class EntrySubscription implements FollowerOutlet, AsyncIterableIterator<
     streams: readonly FollowerStream[],
     ids: readonly string[],
     latest: boolean,
-    wants: EntryWants,
+    wants: RequestedEntryFields,
   ) {
     this.#threads = context.threads;
     this.#subscriptions = context.subscriptions;

@@ -10,9 +10,9 @@ import { atMostOne, exactlyOne } from './arguments.js';
 import type { GraphqlContext } from './context.js';
 import { type EntryEvent, EntrySubscription } from './entry-subscription.js';
 import { checkMatch } from './limits.js';
+import { countFields, selectedFields, streamWants } from './requested-stream-fields.js';
 import { flush, namedDevice, namedKeys } from './scope.js';
 import { StreamObject } from './stream-object.js';
-import { countFields, selectedFields, streamWants } from './stream-wants.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: arguments have the types that the schema gives them
 type Resolver<S = unknown> = GraphQLFieldResolver<S, GraphqlContext, any>;

@@ -15,7 +15,7 @@ import { ownTurn } from '../catalog/time-slices.js';
 import { AnswerBudget } from '../protocol/answer-budget.js';
 import type { Threads } from '../threads/threads.js';
 import { BatchLoader } from './batch-loader.js';
-import type { StreamWants } from './stream-wants.js';
+import type { RequestedStreamFields } from './requested-stream-fields.js';
 
 /** Streams in one request to the pool, whose answer is copied to the main thread at once: some hundred scripts' worth. */
 const DESCRIBED_AT_ONCE = 1000;
@@ -24,15 +24,15 @@ const SHORT_LIST = 1000;
 /** For lists of which nothing is asked but what the listing gave. */
 const NOTHING_KNOWN = emptyDescription();
 
-interface Wanted {
+interface DescribedStreams {
   readonly keys: readonly string[];
-  readonly wants: StreamWants;
+  readonly wants: RequestedStreamFields;
 }
 
 export class StreamLoader {
   readonly #rights: Rights;
   readonly #devicePrefixing: boolean;
-  readonly #descriptions: BatchLoader<Wanted, readonly StreamDescription[]>;
+  readonly #descriptions: BatchLoader<DescribedStreams, readonly StreamDescription[]>;
   readonly #budget: AnswerBudget;
   readonly #scopes: BatchLoader<KeyScope, KeyListing>;
   readonly #listings = new Map<string, Promise<KeyListing>>();
@@ -61,7 +61,7 @@ export class StreamLoader {
   async describe(
     keys: readonly string[],
     ids: readonly string[],
-    wants: StreamWants,
+    wants: RequestedStreamFields,
   ): Promise<readonly StreamDescription[]> {
     this.#budget.spendList(ids, wants.fields, wants.ids);
     if (needsNothing(wants)) {
@@ -97,13 +97,13 @@ export class StreamLoader {
   }
 }
 
-const needsNothing = ({ info, first, last, meta }: StreamWants) =>
+const needsNothing = ({ info, first, last, meta }: RequestedStreamFields) =>
   info === 'none' && first.length === 0 && last.length === 0 && !meta;
 
 /** Each stream is asked for once, for what any of its askers want, in as few requests to the pool as may be. */
 async function describeAll(
   threads: Threads,
-  wanted: readonly Wanted[],
+  wanted: readonly DescribedStreams[],
 ): Promise<readonly (readonly StreamDescription[])[]> {
   // Streams of which less is wanted must not be read as if it were more, so like goes with like.
   const groups = new Map<string, Group>();
@@ -123,7 +123,7 @@ async function describeAll(
 }
 
 interface Group {
-  readonly wants: StreamWants;
+  readonly wants: RequestedStreamFields;
   readonly described: Map<string, StreamDescription>;
 }
 
@@ -141,6 +141,6 @@ async function describeGroup(threads: Threads, { wants, described }: Group): Pro
   }
 }
 
-function toRequest({ info, first, last, meta }: StreamWants): Omit<DescribeRequest, 'keys'> {
+function toRequest({ info, first, last, meta }: RequestedStreamFields): Omit<DescribeRequest, 'keys'> {
   return { info, first, last, meta };
 }

@@ -32,7 +32,7 @@ export interface Reader {
   watch(wake: () => void): () => void;
 }
 
-interface Wanted {
+interface ReadRequest {
   readonly keys: readonly string[];
   /** What is read after; a stream that is reset meanwhile is read from where it then begins. */
   readonly cursors: string[];
@@ -50,7 +50,7 @@ export async function readOrWait(
   reader: Reader,
   keys: readonly string[],
   parameters: PullParameters,
-): Promise<{ readonly wanted: Wanted; readonly batches: readonly EntryBatch[] }> {
+): Promise<{ readonly wanted: ReadRequest; readonly batches: readonly EntryBatch[] }> {
   const asksNewest = parameters.cursors.includes(NEWEST);
   const tails = asksNewest ? await readTails(sources.control, sources.hub, keys) : undefined;
   const cursors = tails ? resolveCursors(parameters.cursors, tails) : [...parameters.cursors];
@@ -66,7 +66,10 @@ function isEmpty(batches: readonly EntryBatch[]): boolean {
   return batches.every((batch) => batch.length === 0);
 }
 
-function readAfter({ ranges }: ReadSources, { keys, cursors, parameters }: Wanted): Promise<EntryBatch[]> {
+function readAfter(
+  { ranges }: ReadSources,
+  { keys, cursors, parameters }: ReadRequest,
+): Promise<EntryBatch[]> {
   return ranges.read({
     streams: keys.map((key, index) => ({ key, after: cursors[index]! })),
     count: parameters.count,
@@ -78,7 +81,7 @@ function readAfter({ ranges }: ReadSources, { keys, cursors, parameters }: Wante
 }
 
 /** Ms until no more entries can come that are wanted. */
-function timeUntilEnd({ parameters: { until } }: Wanted): number {
+function timeUntilEnd({ parameters: { until } }: ReadRequest): number {
   return until === undefined ? Number.POSITIVE_INFINITY : entryTime(until) + 1 - Date.now();
 }
 
@@ -86,7 +89,7 @@ function timeUntilEnd({ parameters: { until } }: Wanted): number {
 async function waitForEntries(
   sources: ReadSources,
   reader: Reader,
-  wanted: Wanted,
+  wanted: ReadRequest,
   knownTails: readonly string[] | undefined,
 ): Promise<EntryBatch[]> {
   const { hub, control, maxBlockMs } = sources;
@@ -126,12 +129,12 @@ function isAfter(read: string, tail: string, cursor: string): boolean {
 /** Turns the hub's calls into something to wait for. */
 class Arrival implements HubListener {
   readonly payer: StreamPayer;
-  readonly #wanted: Wanted;
+  readonly #wanted: ReadRequest;
   #came = false;
   #failure: Failure | undefined;
   #wake: (() => void) | undefined;
 
-  constructor(wanted: Wanted, payer: StreamPayer) {
+  constructor(wanted: ReadRequest, payer: StreamPayer) {
     this.payer = payer;
     this.#wanted = wanted;
   }

@@ -3,7 +3,7 @@ import type { TemplatedApp } from 'uWebSockets.js';
 import type { Registry } from 'prom-client';
 import type { Grant } from '../access/grant.js';
 import type { Rights } from '../access/rights.js';
-import { Overview } from '../catalog/overview.js';
+import { OverviewWatch } from '../catalog/overview-watch.js';
 import { Failure } from '../protocol/errors.js';
 import { type Handler, withBody, withGrant } from './admission/authorize.js';
 import type { GatewayContext } from './context.js';
@@ -64,7 +64,7 @@ export function createRoutes(context: GatewayContext, pages: Pages): (app: Templ
   const registry = createMetrics(context);
   const graphql = new GraphqlEndpoint(context);
   const devicePrefixing = !context.config.DISABLE_MULTI_DEVICE_PREFIXING;
-  const overview = new Overview({ ...context, devicePrefixing });
+  const overview = new OverviewWatch({ ...context, devicePrefixing });
   const openApi = createOpenApi();
   return (app) => addRoutes(app, context, { pages, registry, graphql, overview, openApi });
 }
@@ -76,7 +76,7 @@ interface Shared {
   readonly pages: Pages;
   readonly registry: Registry;
   readonly graphql: GraphqlEndpoint;
-  readonly overview: Overview;
+  readonly overview: OverviewWatch;
   readonly openApi: Handler;
 }
 

@@ -15,7 +15,7 @@ export type PackageManager = 'apt' | 'dnf' | 'apk' | 'pacman' | 'brew';
 export type PackageNames = Partial<Record<PackageManager, readonly string[]>>;
 
 /** By which right a package manager runs without asking. */
-export type Right = 'own' | 'sudo' | 'none';
+export type InstallRight = 'own' | 'sudo' | 'none';
 
 /** Nothing was installed; the message, `install it …`, tells in one line how to do it by hand. */
 export class PackageError extends Error {}
@@ -71,7 +71,7 @@ const MANAGERS: Record<PackageManager, Manager> = {
 };
 
 /** By which right user `uid` runs `manager` without being asked; `sudo` tells whether sudo asks nothing. */
-export function rightTo(manager: PackageManager, uid: number | undefined, sudo: boolean): Right {
+export function rightTo(manager: PackageManager, uid: number | undefined, sudo: boolean): InstallRight {
   if (manager === 'brew') return uid === 0 ? 'none' : 'own';
   if (uid === 0) return 'own';
   return sudo ? 'sudo' : 'none';
@@ -81,7 +81,7 @@ export function rightTo(manager: PackageManager, uid: number | undefined, sudo: 
 export function installCommand(
   manager: PackageManager,
   names: readonly string[],
-  right: Exclude<Right, 'none'>,
+  right: Exclude<InstallRight, 'none'>,
 ): [program: string, ...args: string[]] {
   // Variables are set by env, since sudo drops those that it is called with.
   const start: [string, ...string[]] = right === 'sudo' ? ['sudo', '-n', 'env'] : ['env'];

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import {
   ScriptsRefused,
-  type StreamState,
+  type SurveyedStream,
   surveyStreams,
   unknownState,
 } from '../../src/catalog/stream-survey.js';
@@ -17,7 +17,7 @@ beforeEach(async () => {
 });
 
 /** Looks again and again until all were looked at. @returns how often that took */
-async function surveyAll(states: readonly StreamState[]): Promise<number> {
+async function surveyAll(states: readonly SurveyedStream[]): Promise<number> {
   let left = [...states];
   for (let rounds = 1; ; rounds++) {
     const looked = new Set(await surveyStreams(control, left));

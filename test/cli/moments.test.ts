@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { parseMoment } from '../../src/cli/moments.js';
+import { parseMomentOption } from '../../src/cli/moments.js';
 
 const NOW = 1_700_000_000_000;
 
@@ -11,9 +11,9 @@ test.each([
   ['1700000000000', '1700000000000'],
   ['1700000000000-7', '1700000000000-7'],
 ])('%s is %s', (text, moment) => {
-  expect(parseMoment(text, NOW)).toBe(moment);
+  expect(parseMomentOption(text, NOW)).toBe(moment);
 });
 
 test.each(['', 'yesterday', '10x', '-5', '1-2-3', '99999w'])('%j is none', (text) => {
-  expect(() => parseMoment(text, NOW)).toThrow('ISO 8601');
+  expect(() => parseMomentOption(text, NOW)).toThrow('ISO 8601');
 });

@@ -5,8 +5,8 @@
  * Owns its timer from the constructor to `finish`.
  */
 import { once } from 'node:events';
+import type { CommandSession } from '../command-session.js';
 import { formatBytes, formatLag } from '../preview.js';
-import type { Session } from '../session.js';
 
 /** What is needed of standard output and standard error. */
 export interface Output {
@@ -73,7 +73,7 @@ export class Progress {
    */
   static async over(
     verb: string,
-    session: Session,
+    session: CommandSession,
     work: (progress: Progress) => Promise<void>,
   ): Promise<void> {
     const progress = new Progress(verb);

@@ -9,11 +9,11 @@ import {
   type SaveValues,
   splitSids,
 } from '../client-options.js';
+import { type CommandSession, runSession } from '../command-session.js';
 import { replaceFrame } from '../frame-file.js';
 import { decodeImage, loadSharp } from '../images.js';
 import { Pace } from '../pace.js';
 import { formatBytes, previewBytes, previewName } from '../preview.js';
-import { runSession, type Session } from '../session.js';
 import { Progress } from './progress.js';
 
 /** What is shown of an entry, on one line. */
@@ -41,7 +41,7 @@ async function viewImages(file: string | undefined): Promise<Viewer> {
 }
 
 async function consume(
-  session: Session,
+  session: CommandSession,
   sids: readonly string[],
   values: RunValues,
   progress: Progress,

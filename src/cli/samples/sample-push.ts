@@ -1,27 +1,27 @@
 /** The commands that write: where payloads come from, how they go out, and the loop between the two. */
 import { makeClient, type RunValues, type ShapeValues } from '../client-options.js';
+import { type CommandSession, runSession } from '../command-session.js';
 import { EntrySender } from '../entry-sender.js';
 import { makeNoiseImage, type Shape } from '../images.js';
 import { Pace } from '../pace.js';
-import { runSession, type Session } from '../session.js';
 import { Progress } from './progress.js';
 
 type Payload = Uint8Array<ArrayBuffer>;
 
 /** Makes payload n, from 0. */
-type Producer = (n: number) => Payload | Promise<Payload>;
+type FrameSource = (n: number) => Payload | Promise<Payload>;
 
-const countUp: Producer = (n) => new TextEncoder().encode(String(n));
+const countUp: FrameSource = (n) => new TextEncoder().encode(String(n));
 
 const makeImages =
-  (shape: Shape): Producer =>
+  (shape: Shape): FrameSource =>
   () =>
     makeNoiseImage(shape);
 
 async function produce(
-  session: Session,
+  session: CommandSession,
   values: RunValues,
-  makePayload: Producer,
+  makePayload: FrameSource,
   send: (payload: Payload) => Promise<unknown>,
 ): Promise<void> {
   const pace = new Pace(values.rate);
@@ -32,7 +32,7 @@ async function produce(
   }
 }
 
-async function pushBySocket(sid: string, values: RunValues, makePayload: Producer): Promise<void> {
+async function pushBySocket(sid: string, values: RunValues, makePayload: FrameSource): Promise<void> {
   await runSession(values.duration, async (session) => {
     const sender = new EntrySender(makeClient(values).push(sid, { reconnect: 'after-open' }));
     await Progress.over('pushed', session, async (progress) => {

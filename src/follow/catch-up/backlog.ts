@@ -27,7 +27,7 @@ export interface Question {
 }
 
 /** What the pool has read. */
-export interface Answer {
+export interface RangeAnswer {
   readonly batch: EntryBatch;
   readonly question: Question;
 }
@@ -39,7 +39,7 @@ export interface BacklogOwner {
   /** Nothing is held any more of what the pool has read. */
   endRead(): void;
   /** What comes next: to be held, or passed over. */
-  onRead(answer: Answer): void;
+  onRead(answer: RangeAnswer): void;
   /** The pool has answered, and there may be something to send. */
   onReady(): void;
   onReadFailed(failure: Failure): void;
@@ -63,7 +63,7 @@ export class Backlog {
   entry = 0;
   /** The batch is the newest entry of a time, rather than what comes next. */
   isNewest = false;
-  #ahead: Answer | undefined;
+  #ahead: RangeAnswer | undefined;
   /** Average payload size of what was read last, in bytes; 0 while nothing was. */
   #entryBytes = 0;
   /** How much is read at once: as much as the client was seen to take. */

@@ -23,7 +23,7 @@ const MAX_ENDS = 4096;
 /** Replies of readers, in bytes: from a few small entries to what they are held near. */
 const REPLY_BOUNDS = [256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864];
 
-interface Followed {
+interface OpenStream {
   readonly stream: HubStream;
   readonly reader: ReaderThread;
   lingerTimer: NodeJS.Timeout | undefined;
@@ -48,7 +48,7 @@ interface Arrival {
 }
 
 /** Counts a stream for another client. */
-function charge(followed: Followed, payer: StreamPayer | undefined): void {
+function charge(followed: OpenStream, payer: StreamPayer | undefined): void {
   followed.payer?.give(1);
   followed.payer = payer;
   payer?.take(1);
@@ -58,7 +58,7 @@ const isHeld = ({ stream, number }: Arrival) => number >= stream.firstNumber;
 
 export class Hub implements ReaderListener {
   readonly #maxStreams: number;
-  readonly #streams = new Map<string, Followed>();
+  readonly #streams = new Map<string, OpenStream>();
   /** Every batch in the order of arrival, some of them let go by now. */
   #arrivals: Arrival[] = [];
   #oldest = 0;
@@ -238,7 +238,7 @@ export class Hub implements ReaderListener {
     this.#checks.delete(key);
   }
 
-  #open(key: string, tail: string): Followed {
+  #open(key: string, tail: string): OpenStream {
     const reader = this.#readers.reduce((least, next) => (next.streams < least.streams ? next : least));
     const stream = new HubStream(key, tail);
     const followed = { stream, reader, lingerTimer: undefined, payer: undefined, counting: 0 };
@@ -249,12 +249,12 @@ export class Hub implements ReaderListener {
     return followed;
   }
 
-  #close(followed: Followed): void {
+  #close(followed: OpenStream): void {
     followed.reader.unfollow(followed.stream.key);
     this.#forget(followed);
   }
 
-  #forget(followed: Followed): void {
+  #forget(followed: OpenStream): void {
     const { stream } = followed;
     charge(followed, undefined);
     this.#streams.delete(stream.key);

@@ -4,7 +4,7 @@
  */
 import type { WebSocketBehavior } from 'uWebSockets.js';
 import type { Grant } from '../../access/grant.js';
-import type { Overview } from '../../catalog/overview.js';
+import type { OverviewWatch } from '../../catalog/overview-watch.js';
 import { Failure } from '../../protocol/errors.js';
 import { Query } from '../../protocol/parameters.js';
 import { COMMENT, EVENT_STREAM, jsonEvent } from '../../protocol/server-sent-events.js';
@@ -41,7 +41,7 @@ function readFilter(exchange: HttpExchange): string {
 
 export function getOverview(
   context: GatewayContext,
-  overview: Overview,
+  overview: OverviewWatch,
   exchange: HttpExchange,
   grant: Grant,
 ): void {
@@ -74,7 +74,7 @@ export function getOverview(
 /** The same as text frames: an `Overview`, or `{"error", "code"}` where there is none this time. */
 export function overviewBehavior(
   context: GatewayContext,
-  overview: Overview,
+  overview: OverviewWatch,
 ): WebSocketBehavior<OverviewSocket> {
   return {
     ...socketLimits(MAX_MESSAGE_BYTES),
@@ -106,7 +106,7 @@ export function overviewBehavior(
   };
 }
 
-function watch(overview: Overview, { grant, filter }: OverviewSocket, socket: ClientSocket): () => void {
+function watch(overview: OverviewWatch, { grant, filter }: OverviewSocket, socket: ClientSocket): () => void {
   // A client that has not read the last one is sent the next one after.
   const send = (text: string) => {
     if (socket.isWritable()) socket.sendText(text);

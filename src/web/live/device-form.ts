@@ -1,15 +1,15 @@
 /** Connects and disconnects devices, known ones and new ones. */
 import { find, setText } from './elements.js';
-import { reasonOf, type Session } from './session.js';
+import { type PageSession, reasonOf } from './page-session.js';
 
 const SAID_MS = 6000;
 
 export class DeviceForm {
-  readonly #session: Session;
+  readonly #session: PageSession;
   readonly #said = find('device-said', HTMLElement);
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(session: Session) {
+  constructor(session: PageSession) {
     this.#session = session;
     const form = find('device-form', HTMLFormElement);
     const input = find('device', HTMLInputElement);

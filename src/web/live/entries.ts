@@ -4,7 +4,7 @@ import type { Entry, Moment } from '../../client/entry.js';
 import type { ReadOptions } from '../../client/rest.js';
 import type { Streamgate } from '../../client/streamgate.js';
 import { entryTime, precedingId } from '../../protocol/entry-id.js';
-import type { Session } from './session.js';
+import type { PageSession } from './page-session.js';
 
 /** Which stream, as the overview tells of it. */
 export interface StreamName {
@@ -33,10 +33,10 @@ interface Extent {
 }
 
 export class Entries {
-  readonly #session: Session;
+  readonly #session: PageSession;
   readonly #stream: StreamName;
 
-  constructor(session: Session, stream: StreamName) {
+  constructor(session: PageSession, stream: StreamName) {
     this.#session = session;
     this.#stream = stream;
   }

@@ -11,9 +11,9 @@ import type { StreamName } from './entries.js';
 import { countOf } from './format.js';
 import { listenToKeys } from './keyboard.js';
 import { OverviewFeed } from './overview-feed.js';
+import { PageSession } from './page-session.js';
 import { Rates } from './rates.js';
 import { keyIn } from './route.js';
-import { Session } from './session.js';
 import { StreamList } from './stream-list.js';
 import { StreamView } from './stream-view.js';
 import { promptToken } from './token-prompt.js';
@@ -24,7 +24,7 @@ const TICK_MS = 1000;
 /** The gateway is asked anew once nobody has typed for so long. */
 const TYPING_MS = 300;
 
-const session = new Session(promptToken);
+const session = new PageSession(promptToken);
 const clock = new ServerClock();
 const rates = new Rates();
 const devices = new DeviceForm(session);

@@ -1,11 +1,11 @@
 /** A stream's metadata: shown as JSON, checked as it is typed, and replaced as a whole. */
 import { make, setText } from './elements.js';
 import type { StreamName } from './entries.js';
-import { reasonOf, type Session } from './session.js';
+import { type PageSession, reasonOf } from './page-session.js';
 
 export class MetadataEditor {
   readonly element: HTMLDetailsElement;
-  readonly #session: Session;
+  readonly #session: PageSession;
   readonly #stream: StreamName;
   readonly #text = make('textarea', {
     attributes: {
@@ -21,7 +21,7 @@ export class MetadataEditor {
   /** What the gateway has, written as it is here. */
   #stored = '';
 
-  constructor(session: Session, stream: StreamName) {
+  constructor(session: PageSession, stream: StreamName) {
     this.#session = session;
     this.#stream = stream;
     this.#text.id = 'metadata';

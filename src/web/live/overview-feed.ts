@@ -2,7 +2,7 @@
 import { BackOff } from '../../protocol/back-off.js';
 import type { Overview } from '../../protocol/overview.js';
 import { openOverview } from './overview-socket.js';
-import { reasonOf, type Session, sentence } from './session.js';
+import { type PageSession, reasonOf, sentence } from './page-session.js';
 
 export type FeedState =
   | { readonly is: 'connecting' | 'live' }
@@ -21,14 +21,14 @@ const LAST_RETRY_MS = 5000;
 
 /** Reads the overview, comes back by itself, and asks for a token where one is needed. */
 export class OverviewFeed {
-  readonly #session: Session;
+  readonly #session: PageSession;
   readonly #listener: Listener;
   #filter = '';
   #connection = new AbortController();
   /** The connection is made anew, and nothing is wrong. */
   #isRenewed = false;
 
-  constructor(session: Session, listener: Listener) {
+  constructor(session: PageSession, listener: Listener) {
     this.#session = session;
     this.#listener = listener;
   }

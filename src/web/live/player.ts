@@ -3,7 +3,7 @@ import type { Entry } from '../../client/entry.js';
 import type { Gap } from '../../client/gap.js';
 import type { Streamgate } from '../../client/streamgate.js';
 import type { Entries, StreamName } from './entries.js';
-import { reasonOf, type Session } from './session.js';
+import { type PageSession, reasonOf } from './page-session.js';
 import type { Viewer } from './viewers/viewer.js';
 
 export interface PlayerListener {
@@ -23,7 +23,7 @@ const ENTRIES_IN_SPAN = 4000;
 const RETRY_MS = 1000;
 
 export class Player {
-  readonly #session: Session;
+  readonly #session: PageSession;
   readonly #stream: StreamName;
   readonly #entries: Entries;
   readonly #viewer: Viewer & { readonly span?: number };
@@ -35,7 +35,7 @@ export class Player {
   #current: Entry | undefined;
 
   constructor(
-    session: Session,
+    session: PageSession,
     stream: StreamName,
     entries: Entries,
     viewer: Viewer,

@@ -11,9 +11,9 @@ import { formatAge, formatByteRate, formatBytes, formatRate, formatTime } from '
 import { FrameJob } from './frames.js';
 import { LossNotice } from './loss-notice.js';
 import { MetadataEditor } from './metadata-editor.js';
+import { type PageSession, reasonOf } from './page-session.js';
 import { Player } from './player.js';
 import type { StreamRate } from './rates.js';
-import { reasonOf, type Session } from './session.js';
 import { SkippedFrames } from './skipped-frames.js';
 import { StaleNotice } from './stale-notice.js';
 import { Transport } from './transport.js';
@@ -33,7 +33,7 @@ const UNNAMED = 'The key names no device, so that only GraphQL reads this stream
 
 export class StreamView {
   readonly element: HTMLElement;
-  readonly #session: Session;
+  readonly #session: PageSession;
   readonly #stream: StreamName;
   readonly #clock: ServerClock;
   readonly #entries: Entries;
@@ -56,7 +56,7 @@ export class StreamView {
   #unsuited = 0;
   #problemTimer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(session: Session, stream: StreamName, clock: ServerClock) {
+  constructor(session: PageSession, stream: StreamName, clock: ServerClock) {
     this.#session = session;
     this.#stream = stream;
     this.#clock = clock;

@@ -1,6 +1,6 @@
 /** The dialog that asks for a token. */
 import { find, setText } from './elements.js';
-import type { AskToken } from './session.js';
+import type { AskToken } from './page-session.js';
 
 /** Asks until something was given: without a token there is nothing to see. */
 export const promptToken: AskToken = (refused) => {

@@ -3,10 +3,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { MessagePort } from 'node:worker_threads';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import {
-  type Answer,
   Backlog,
   type BacklogOwner,
   type Question,
+  type RangeAnswer,
 } from '../../../src/follow/catch-up/backlog.js';
 import { isFull, RangePort, type RangeSize } from '../../../src/follow/catch-up/range-port.js';
 import { EntryBatch } from '../../../src/protocol/batch.js';
@@ -193,12 +193,12 @@ describe('a backlog', () => {
 
   /** Holds what it is told, as a follower's stream does. */
   class Owner implements BacklogOwner {
-    readonly answers: Answer[] = [];
+    readonly answers: RangeAnswer[] = [];
     readonly failures: unknown[] = [];
     wake: (() => void) | undefined;
     askToRead = () => true;
     endRead = () => {};
-    onRead = (answer: Answer) => this.answers.push(answer);
+    onRead = (answer: RangeAnswer) => this.answers.push(answer);
     onReady = () => this.wake?.();
     onReadFailed = (failure: unknown) => {
       this.failures.push(failure);

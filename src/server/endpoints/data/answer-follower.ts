@@ -16,7 +16,7 @@ import { type OpenAnswer, openAnswer } from '../../http/open-answer.js';
 export type AnswerMessage = readonly (string | Uint8Array)[];
 
 /** How messages are written. */
-export interface Framing {
+export interface AnswerFraming {
   readonly endpoint: 'mjpeg' | 'events';
   readonly type: string;
   readonly headers?: readonly Header[];
@@ -53,7 +53,7 @@ export async function answerFollower(
   exchange: HttpExchange,
   grant: Grant,
   { selection, keys, cursors, isResumed, parameters }: FollowRequest,
-  frame: (cursors: readonly string[]) => Framing,
+  frame: (cursors: readonly string[]) => AnswerFraming,
 ): Promise<void> {
   const { hub, threads, streamShares } = context;
   const { client } = exchange;
@@ -104,13 +104,13 @@ export async function answerFollower(
 class AnswerOutlet implements FollowerOutlet {
   readonly #stream: AnswerStream;
   readonly #trace: EntryTrace | undefined;
-  readonly #framing: Framing;
+  readonly #framing: AnswerFraming;
   readonly #onEnd: (failure?: Failure) => void;
 
   /** A message could not be made: what comes after it must not be sent. */
   #hasFailed = false;
 
-  constructor({ stream, trace }: OpenAnswer, framing: Framing, onEnd: (failure?: Failure) => void) {
+  constructor({ stream, trace }: OpenAnswer, framing: AnswerFraming, onEnd: (failure?: Failure) => void) {
     this.#stream = stream;
     this.#trace = trace;
     this.#framing = framing;

@@ -14,7 +14,7 @@ import {
 } from '../../../protocol/server-sent-events.js';
 import type { GatewayContext } from '../../context.js';
 import type { HttpExchange } from '../../http/http-exchange.js';
-import { type AnswerMessage, answerFollower, type Framing } from './answer-follower.js';
+import { type AnswerFraming, type AnswerMessage, answerFollower } from './answer-follower.js';
 import { readSelection, selectedKeys, shownSids } from './selected-keys.js';
 
 /** How soon a client comes back when the connection broke. */
@@ -55,7 +55,7 @@ interface EventStream {
   readonly isBinary: boolean;
 }
 
-function framing(streams: readonly EventStream[], cursors: readonly string[], gaps: boolean): Framing {
+function framing(streams: readonly EventStream[], cursors: readonly string[], gaps: boolean): AnswerFraming {
   const isAlone = streams.length === 1;
   const ids = [...cursors];
   return {

@@ -8,7 +8,7 @@ import { detectMediaType } from '../../../protocol/media-type.js';
 import { parseMaxFps, Query } from '../../../protocol/parameters.js';
 import type { GatewayContext } from '../../context.js';
 import type { HttpExchange } from '../../http/http-exchange.js';
-import { type AnswerMessage, answerFollower, type Framing } from './answer-follower.js';
+import { type AnswerFraming, type AnswerMessage, answerFollower } from './answer-follower.js';
 import { isShownByBrowser } from './browsers.js';
 import { readSelection, selectedKeys } from './selected-keys.js';
 import { viewHeaders } from './view-headers.js';
@@ -31,7 +31,7 @@ export async function getMjpeg(
   await answerFollower(context, exchange, grant, request, () => framing(context, parts, named));
 }
 
-function framing(context: GatewayContext, parts: PartWriting, named: string | undefined): Framing {
+function framing(context: GatewayContext, parts: PartWriting, named: string | undefined): AnswerFraming {
   const { opening, filler, part } = parts;
   // Who is sent the very same.
   const variant = `mjpeg ${filler} ${named}`;

@@ -17,7 +17,7 @@ import type { ClientSocket } from '../../sockets/client-socket.js';
 import { closeWithGrant, openSocket } from '../../sockets/open-socket.js';
 import { socketLimits } from '../../sockets/socket-limits.js';
 import { upgradeSocket } from '../../sockets/socket-upgrade.js';
-import { Producer, type ProducerTransport } from './producer.js';
+import { type ProducerTransport, PushClient } from './push-client.js';
 import { readSelection } from './selected-keys.js';
 
 /** Acks that a producer does not read may fill this much, and one more; then it is closed. */
@@ -30,7 +30,7 @@ interface PushSocket {
   readonly client: Client;
   socket?: ClientSocket;
   unwatchGrant?: () => void;
-  producer?: Producer;
+  producer?: PushClient;
   receiver?: Receiver;
 }
 
@@ -42,7 +42,7 @@ export const preparePush =
     const query = new Query(exchange.query);
     const selection = readSelection(grant.rights, encodedSid, query);
     const parameters = parsePushParameters(query, selection);
-    Producer.checkStreams(context, grant.rights, selection);
+    PushClient.checkStreams(context, grant.rights, selection);
     return { grant, selection, parameters, client: exchange.client };
   };
 
@@ -68,7 +68,7 @@ export function pushBehavior(context: GatewayContext): WebSocketBehavior<PushSoc
         },
       };
       const share = context.appendShares.open(client);
-      data.producer = new Producer(
+      data.producer = new PushClient(
         context,
         grant.rights,
         selection,

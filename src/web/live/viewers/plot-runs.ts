@@ -1,7 +1,7 @@
 /** Where a curve is interrupted: an outage is no line, and what is too narrow to be a line is points. */
 
 /** Values from one index to another, both included, that nothing interrupts. */
-export interface Run {
+export interface PlotRun {
   readonly first: number;
   readonly last: number;
 }
@@ -21,14 +21,14 @@ export function findRuns(
   values: readonly (number | null | undefined)[],
   from: number,
   to: number,
-): Run[] {
+): PlotRun[] {
   const found: number[] = [];
   for (let at = Math.max(from, 0); at <= to; at++) if (values[at] != null) found.push(at);
   if (found.length === 0) return [];
   const pauses = found.slice(1).map((at, index) => times[at]! - times[found[index]!]!);
   const usual = [...pauses].sort((a, b) => a - b)[Math.floor((pauses.length - 1) * MOST)] ?? 0;
   const outage = Math.max(OUTAGE * usual, SHORTEST_OUTAGE);
-  const runs: Run[] = [];
+  const runs: PlotRun[] = [];
   let first = found[0]!;
   pauses.forEach((pause, index) => {
     if (pause <= outage) return;
@@ -40,7 +40,7 @@ export function findRuns(
 }
 
 /** The indices of a run that stand for all of it where it is too narrow for a line: its ends, lowest and highest. */
-export function marksOf({ first, last }: Run, values: readonly (number | null | undefined)[]): number[] {
+export function marksOf({ first, last }: PlotRun, values: readonly (number | null | undefined)[]): number[] {
   let [low, high] = [first, first];
   for (let at = first; at <= last; at++) {
     const value = values[at];

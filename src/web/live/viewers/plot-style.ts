@@ -1,6 +1,6 @@
 /** How plots look: the colours are those of the page, and all times those of the day here. */
 import type uPlot from 'uplot';
-import { findRuns, marksOf, type Run } from './plot-runs.js';
+import { findRuns, marksOf, type PlotRun } from './plot-runs.js';
 
 interface Shown {
   readonly name: string;
@@ -105,7 +105,7 @@ export function plotOptions(
   };
 }
 
-function runsOf(plot: uPlot, series: number, from: number, to: number): Run[] {
+function runsOf(plot: uPlot, series: number, from: number, to: number): PlotRun[] {
   return findRuns(plot.data[0] as number[], plot.data[series] as (number | null)[], from, to);
 }
 

@@ -10,7 +10,7 @@ import type { ReplyCursor } from '../redis/resp.js';
 import { SilenceWatch } from '../redis/silence-watch.js';
 import type { RedisTarget } from '../redis/target.js';
 import type { Logger } from '../system/logger.js';
-import { AppendSession } from './session.js';
+import { AppendSession } from './append-session.js';
 
 const FIRST_RETRY_MS = 20;
 const LAST_RETRY_MS = 500;
@@ -24,7 +24,7 @@ const LASTING_MS = 1000;
 /** A server that takes no writes is left for whatever is at its address now, but not more often. */
 const LEAVE_AGAIN_MS = 2000;
 
-export interface LinkHandler {
+export interface AppendLinkHandler {
   /** Whether Redis owes answers. */
   owesAnswers(): boolean;
   /** Whether nothing waits to be stored. */
@@ -47,7 +47,7 @@ export interface LinkOptions {
 
 export class AppendLink {
   readonly #options: LinkOptions;
-  readonly #handler: LinkHandler;
+  readonly #handler: AppendLinkHandler;
   #session: AppendSession | undefined;
   #isOpen = false;
   #isLeaving = false;
@@ -63,7 +63,7 @@ export class AppendLink {
   /** Connections lost since the start. */
   disconnects = 0;
 
-  constructor(options: LinkOptions, handler: LinkHandler) {
+  constructor(options: LinkOptions, handler: AppendLinkHandler) {
     this.#options = options;
     this.#handler = handler;
     this.#startOutage();

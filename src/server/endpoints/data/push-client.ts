@@ -49,7 +49,7 @@ interface PendingAck {
   pending: number;
 }
 
-export class Producer implements Receipt {
+export class PushClient implements Receipt {
   readonly #context: GatewayContext;
   readonly #rights: Rights;
   readonly #selection: StreamSelection;

@@ -10,12 +10,12 @@ import type { Rights } from '../access/rights.js';
 import type { Hub } from '../follow/live/hub.js';
 import { compareEntryIds } from '../protocol/entry-id.js';
 import { asFailure, type FailureBody } from '../protocol/errors.js';
-import type { Overview as OverviewBody, StreamOverview } from '../protocol/overview.js';
+import type { Overview, StreamOverview } from '../protocol/overview.js';
 import { splitStreamKey } from '../redis/keys.js';
 import type { Threads } from '../threads/threads.js';
 import { Devices } from './devices.js';
 import { listStreamKeys } from './stream-keys.js';
-import { ScriptsRefused, type StreamState, surveyStreams, unknownState } from './stream-survey.js';
+import { ScriptsRefused, type SurveyedStream, surveyStreams, unknownState } from './stream-survey.js';
 
 /** One for all, a second after the other. */
 const PERIOD_MS = 1000;
@@ -39,7 +39,7 @@ export interface OverviewViewer {
   readonly rights: Rights;
   /** What the keys hold that are wanted. */
   readonly filter: string;
-  /** @param text an `OverviewBody` as JSON */
+  /** @param text an `Overview` as JSON */
   onOverview(text: string): void;
   /** There is none this time. */
   onFailure(failure: FailureBody): void;
@@ -52,14 +52,14 @@ export interface OverviewParts {
   readonly devicePrefixing: boolean;
 }
 
-export class Overview {
+export class OverviewWatch {
   readonly #parts: OverviewParts;
   readonly #devices: Devices;
   readonly #viewers = new Set<OverviewViewer>();
   /** By their keys; those that have not been looked at for longest are first. */
-  readonly #streams = new Map<string, StreamState>();
+  readonly #streams = new Map<string, SurveyedStream>();
   /** The same, the most recently written first, without those that may not be read. */
-  #sorted: StreamState[] = [];
+  #sorted: SurveyedStream[] = [];
   #connected: ReadonlySet<string> = new Set();
   #seen: readonly string[] = [];
   /** Keys that were shown to somebody last time. */
@@ -163,7 +163,7 @@ export class Overview {
     }
   }
 
-  async #lookAt(due: readonly StreamState[]): Promise<readonly StreamState[]> {
+  async #lookAt(due: readonly SurveyedStream[]): Promise<readonly SurveyedStream[]> {
     if (this.#runsScripts) {
       try {
         return await surveyStreams(this.#parts.control, due);
@@ -192,7 +192,7 @@ export class Overview {
 
   /** Few change their place from one time to the next, which makes sorting cheap. */
   #sort(): void {
-    const isKnown = (state: StreamState) => this.#streams.get(state.key) === state;
+    const isKnown = (state: SurveyedStream) => this.#streams.get(state.key) === state;
     const before = new Set(this.#sorted);
     const added = [...this.#streams.values()].filter((state) => !before.has(state));
     this.#sorted = [...this.#sorted, ...added]
@@ -212,7 +212,7 @@ export class Overview {
     viewer.onOverview(text);
   }
 
-  #describe(rights: Rights, filter: string): OverviewBody {
+  #describe(rights: Rights, filter: string): Overview {
     const fitting = this.#sorted.filter(
       ({ key }) => rights.may('read', key) && rights.nameOf(key).includes(filter),
     );
@@ -229,7 +229,7 @@ export class Overview {
     };
   }
 
-  #describeStream(rights: Rights, state: StreamState): StreamOverview {
+  #describeStream(rights: Rights, state: SurveyedStream): StreamOverview {
     const { key, length, entriesAdded, lastEntryId, lastEntryBytes } = state;
     const { device, name } = splitStreamKey(key, this.#parts.devicePrefixing);
     return {
@@ -245,7 +245,7 @@ export class Overview {
   }
 }
 
-function byLastEntry(one: StreamState, other: StreamState): number {
+function byLastEntry(one: SurveyedStream, other: SurveyedStream): number {
   const [a, b] = [one.lastEntryId || '0-0', other.lastEntryId || '0-0'];
   return compareEntryIds(b, a) || (one.key < other.key ? -1 : 1);
 }

@@ -10,7 +10,7 @@ const KEPT = 'streamgate:token';
 /** What a gateway says where another token would help. */
 const TOKEN_CODES = ['unauthorized', 'invalid_token'];
 
-export class Session {
+export class PageSession {
   readonly #ask: AskToken;
   #token = sessionStorage.getItem(KEPT) ?? undefined;
   /** The question that is open, so that many refusals ask once. */

@@ -1,7 +1,7 @@
 /** Which entries are wanted, of a pull and of a single read alike. */
 import type { Moment } from './entry.js';
 
-export interface Wanted {
+export interface EntryRange {
   /**
    * Read after this id: `$` the newest at the moment of the request (the default), `0` from the beginning, `ms` or
    * `ms-seq`. For several streams one for all, or one each.

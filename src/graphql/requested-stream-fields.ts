@@ -10,7 +10,7 @@ import {
 } from 'graphql';
 import type { DescribeRequest, EntryForm } from '../../workers/stream-describer.js';
 
-export interface StreamWants extends Omit<DescribeRequest, 'keys'> {
+export interface RequestedStreamFields extends Omit<DescribeRequest, 'keys'> {
   /** Under how many names the answer has the same thing, at most. */
   readonly copies: number;
   /** How many fields each stream has in the answer. */
@@ -59,16 +59,16 @@ export function selectedFields(info: GraphQLResolveInfo): Map<string, number> {
   return new Map([...names].map(([name, aliases]) => [name, aliases.size]));
 }
 
-const known = new WeakMap<GraphQLResolveInfo['fieldNodes'], StreamWants>();
+const known = new WeakMap<GraphQLResolveInfo['fieldNodes'], RequestedStreamFields>();
 
 /** Worked out once for a request's fields, however many parents they have: they are the same array then. */
-export function streamWants(info: GraphQLResolveInfo): StreamWants {
+export function streamWants(info: GraphQLResolveInfo): RequestedStreamFields {
   const wants = known.get(info.fieldNodes) ?? readWants(selectedFields(info));
   known.set(info.fieldNodes, wants);
   return wants;
 }
 
-function readWants(fields: ReadonlyMap<string, number>): StreamWants {
+function readWants(fields: ReadonlyMap<string, number>): RequestedStreamFields {
   const first: EntryForm[] = [];
   const last: EntryForm[] = [];
   let needed: DescribeRequest['info'] = 'none';

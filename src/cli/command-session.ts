@@ -9,7 +9,7 @@
 /** Work that hangs on a gateway that does not answer is left behind after this. */
 const GRACE_MS = 5000;
 
-export interface Session {
+export interface CommandSession {
   readonly signal: AbortSignal;
   /** True where the reader of the output has gone: nothing more is to be written. */
   readonly isMuted: boolean;
@@ -18,7 +18,7 @@ export interface Session {
 /** @param durationSeconds 0: no limit */
 export async function runSession(
   durationSeconds: number,
-  work: (session: Session) => Promise<void>,
+  work: (session: CommandSession) => Promise<void>,
 ): Promise<void> {
   const stop = new AbortController();
   let muted = false;
