@@ -13,6 +13,9 @@ FROM installed AS compiled
 COPY tsconfig.json ./
 COPY src src
 COPY workers workers
+# For the pages at /docs.
+COPY docs docs
+COPY bench/results/performance.svg bench/results/
 # What is left at the top of dist are the tools' own settings.
 RUN npm run build \
  && rm -f dist/*.* \

@@ -17,6 +17,7 @@ const SOURCES = [
   'src',
   'workers',
   'bench',
+  'docs',
   'tsconfig.json',
   'package.json',
   'node_modules/.package-lock.json',

@@ -1,4 +1,5 @@
-/** The reference at /docs in a browser: all that is described is there, and can be opened. */
+/** The page at /docs in a browser: the guides and the reference are there, can be opened and are found. */
+import { readdirSync, readFileSync } from 'node:fs';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createDocument } from '../../src/openapi/document.js';
@@ -10,6 +11,10 @@ import { startForFile } from '../support/gateway-fixture.js';
 
 const description = createDocument(VERSION);
 const OPERATIONS = Object.values(description.paths).flatMap((item) => Object.values(item) as Operation[]);
+/** Without the list of all. */
+const PAGES = readdirSync('docs', { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.md') && name !== 'README.md')
+  .map((name) => name.slice(0, -'.md'.length));
 
 const { gateway } = await startForFile();
 let browser: TestPage;
@@ -122,10 +127,88 @@ test('nothing is wider than a phone', async () => {
 
 test('every link within the page leads somewhere', async () => {
   const links = await page
-    .locator('a[href^="#"]')
+    .locator('#reference a[href^="#"], #contents a[href^="#"]:not([href^="#/"])')
     .evaluateAll((all) => all.map((link) => link.getAttribute('href')!));
   expect(links.length).toBeGreaterThan(100);
   for (const link of new Set(links)) expect(await page.locator(link).count(), link).toBe(1);
+});
+
+describe('the guides', () => {
+  const guide = () => page.locator('#guide');
+  const open = async (path: string) => {
+    await page.goto(`${gateway.http}/docs#/${path}`);
+    await guide().locator('h1').waitFor();
+  };
+
+  beforeAll(() => page.setViewportSize({ width: 1200, height: 800 }));
+
+  test.each(PAGES)('docs/%s.md is shown whole, and its links lead somewhere', async (path) => {
+    await open(path);
+    const text = readFileSync(`docs/${path}.md`, 'utf8');
+    const prose = text.replaceAll(/^ *```[\s\S]*?^ *```/gm, '');
+    expect(await guide().locator('h1').innerText()).toBe(/^# (.+)$/m.exec(prose)![1]!.replaceAll('`', ''));
+    expect(await guide().locator('pre').count()).toBe((text.match(/^ *```/gm)?.length ?? 0) / 2);
+    expect(await guide().locator('table').count()).toBe(prose.match(/^\| ?---/gm)?.length ?? 0);
+    // Outside of code no Markdown is left as it was written.
+    const left = await guide().evaluate((view) => {
+      const copy = view.cloneNode(true) as typeof view;
+      for (const code of copy.querySelectorAll('code')) code.remove();
+      return copy.textContent;
+    });
+    expect(left).not.toMatch(/`|\*\*|\]\(|^#|\| ---|<!--/m);
+    const links = await guide()
+      .locator('a[href^="#/"]')
+      .evaluateAll((all) => all.map((link) => link.getAttribute('href')!.slice('#/'.length)));
+    for (const link of new Set(links)) {
+      const [file, anchor] = link.split(':');
+      expect([...PAGES, ''], link).toContain(file);
+      if (anchor === undefined || file !== path) continue;
+      expect(await guide().locator(`[data-anchor="${anchor}"]`).count(), link).toBe(1);
+    }
+  });
+
+  test('are listed', async () => {
+    const listed = await page
+      .locator('#contents a[href^="#/"]')
+      .evaluateAll((all) => all.map((link) => link.getAttribute('href')!.slice('#/'.length)));
+    expect(PAGES.filter((path) => !listed.includes(path) && !/^(adr\/\d|README)/.test(path))).toEqual([]);
+  });
+
+  test('are searched, and what is found is opened at its heading', async () => {
+    await open('push');
+    await page.getByRole('searchbox').fill('cursor msgpack');
+    const found = page.locator('#found a');
+    await found.first().waitFor();
+    expect((await found.allInnerTexts()).join('\n')).toMatch(/Protocol|protocol/);
+    await page.getByRole('searchbox').fill('close codes');
+    await page.locator('#found a[href="#/errors:close-codes"]').click();
+    const heading = guide().locator('[data-anchor="close-codes"]');
+    await heading.waitFor();
+    expect(await heading.evaluate((view) => Math.round(view.getBoundingClientRect().top))).toBeLessThan(200);
+    expect(await page.locator('#found').isVisible()).toBe(false);
+    await page.getByRole('searchbox').fill('nothing has these words');
+    expect(await page.locator('#found').innerText()).toBe('Nothing in the guides');
+    await page.getByRole('searchbox').fill('');
+  });
+
+  test('are left for the reference, and for the guide before', async () => {
+    await open('limits');
+    await page.locator('#contents a[href="#appendEntries"]').click();
+    await operation('appendEntries').locator('.operation-body').waitFor();
+    expect(await guide().isVisible()).toBe(false);
+    await page.goBack();
+    expect(await guide().locator('h1').innerText()).toBe('Limits');
+    expect(await page.locator('#reference').isVisible()).toBe(false);
+  });
+
+  test('are no wider than a phone', async () => {
+    await page.setViewportSize({ width: 360, height: 740 });
+    for (const path of PAGES) {
+      await open(path);
+      const overhang = await page.evaluate('document.documentElement.scrollWidth - innerWidth');
+      expect([path, Math.max(overhang as number, 0)]).toEqual([path, 0]);
+    }
+  });
 });
 
 test('asks no other host, and has nothing to complain of', () => {

@@ -1,14 +1,19 @@
-/** The reference of the API: shows what this gateway says of itself at `/openapi.json`. */
+/** The documents: the guides, and the reference of the API, which this gateway gives at `/openapi.json`. */
 import type { Description, Operation } from '../../openapi/model.js';
 import { element } from './elements.js';
 import { failureView } from './failure-view.js';
+import { guideView } from './guide-view.js';
+import { GROUPS, type Guide, guideAddress, guideOf } from './guides.js';
 import { markdown } from './markdown.js';
 import { methodNames, operationView } from './operation-view.js';
 import { schemasView } from './schema-view.js';
+import { findSections } from './search.js';
 
 const contents = document.querySelector<HTMLElement>('#contents')!;
 const reference = document.querySelector<HTMLElement>('#reference')!;
 const filter = document.querySelector<HTMLInputElement>('#filter')!;
+const shownGuide = document.querySelector<HTMLElement>('#guide')!;
+const foundSections = document.querySelector<HTMLElement>('#found')!;
 
 interface Shown {
   readonly view: HTMLDetailsElement;
@@ -18,6 +23,19 @@ interface Shown {
 }
 
 const all: Shown[] = [];
+const guideLinks = new Map<Guide, HTMLElement>();
+
+/** The list of the guides, before that of the addresses. */
+function listGuides(): void {
+  for (const { title, guides } of GROUPS) {
+    const links = guides.map((guide) => {
+      const link = element('a', { href: guideAddress(guide.path) }, guide.title);
+      guideLinks.set(guide, link);
+      return link;
+    });
+    contents.append(element('div', { class: 'group' }, element('h2', {}, title), ...links));
+  }
+}
 
 function listed(path: string, method: string, operation: Operation): Shown {
   const { operationId, summary, parameters = [] } = operation;
@@ -61,8 +79,24 @@ function show(description: Description): void {
   contents.append(element('div', { class: 'group' }, ...links));
 }
 
-/** Opens what the address names, so that a link leads to an operation. */
+/** Shows what the address names: a guide, or a place in the reference. */
 function openNamed(): void {
+  const named = guideOf(location.hash);
+  shownGuide.hidden = named === undefined;
+  reference.hidden = named !== undefined;
+  for (const [guide, link] of guideLinks) link.toggleAttribute('aria-current', guide === named?.guide);
+  document.title = `streamgate · ${named?.guide.title ?? 'docs'}`;
+  if (named === undefined) openInReference();
+  else {
+    shownGuide.replaceChildren(guideView(named.guide));
+    const heading = shownGuide.querySelector(`[data-anchor="${CSS.escape(named.anchor)}"]`);
+    if (heading === null) scrollTo(0, 0);
+    else heading.scrollIntoView();
+  }
+}
+
+/** Opens an operation, so that a link leads to it. */
+function openInReference(): void {
   const named = document.getElementById(location.hash.slice(1));
   if (named instanceof HTMLDetailsElement) named.open = true;
   named?.scrollIntoView();
@@ -70,6 +104,7 @@ function openNamed(): void {
 
 function applyFilter(): void {
   const wanted = filter.value.trim().toLowerCase().split(/\s+/);
+  searchGuides(wanted.filter((word) => word !== ''));
   for (const { view, link, words } of all) {
     const isHidden = !wanted.every((word) => words.includes(word));
     view.hidden = isHidden;
@@ -77,7 +112,28 @@ function applyFilter(): void {
   }
 }
 
+function searchGuides(words: readonly string[]): void {
+  const { found, guides } = findSections(words);
+  foundSections.hidden = words.length === 0;
+  foundSections.replaceChildren(
+    element('h2', {}, found.length === 0 ? 'Nothing in the guides' : 'In the guides'),
+    ...found.map(({ guide, heading, anchor, excerpt }) =>
+      element(
+        'a',
+        { href: guideAddress(guide.path, anchor) },
+        element('strong', {}, heading === guide.title ? heading : `${guide.title} › ${heading}`),
+        element('p', {}, excerpt),
+      ),
+    ),
+  );
+  for (const [guide, link] of guideLinks) link.hidden = words.length > 0 && !guides.has(guide);
+}
+
 filter.addEventListener('input', applyFilter);
+foundSections.addEventListener('click', () => {
+  filter.value = '';
+  applyFilter();
+});
 window.addEventListener('hashchange', openNamed);
 document.addEventListener('keydown', (event) => {
   if (event.key !== '/' || event.target === filter) return;
@@ -93,11 +149,13 @@ reference.addEventListener(
   true,
 );
 
+listGuides();
+openNamed();
 try {
   const response = await fetch('/openapi.json');
   if (!response.ok) throw new Error(`status ${response.status}`);
   show((await response.json()) as Description);
-  openNamed();
+  if (!reference.hidden) openInReference();
 } catch (error) {
   reference.append(
     element('p', { role: 'alert' }, `The description cannot be had: ${(error as Error).message}`),
