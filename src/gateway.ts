@@ -15,6 +15,7 @@ import { ClusterWatch } from './redis/cluster-watch.js';
 import { connectControl } from './redis/control.js';
 import { watchUnknownReplies } from './redis/error-replies.js';
 import { describeTarget, parseRedisUrl, type RedisTarget, unixTarget } from './redis/target.js';
+import { Admission } from './server/admission/admission.js';
 import { ClientShares } from './server/admission/client-shares.js';
 import { ConnectionLimits } from './server/admission/connection-limits.js';
 import { FirstMessages } from './server/admission/first-messages.js';
@@ -152,13 +153,18 @@ function startParts(
         () => sockets.size >= EVENTS_OF_A_ROUND,
       ),
   });
+  const cluster = new ClusterWatch(control, logger, (failure) => {
+    for (const socket of [...sockets]) socket.end(failure);
+  });
+  // A token is nothing that a browser adds by itself: pages of anywhere may bring their own.
+  const origins = new OriginPolicy(allowedOrigins(config, access.isOn));
+  const hosts = new HostCheck(config.ALLOWED_HOSTS, config.HOST, !needsTokens(config));
+  const stopping = createStopController();
   return {
     config,
     logger,
     control,
-    cluster: new ClusterWatch(control, logger, (failure) => {
-      for (const socket of [...sockets]) socket.end(failure);
-    }),
+    cluster,
     durability: new DurabilityWatch(control, config.REDIS_URL === undefined, logger),
     pipes: new AppendPipes({
       target,
@@ -171,9 +177,9 @@ function startParts(
     threads,
     ranges: new RangeReads(target, threads),
     access,
-    // A token is nothing that a browser adds by itself: pages of anywhere may bring their own.
-    origins: new OriginPolicy(allowedOrigins(config, access.isOn)),
-    hosts: new HostCheck(config.ALLOWED_HOSTS, config.HOST, !needsTokens(config)),
+    admission: new Admission(hosts, origins, cluster, stopping.signal),
+    origins,
+    hosts,
     connections: new ConnectionLimits(mostConnections, config.MAX_CONNECTIONS_PER_ADDRESS),
     bodies: new HeldBytes('MAX_BUFFERED_BYTES', config.MAX_BUFFERED_BYTES, config),
     unread: new HeldBytes('MAX_UNREAD_BYTES', config.MAX_UNREAD_BYTES, config),
@@ -186,7 +192,7 @@ function startParts(
     firstMessages: new FirstMessages(config.MAX_CONNECTIONS_PER_ADDRESS > 0),
     receivedMessages,
     underway: new Underway(),
-    stopping: createStopController(),
+    stopping,
   };
 }
 

@@ -9,6 +9,7 @@ import type { RangeReads } from '../reads/range-reads.js';
 import type { ClusterWatch } from '../redis/cluster-watch.js';
 import type { Logger } from '../system/logger.js';
 import type { Threads } from '../threads/threads.js';
+import type { Admission } from './admission/admission.js';
 import type { ClientShares } from './admission/client-shares.js';
 import type { ConnectionLimits } from './admission/connection-limits.js';
 import type { FirstMessages } from './admission/first-messages.js';
@@ -33,6 +34,7 @@ export interface GatewayContext {
   readonly threads: Threads;
   readonly ranges: RangeReads;
   readonly access: AccessControl;
+  readonly admission: Admission;
   readonly origins: OriginPolicy;
   readonly hosts: HostCheck;
   readonly connections: ConnectionLimits;

@@ -1,9 +1,11 @@
 /** How an app is given its routes: methods, HEAD, OPTIONS and a slash behind are the same everywhere. */
 import type { TemplatedApp, WebSocketBehavior } from 'uWebSockets.js';
 import { asFailure, Failure } from '../protocol/errors.js';
+import type { Duty } from './admission/admission.js';
 import type { Handler } from './admission/authorize.js';
 import type { GatewayContext } from './context.js';
-import { type Duty, endpoint, type HttpExchange } from './http/http-exchange.js';
+import { endpoint } from './http/endpoint.js';
+import type { HttpExchange } from './http/http-exchange.js';
 import type { ClientSocket } from './sockets/client-socket.js';
 
 /** What an address does for each method; HEAD is as GET. */

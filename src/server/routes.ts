@@ -23,7 +23,8 @@ import { createOpenApi } from './endpoints/openapi.js';
 import { getOverview, overviewBehavior } from './endpoints/overview.js';
 import { type Pages, wantsPage } from './endpoints/pages.js';
 import type { Site } from './endpoints/site.js';
-import type { Header, HttpExchange } from './http/http-exchange.js';
+import type { Header } from './http/answer-head.js';
+import type { HttpExchange } from './http/http-exchange.js';
 import { createRouter } from './router.js';
 import { refuseWithoutUpgrade } from './sockets/socket-upgrade.js';
 

@@ -3,8 +3,8 @@ import { gzipSync } from 'node:zlib';
 import { createDocument } from '../../openapi/document.js';
 import { VERSION } from '../../system/version.js';
 import type { Handler } from '../admission/authorize.js';
+import type { Header } from '../http/answer-head.js';
 import { takesGzip } from '../http/gzip.js';
-import type { Header } from '../http/http-exchange.js';
 
 const HEADERS: readonly Header[] = [
   // Another version may stand there tomorrow.

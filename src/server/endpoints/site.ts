@@ -2,8 +2,9 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { extname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Header } from '../http/answer-head.js';
 import { takesGzip } from '../http/gzip.js';
-import type { Header, HttpExchange } from '../http/http-exchange.js';
+import type { HttpExchange } from '../http/http-exchange.js';
 
 /** Where `npm run build` puts the pages, a folder each. */
 const PAGES_FOLDER = fileURLToPath(new URL('../../../web', import.meta.url));

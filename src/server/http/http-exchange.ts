@@ -6,56 +6,26 @@
  * is kept in here: the exchange copies what is asked for later, and answering an aborted one does nothing.
  */
 import type { HttpRequest, HttpResponse } from 'uWebSockets.js';
-import { asFailure, Failure, type FailureCode } from '../../protocol/errors.js';
+import { asFailure, Failure } from '../../protocol/errors.js';
+import type { Duty } from '../admission/admission.js';
 import type { Client } from '../admission/client-shares.js';
 import { clientAddress } from '../admission/connection-limits.js';
 import type { GatewayContext } from '../context.js';
+import {
+  checkHeaders,
+  failureHeaders,
+  type Header,
+  headBytes,
+  headRoom,
+  NO_SNIFFING,
+  statusLine,
+} from './answer-head.js';
 import { AnswerStream, type StreamListener } from './answer-stream.js';
-import { ReceivedBody } from './received-body.js';
+import { bodyRefusal, isDrained, ReceivedBody } from './received-body.js';
 import { readHeaders } from './request-headers.js';
 
-const STATUS_TEXT: Record<number, string> = {
-  200: '200 OK',
-  204: '204 No Content',
-  304: '304 Not Modified',
-  400: '400 Bad Request',
-  401: '401 Unauthorized',
-  403: '403 Forbidden',
-  404: '404 Not Found',
-  405: '405 Method Not Allowed',
-  406: '406 Not Acceptable',
-  409: '409 Conflict',
-  411: '411 Length Required',
-  413: '413 Content Too Large',
-  415: '415 Unsupported Media Type',
-  421: '421 Misdirected Request',
-  426: '426 Upgrade Required',
-  429: '429 Too Many Requests',
-  500: '500 Internal Server Error',
-  502: '502 Bad Gateway',
-  503: '503 Service Unavailable',
-  504: '504 Gateway Timeout',
-};
-const RETRY_AFTER_SECONDS = '1';
-/** What a token would have to be, by RFC 6750 §3. */
-const CHALLENGES: Partial<Record<FailureCode, string>> = {
-  unauthorized: 'Bearer realm="streamgate"',
-  invalid_token: 'Bearer realm="streamgate", error="invalid_token"',
-  forbidden: 'Bearer realm="streamgate", error="insufficient_scope"',
-};
-/** Of a path and its query: 1024 streams of 20 characters, with a cursor for each. */
-const MAX_ADDRESS = 64 * 1024;
-/** A refused name is told so far. */
-const SHOWN_HOST = 200;
 /** Bodies from this size on are written as the socket takes them instead of being copied whole. */
 const STREAMED_BYTES = 64 * 1024;
-/** A body this much over the limit is read to its end, so that its sender comes to read the refusal. */
-const DRAINED_BYTES = 64 * 1024 * 1024;
-
-export type Header = readonly [name: string, value: string];
-
-/** What a payload is, is not for browsers to guess. */
-const NO_SNIFFING: Header = ['x-content-type-options', 'nosniff'];
 /** Answers that never have a body, nor a length. */
 const BODILESS = [204, 304];
 
@@ -73,29 +43,6 @@ export interface StreamHead extends StreamListener {
   /** A text without a meaning between two messages; '' where there can be none. */
   readonly filler: string;
 }
-
-/** nginx takes a head of one page of memory, 4096 bytes, unless its settings allow more. */
-const MAX_HEAD_BYTES = 4000;
-/** What the library writes by itself: the status line, Date, its own name, Content-Length and Connection. */
-const LIBRARY_HEAD_BYTES = 160;
-
-/** What an answer's header may hold: the library would write a line break as it is. */
-const HEADER_VALUE = /^[\t -~]*$/;
-
-/** @throws Error */
-function checkHeaders(headers: readonly Header[]): readonly Header[] {
-  for (const [name, value] of headers) {
-    if (!HEADER_VALUE.test(value)) throw new Error(`the header ${name} has a character that none may have`);
-  }
-  return headers;
-}
-
-function headBytes(headers: readonly Header[]): number {
-  return headers.reduce((sum, [name, value]) => sum + name.length + value.length + ': \r\n'.length, 0);
-}
-
-/** `watch`: somebody asks how the gateway is, and is told to the very end. */
-export type Duty = 'work' | 'watch';
 
 export class HttpExchange {
   readonly method: string;
@@ -141,24 +88,10 @@ export class HttpExchange {
       res.close();
       return;
     }
-    if (crowd !== undefined && duty === 'work') {
-      this.#isLast = true;
-      this.fail(crowd);
-    } else if (this.path.length + this.query.length > MAX_ADDRESS) {
-      const refusal = `the address has more than ${MAX_ADDRESS} characters`;
-      this.fail(new Failure('payload_too_large', refusal));
-    } else if (!context.hosts.allows(this.header('host'))) {
-      const host = this.header('host').slice(0, SHOWN_HOST);
-      this.fail(new Failure('forbidden_host', `'${host}' is no name of this gateway: see ALLOWED_HOSTS`));
-    } else if (!context.origins.allows(this.header('origin'), this.header('host'))) {
-      this.fail(
-        new Failure('forbidden_origin', `pages of ${this.header('origin')} may not use this gateway`),
-      );
-    } else if (context.stopping.signal.aborted && duty === 'work') {
-      this.fail(new Failure('shutting_down', 'the gateway is going down'));
-    } else if (context.cluster.failure !== undefined && duty === 'work') {
-      this.fail(context.cluster.failure);
-    }
+    const refusal = context.admission.refusal(this, duty, crowd);
+    if (refusal === undefined) return;
+    this.#isLast = refusal === crowd;
+    this.fail(refusal);
   }
 
   /** Answered or aborted: nothing more can be done. */
@@ -183,9 +116,7 @@ export class HttpExchange {
 
   /** Bytes of an answer's head that are left besides these headers, so that proxies and clients take it. */
   headRoom(headers: readonly Header[]): number {
-    return (
-      MAX_HEAD_BYTES - LIBRARY_HEAD_BYTES - headBytes([NO_SNIFFING, ...headers, ...this.#originHeaders()])
-    );
+    return headRoom([NO_SNIFFING, ...headers, ...this.#originHeaders()]);
   }
 
   answer({ status = 200, type, headers = [], body = '' }: Answer): void {
@@ -205,7 +136,7 @@ export class HttpExchange {
     }
     this.#isOver = true;
     this.#res.cork(() => {
-      this.#res.writeStatus(STATUS_TEXT[status] ?? String(status));
+      this.#res.writeStatus(statusLine(status));
       if (type !== undefined) this.#res.writeHeader('content-type', type);
       for (const [name, value] of allHeaders) this.#res.writeHeader(name, value);
       const isBodiless = BODILESS.includes(status);
@@ -238,7 +169,7 @@ export class HttpExchange {
     const isHead = this.method === 'head';
     this.#finish();
     res.cork(() => {
-      res.writeStatus(STATUS_TEXT[200]!).writeHeader('content-type', head.type);
+      res.writeStatus(statusLine(200)).writeHeader('content-type', head.type);
       for (const [name, value] of headers) res.writeHeader(name, value);
       if (isHead) res.endWithoutBody();
     });
@@ -261,15 +192,10 @@ export class HttpExchange {
     if (failure.code === 'internal') {
       this.#context.logger.error({ err: cause, method: this.method, path: this.path }, 'a request failed');
     }
-    const challenge = CHALLENGES[failure.code];
     this.answer({
       status: failure.kind.status,
       type: 'application/json',
-      headers: [
-        ...headers,
-        ...(failure.mayPass ? [['retry-after', RETRY_AFTER_SECONDS] as const] : []),
-        ...(challenge === undefined ? [] : [['www-authenticate', challenge] as const]),
-      ],
+      headers: [...headers, ...failureHeaders(failure)],
       body: JSON.stringify({ ...failure.body, ...more }),
     });
   }
@@ -281,16 +207,7 @@ export class HttpExchange {
   readBody(limit: number, take: (body: Uint8Array) => void): void {
     const length = this.header('content-length');
     const declared = Number(length);
-    let refusal: Failure | undefined;
-    if (length === '') refusal = new Failure('length_required', 'a body needs a Content-Length header');
-    else if (this.header('content-encoding') !== '') {
-      refusal = new Failure('unsupported_media_type', 'a body must not have a Content-Encoding');
-    } else if (declared > limit) {
-      refusal = new Failure(
-        'payload_too_large',
-        `the body has ${declared} bytes; at most ${limit} are allowed`,
-      );
-    }
+    let refusal = bodyRefusal(length, this.header('content-encoding'), limit);
     if (length === '') {
       // Not at once: the library goes on with what it takes for the next request, and closes a connection
       // on which one comes before the last is answered.
@@ -298,7 +215,7 @@ export class HttpExchange {
       setImmediate(() => this.fail(refusal));
       return;
     }
-    if (declared > limit + DRAINED_BYTES) {
+    if (!isDrained(declared, limit)) {
       this.#isLast = true;
       this.fail(refusal);
       return;
@@ -402,16 +319,4 @@ export class HttpExchange {
     this.#context.bodies.release(this);
     this.#context.connections.end(this.address);
   }
-}
-
-/** Wraps an endpoint as the library's handler: nothing it does can end the process. */
-export function endpoint(
-  context: GatewayContext,
-  run: (exchange: HttpExchange, req: HttpRequest) => void | Promise<void>,
-  duty: Duty = 'work',
-): (res: HttpResponse, req: HttpRequest) => void {
-  return (res, req) => {
-    const exchange = new HttpExchange(context, res, req, duty);
-    if (!exchange.isOver) void exchange.run(() => run(exchange, req));
-  };
 }

@@ -9,8 +9,9 @@ import type { EntryTrace } from '../../system/entry-trace.js';
 import type { GatewayContext } from '../context.js';
 import type { ConnectionEndpoint } from '../counters.js';
 import { OpenConnection } from '../open-connection.js';
+import type { Header } from './answer-head.js';
 import type { AnswerStream } from './answer-stream.js';
-import type { Header, HttpExchange } from './http-exchange.js';
+import type { HttpExchange } from './http-exchange.js';
 
 const NOT_STORED: Header = ['cache-control', 'no-store'];
 

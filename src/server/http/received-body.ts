@@ -6,6 +6,8 @@
  *     0          length        capacity ≤ announced
  */
 
+import { Failure } from '../../protocol/errors.js';
+
 /** Bodies up to here are kept without growing. */
 const LEAST_BYTES = 16 * 1024;
 
@@ -53,4 +55,24 @@ export class ReceivedBody {
     if (needed <= this.#memory.length) return this.#memory.length;
     return Math.min(Math.max(needed, 2 * this.#memory.length, LEAST_BYTES), this.#announced);
   }
+}
+
+/** A body this much over the limit is read to its end, so that its sender comes to read the refusal. */
+const DRAINED_BYTES = 64 * 1024 * 1024;
+
+/** Whether a body that is too large is read all the same. */
+export const isDrained = (declared: number, limit: number): boolean => declared <= limit + DRAINED_BYTES;
+
+/**
+ * Why a body is not taken, by its headers; '' for one that was not sent.
+ * @param limit how many bytes it may have
+ */
+export function bodyRefusal(length: string, encoding: string, limit: number): Failure | undefined {
+  if (length === '') return new Failure('length_required', 'a body needs a Content-Length header');
+  if (encoding !== '') {
+    return new Failure('unsupported_media_type', 'a body must not have a Content-Encoding');
+  }
+  const declared = Number(length);
+  if (declared <= limit) return undefined;
+  return new Failure('payload_too_large', `the body has ${declared} bytes; at most ${limit} are allowed`);
 }

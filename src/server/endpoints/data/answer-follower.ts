@@ -8,8 +8,9 @@ import { asFailure, type Failure, isOutOfMemory } from '../../../protocol/errors
 import type { StreamSelection } from '../../../protocol/parameters.js';
 import type { EntryTrace } from '../../../system/entry-trace.js';
 import type { GatewayContext } from '../../context.js';
+import type { Header } from '../../http/answer-head.js';
 import type { AnswerStream } from '../../http/answer-stream.js';
-import type { Header, HttpExchange } from '../../http/http-exchange.js';
+import type { HttpExchange } from '../../http/http-exchange.js';
 import { type OpenAnswer, openAnswer } from '../../http/open-answer.js';
 
 /** A message in parts, as it is written. */

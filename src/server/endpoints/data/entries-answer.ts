@@ -6,7 +6,8 @@ import type { PullParameters } from '../../../protocol/parameters.js';
 import { describeGap, entryOffsets, type Gap, packEntries } from '../../../protocol/pull-message.js';
 import { EntryTrace } from '../../../system/entry-trace.js';
 import type { GatewayContext } from '../../context.js';
-import type { Header, HttpExchange } from '../../http/http-exchange.js';
+import type { Header } from '../../http/answer-head.js';
+import type { HttpExchange } from '../../http/http-exchange.js';
 
 const MSGPACK = 'application/msgpack';
 const NOT_STORED: Header = ['cache-control', 'no-store'];

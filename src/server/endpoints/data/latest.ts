@@ -14,7 +14,8 @@ import { parseCursor, parsePullParameters, parseTime, Query } from '../../../pro
 import { controlFailure } from '../../../redis/control.js';
 import { EntryTrace } from '../../../system/entry-trace.js';
 import type { GatewayContext } from '../../context.js';
-import type { Header, HttpExchange } from '../../http/http-exchange.js';
+import type { Header } from '../../http/answer-head.js';
+import type { HttpExchange } from '../../http/http-exchange.js';
 import { readForExchange } from './read-for-exchange.js';
 import { readSelection, selectedKeys } from './selected-keys.js';
 import { viewHeaders } from './view-headers.js';

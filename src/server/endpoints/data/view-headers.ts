@@ -1,6 +1,6 @@
 /** What goes with every payload that a browser may show by its address. */
 import type { GatewayContext } from '../../context.js';
-import type { Header } from '../../http/http-exchange.js';
+import type { Header } from '../../http/answer-head.js';
 
 /** Whatever a producer has stored, opened as a page it runs no script and belongs to no origin, least of all to ours. */
 const SANDBOX: Header = ['content-security-policy', 'sandbox'];

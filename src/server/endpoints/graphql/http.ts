@@ -6,7 +6,8 @@ import { checkRequestText, MAX_REQUEST_BYTES } from '../../../graphql/limits.js'
 import { Failure } from '../../../protocol/errors.js';
 import type { BodyHandler, GrantedHandler } from '../../admission/authorize.js';
 import type { GatewayContext } from '../../context.js';
-import type { Header, HttpExchange } from '../../http/http-exchange.js';
+import type { Header } from '../../http/answer-head.js';
+import type { HttpExchange } from '../../http/http-exchange.js';
 import type { GraphqlEndpoint, GraphqlRequest } from './endpoint.js';
 import { streamEvents } from './events.js';
 
