@@ -63,7 +63,7 @@ export class AppendPipes {
     return this.#budget.usedBytes;
   }
 
-  /** Seconds from an entry's coming to Redis' answer. */
+  /** Seconds from receiving an entry to Redis' reply. */
   get latency(): Histogram {
     const all = this.#pipes.map(({ latency }) => latency);
     return Histogram.sum(all, LATENCY_BOUNDS);

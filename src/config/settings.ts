@@ -105,20 +105,20 @@ export const SETTINGS = {
     'threads that read ranges, pack and decode',
     'half of the cores, 1 to 4',
   ),
-  MAX_PAYLOAD_BYTES: wholeNumber(1024, 512 * MIB, 64 * MIB, 'largest message or body that is taken'),
+  MAX_PAYLOAD_BYTES: wholeNumber(1024, 512 * MIB, 64 * MIB, 'largest message or request body'),
   MAX_BUFFERED_BYTES: wholeNumber(
     1024,
     64 * 1024 * MIB,
     256 * MIB,
-    'most bytes that may wait for Redis; producers are refused beyond it',
+    'most bytes that may wait for Redis; beyond it producers are refused',
   ),
   MAX_UNREAD_BYTES: wholeNumber(
     1024,
     64 * 1024 * MIB,
     256 * MIB,
-    'most bytes that may wait for clients to read them; the slowest are closed beyond it',
+    'most bytes that may wait for clients to read them; beyond it the slowest are closed',
   ),
-  MAX_CONNECTIONS: wholeNumber(1, 10_000_000, 10_000, 'most connections of clients at once'),
+  MAX_CONNECTIONS: wholeNumber(1, 10_000_000, 10_000, 'most client connections at once'),
   MAX_CONNECTIONS_PER_ADDRESS: wholeNumber(
     0,
     10_000_000,
@@ -136,7 +136,7 @@ export const SETTINGS = {
     1,
     100,
     50,
-    'percent of each common limit that one token, or one address, may use',
+    'percent of each shared limit that one token, or one address, may use',
   ),
   MAX_BLOCK_MS: wholeNumber(1, DAY_MS, 60_000, 'longest wait of a REST read'),
   MAX_FUTURE_MS: wholeNumber(
@@ -157,18 +157,18 @@ export const SETTINGS = {
   ),
   JWT_SECRET: secret(
     `a text of ${MIN_SECRET_BYTES} bytes or more`,
-    'takes JWTs that are signed with this secret (HS256)',
+    'accept JWTs that are signed with this secret (HS256)',
     z.string().refine((secret) => Buffer.byteLength(secret) >= MIN_SECRET_BYTES),
   ),
   JWT_JWKS: secret(
     'a file, or an https:// or http:// address',
-    'takes JWTs that are signed with one of these keys (RS256, ES256); a file is read again on SIGHUP',
+    'accept JWTs that are signed with one of these keys (RS256, ES256); a file is read again on SIGHUP',
     z.string().refine(isFileOrAddress),
   ),
-  JWT_AUDIENCE: text(undefined, 'a text', "what a JWT's claim aud must hold"),
-  JWT_ISSUER: text(undefined, 'a text', "what a JWT's claim iss must be"),
-  ALLOW_TOKEN_IN_QUERY: flag('0', 'take a token as the query parameter token too, which proxies log'),
-  ALLOW_ANONYMOUS: flag('0', 'without access control, let HOST be an address that others can reach'),
+  JWT_AUDIENCE: text(undefined, 'a text', 'what the claim aud of a JWT must contain'),
+  JWT_ISSUER: text(undefined, 'a text', 'what the claim iss of a JWT must be'),
+  ALLOW_TOKEN_IN_QUERY: flag('0', 'accept tokens in the query parameter token too; proxies may log them'),
+  ALLOW_ANONYMOUS: flag('0', 'without access control, allow HOST to be an address that others can reach'),
   TLS_CERT_FILE: text(
     undefined,
     'a file',
@@ -178,7 +178,7 @@ export const SETTINGS = {
   CORS_ORIGINS: {
     expected: '* or origins such as https://example.org, separated by commas',
     meaning:
-      'pages of which origins may use the gateway, beside its own; unset: with access control all, else those of loopback',
+      'origins whose pages may use the gateway, besides its own; unset: with access control all, else those of loopback',
     fallback: undefined,
     usually: '`*` with access control, else loopback',
     schema: z

@@ -51,51 +51,48 @@ export const METRICS: Readonly<Record<string, MetricKind>> = {
     'endpoint',
   ),
   slow_closes_total: counter(
-    'Connections closed since their clients did not read what they were sent.',
+    'Connections closed because their clients did not read.',
     ({ counters }) => counters.slowCloses,
     'endpoint',
   ),
   failures_total: counter(
-    'Requests answered with an error, and connections closed with one, by its code.',
+    'Requests answered with an error and connections closed with one, by error code.',
     ({ counters }) => counters.failures,
     'code',
   ),
-  tcp_connections: gauge(
-    'TCP connections of clients, at work or idle.',
-    ({ connections }) => connections.open,
-  ),
+  tcp_connections: gauge('TCP connections of clients, busy or idle.', ({ connections }) => connections.open),
   tcp_connections_refused_total: counter(
-    'TCP connections closed without an answer, since there were far too many.',
+    'TCP connections closed without an answer because there were far too many.',
     ({ connections }) => connections.refused,
   ),
-  requests: gauge('Requests without their whole answer.', ({ underway }) => underway.count),
+  requests: gauge('Requests that are not fully answered yet.', ({ underway }) => underway.count),
   waiting_reads: gauge('REST reads that wait for entries.', ({ waitingReads }) => waitingReads.count),
-  receiving_bytes: gauge('Bytes of bodies that are being received.', ({ bodies }) => bodies.bytes),
+  receiving_bytes: gauge('Bytes of request bodies that are being received.', ({ bodies }) => bodies.bytes),
   unread_answer_bytes: gauge(
-    'Bytes of answers that clients have not read to their end.',
+    'Bytes of answers that clients have not read yet.',
     ({ unread }) => unread.bytes,
   ),
-  unread_message_bytes: gauge('Bytes of messages that clients of WebSockets have not read.', ({ sockets }) =>
+  unread_message_bytes: gauge('Bytes of messages that WebSocket clients have not read yet.', ({ sockets }) =>
     [...sockets].reduce((sum, { unreadBytes }) => sum + unreadBytes, 0),
   ),
   kept_message_bytes: gauge(
-    'Bytes of the largest message of each WebSocket, which the library keeps room for.',
+    'Bytes of buffers that the WebSocket library keeps, one per socket, as large as its largest message.',
     ({ receivedMessages }) => receivedMessages.keptBytes,
   ),
   unfinished_message_bytes: gauge(
-    'Memory that unfinished messages of WebSockets seem to take: growth that nothing else explains.',
+    'Estimated bytes of unfinished WebSocket messages: growth of memory that nothing else explains.',
     ({ receivedMessages }) => receivedMessages.unfinishedBytes,
   ),
   paused_for_memory: gauge(
-    'Whether no WebSocket of producers is read, since unfinished messages take too much: 1 or 0.',
+    'Whether reading from producers is paused because unfinished messages take too much memory: 1 or 0.',
     ({ receivedMessages }) => Number(receivedMessages.isPaused),
   ),
   memory_closes_total: counter(
-    'WebSockets closed for what messages they send take.',
+    'WebSockets closed because their incoming messages took too much memory.',
     ({ receivedMessages }) => receivedMessages.closes,
   ),
   graphql_openings: gauge(
-    'GraphQL WebSockets before their connection_init.',
+    'GraphQL WebSockets that have not sent connection_init yet.',
     ({ firstMessages }) => firstMessages.open,
   ),
   entries_in_total: counter(
@@ -104,17 +101,17 @@ export const METRICS: Readonly<Record<string, MetricKind>> = {
     'endpoint',
   ),
   in_bytes_total: counter(
-    'Payload bytes taken from producers.',
+    'Payload bytes received from producers.',
     ({ counters }) => each(counters.in, ({ bytes }) => bytes),
     'endpoint',
   ),
   entries_refused_total: counter(
-    "Entries that were not stored, by the error's code.",
+    'Entries that were not stored, by error code.',
     ({ counters }) => counters.entriesRefused,
     'code',
   ),
   ack_latency_seconds: histogram(
-    "From an entry's coming to Redis' answer, of one entry of each batch.",
+    "Time from receiving an entry to Redis' reply (one sample per batch).",
     ({ pipes }) => pipes.latency,
   ),
   append_queue_bytes: gauge('Bytes that wait for Redis to store them.', ({ pipes }) => pipes.bufferedBytes),
@@ -123,7 +120,7 @@ export const METRICS: Readonly<Record<string, MetricKind>> = {
     ({ config }) => config.MAX_BUFFERED_BYTES,
   ),
   followers: gauge(
-    'Followers: live, catching up from Redis, or behind since their clients do not read on.',
+    'Followers: live, catching up from Redis, or behind because their clients do not read.',
     ({ counters }) => {
       const states = { live: 0, catching_up: 0, behind: 0 };
       for (const { followers } of counters.followed) {
@@ -144,25 +141,25 @@ export const METRICS: Readonly<Record<string, MetricKind>> = {
     'endpoint',
   ),
   delivery_lag_seconds: histogram(
-    "From an entry's own time until the followers that keep up were sent it, of one entry of each read.",
+    "Time from an entry's timestamp to its delivery to live followers (one sample per read).",
     ({ hub }) => hub.deliveryLag,
   ),
   entries_skipped_total: counter(
-    'Entries that followers with latest were not sent, since newer ones had come.',
+    'Entries skipped for followers with latest, because newer ones had arrived.',
     ({ counters }) => counters.followed.reduce((sum, { skipped }) => sum + skipped, 0),
   ),
   followers_overtaken_total: counter(
-    'Times that a follower was found to have lost entries; losses between two looks at its stream count once.',
+    'Times that a follower lost entries; losses between two checks of its stream count once.',
     ({ counters }) => counters.followed.reduce((sum, { trimmed }) => sum + trimmed, 0),
   ),
   stream_resets_total: counter(
-    'Followed streams found deleted, made anew or cut short, and cursors of followers ahead of their stream.',
+    'Followed streams found deleted, created again or shortened, and cursors ahead of their stream.',
     ({ hub }) => hub.resets,
     'reason',
   ),
   entries_read_total: counter('Entries that readers read for followers.', ({ hub }) => hub.entriesRead),
   read_bytes_total: counter('Payload bytes that readers read for followers.', ({ hub }) => hub.bytesRead),
-  followed_streams: gauge('Streams that readers follow.', ({ hub }) => hub.size),
+  followed_streams: gauge('Streams that reader threads follow.', ({ hub }) => hub.size),
   hub_bytes: gauge('Bytes of batches kept for followers that are behind.', ({ hub }) => hub.keptBytes),
   reader_streams: gauge(
     'Streams of each reader thread.',
@@ -173,7 +170,7 @@ export const METRICS: Readonly<Record<string, MetricKind>> = {
   pool_threads: gauge('Threads of the pool.', ({ threads }) => threads.poolThreads),
   pool_queued_tasks: gauge('Reads that wait for the pool.', ({ threads }) => threads.queuedTasks),
   threads_replaced_total: counter(
-    'Threads that ended unasked or did not answer, and were replaced.',
+    'Threads that crashed or did not answer, and were replaced.',
     ({ threads }) => ({
       reader: threads.readers.reduce((sum, { replacements }) => sum + replacements, 0),
       pool: threads.poolReplacements,
@@ -181,7 +178,7 @@ export const METRICS: Readonly<Record<string, MetricKind>> = {
     'kind',
   ),
   redis_connected: gauge(
-    'Whether all connections to Redis stand: 1 or 0.',
+    'Whether all connections to Redis are up: 1 or 0.',
     ({ control, pipes, threads }) => ({
       append: Number(pipes.isReady),
       reader: Number(threads.readers.every(({ isConnected }) => isConnected)),
@@ -190,7 +187,7 @@ export const METRICS: Readonly<Record<string, MetricKind>> = {
     'role',
   ),
   redis_disconnects_total: counter(
-    'Connections to Redis lost; each is made again.',
+    'Lost connections to Redis; each is made again.',
     ({ pipes, threads }) => ({
       append: pipes.disconnects,
       reader: threads.readers.reduce((sum, { disconnects }) => sum + disconnects, 0),
@@ -198,11 +195,11 @@ export const METRICS: Readonly<Record<string, MetricKind>> = {
     'role',
   ),
   graphql_subscriptions: gauge(
-    'GraphQL subscriptions under way.',
+    'Open GraphQL subscriptions.',
     ({ counters }) => counters.out.graphql.followers.size,
   ),
   graphql_operations_total: counter(
-    'GraphQL operations begun.',
+    'GraphQL operations started.',
     ({ counters }) => counters.graphqlOperations,
     'type',
   ),
