@@ -4,10 +4,10 @@
  *
  * Plain JavaScript, since it runs before anything is compiled.
  */
-import { spawn } from 'node:child_process';
 import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { areSame, hashFiles } from './manifest.mjs';
+import { COMPILE, PAGES, run } from './steps.mjs';
 
 /** npm runs scripts in the project's folder. */
 const ROOT = process.cwd();
@@ -23,13 +23,6 @@ const SOURCES = [
   'node_modules/.package-lock.json',
 ];
 const OUTPUTS = ['dist/src', 'dist/workers', 'dist/bench', 'dist/web'];
-const STEPS = [
-  ['tsc', '-p', 'tsconfig.json'],
-  ['vite', 'build', 'src/web/live'],
-  ['vite', 'build', 'src/web/graphiql'],
-  ['vite', 'build', 'src/web/docs'],
-];
-
 function readManifest() {
   try {
     return JSON.parse(readFileSync(MANIFEST, 'utf8'));
@@ -39,22 +32,11 @@ function readManifest() {
   }
 }
 
-/** @param {readonly string[]} step */
-async function run([program, ...args]) {
-  const path = `${join(ROOT, 'node_modules', '.bin')}${delimiter}${process.env.PATH}`;
-  const child = spawn(program, args, { stdio: 'inherit', env: { ...process.env, PATH: path } });
-  const code = await new Promise((resolve, reject) => {
-    child.once('error', reject);
-    child.once('exit', resolve);
-  });
-  if (code !== 0) throw new Error(`${program} ${args.join(' ')} failed`);
-}
-
 async function build() {
   // Read first: a source that is edited while the build runs must not count as built.
   const sources = hashFiles(ROOT, SOURCES);
   rmSync(MANIFEST, { force: true });
-  for (const step of STEPS) await run(step);
+  for (const step of [COMPILE, ...PAGES]) await run(step);
   chmodSync(join(ROOT, 'dist', 'src', 'main.js'), 0o755);
   writeFileSync(MANIFEST, JSON.stringify({ sources, outputs: hashFiles(ROOT, OUTPUTS) }));
 }

@@ -1,63 +1,8 @@
 /** `npm start` builds what has changed: the build script, in a small project with compilers that only copy. */
-import { execFile } from 'node:child_process';
-import { appendFile, chmod, cp, mkdir, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
-import { promisify } from 'node:util';
-import { expect, onTestFinished, test } from 'vitest';
-
-/** Copies the sources, and fails as tsc does: with its output written. */
-const TSC = '#!/bin/sh\necho built >> builds\ncp -r src workers dist/\n! grep -q broken src/main.js\n';
-const VITE = '#!/bin/sh\nmkdir -p dist/web && cp -r "$2" dist/web/\n';
-
-class Project {
-  readonly folder: string;
-
-  constructor(folder: string) {
-    this.folder = folder;
-  }
-
-  async write(path: string, text: string): Promise<void> {
-    const file = join(this.folder, path);
-    await mkdir(dirname(file), { recursive: true });
-    await writeFile(file, text);
-  }
-
-  /** @returns whether the build succeeded */
-  async build(...args: string[]): Promise<boolean> {
-    const script = join(this.folder, 'src/build/build.mjs');
-    const run = promisify(execFile)(process.execPath, [script, ...args], { cwd: this.folder });
-    return run.then(
-      () => true,
-      () => false,
-    );
-  }
-
-  /** How often it was compiled so far. */
-  async builds(): Promise<number> {
-    return (await readFile(join(this.folder, 'builds'), 'utf8')).trim().split('\n').length;
-  }
-}
-
-async function makeProject(): Promise<Project> {
-  const project = new Project(await mkdtemp(join(tmpdir(), 'sg-build-')));
-  onTestFinished(() => rm(project.folder, { recursive: true, force: true }));
-  await cp(resolve('src/build'), join(project.folder, 'src/build'), { recursive: true });
-  for (const page of ['live', 'graphiql', 'docs']) await project.write(`src/web/${page}/index.html`, page);
-  await project.write('src/main.js', 'main');
-  await project.write('workers/pool.js', 'pool');
-  await project.write('package.json', '{"type":"module"}');
-  await project.write('node_modules/.package-lock.json', '{"packages":{}}');
-  await mkdir(join(project.folder, 'dist'));
-  for (const [name, script] of [
-    ['tsc', TSC],
-    ['vite', VITE],
-  ] as const) {
-    await project.write(`node_modules/.bin/${name}`, script);
-    await chmod(join(project.folder, 'node_modules/.bin', name), 0o755);
-  }
-  return project;
-}
+import { appendFile, mkdir, readFile, rm, utimes } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { makeProject, type SmallProject, TSC } from './small-project.js';
 
 test('a start after a build, whichever command made it, builds nothing', async () => {
   const project = await makeProject();
@@ -76,7 +21,7 @@ test('new times alone, as after a git checkout, build nothing', async () => {
 
 const lastWeek = new Date(Date.now() - 7 * 86_400_000);
 
-test.for<[what: string, change: (project: Project) => Promise<void>]>([
+test.for<[what: string, change: (project: SmallProject) => Promise<void>]>([
   ['a source that has changed', (project) => project.write('src/main.js', 'next')],
   [
     'a source that has changed and kept its size and time',
