@@ -27,7 +27,7 @@ describe('the guide of the JavaScript client', () => {
 
   test.each([
     ['pull.ts', 'PullOptions'],
-    ['wanted.ts', 'Wanted'],
+    ['entry-range.ts', 'EntryRange'],
     ['push.ts', 'PushOptions'],
     ['push.ts', 'SendOptions'],
     ['rest.ts', 'ReadOptions'],
