@@ -106,6 +106,27 @@ describe('the answer to an entry is lost', () => {
   });
 });
 
+test('an entry that is lost with the connection is not acknowledged with the id of an equal one of another writer', async () => {
+  const socket = await TestSocket.open(`${gateway.ws}/data/x/push?ack=1&header=0`);
+  socket.send('first');
+  const [first] = await socket.receiveJson<string[]>();
+  const theirs = await redis.client.xadd('default:x', '*', 'd', 'on');
+  const more = await redis.client.xadd('default:x', '*', 'd', 'off');
+  const cut = proxy.cutAfter(0, 'toServer');
+  proxy.isRefusing = true;
+  socket.send('on');
+  await cut;
+  proxy.isRefusing = false;
+  const unknown = { code: 'unknown_outcome', error: expect.stringMatching(/^Redis was lost/) };
+  expect(await socket.receiveJson()).toEqual([unknown]);
+  expect(await held()).toEqual([
+    [first, 'first'],
+    [theirs, 'on'],
+    [more, 'off'],
+  ]);
+  await socket.close();
+});
+
 test('cut again and again, anywhere in commands and answers: every entry is stored once, and told so', async () => {
   const load = startLoad(gateway);
   await load.moreAcked(200);
