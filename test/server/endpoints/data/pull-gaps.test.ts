@@ -207,9 +207,17 @@ test.each([
   ['more than are left', 49],
   ['few', 4],
 ])('the first loss of a quiet stream is told, when %s overrun it in one step', async (_name, more) => {
+  // A reader thread that has only just connected, or that reads few entries at once, checks each of its streams.
+  const others = Array.from({ length: 32 }, freshSid);
+  const before = await pull(others.join('+'), 'block=0');
+  for (let ms = 1; ms <= 8; ms++) for (const other of others) await add(other, `${ms}-0`);
+  await before.until(() => before.entries.length === 8 * others.length);
   const sid = freshSid();
   await add(sid, '1-0');
+  const live = () => gateway.metric('followers{state="live"}');
+  const liveBefore = await live();
   const follower = await pull(sid, 'gaps=1&block=0');
+  await expect.poll(live, { timeout: 15_000 }).toBeGreaterThan(liveBefore);
   const transaction = redis.client.multi();
   for (let ms = 2; ms <= 1 + more; ms++) {
     transaction.xadd(keyOf(sid), 'MAXLEN', '=', 2, `${ms}-0`, 'd', stampedFrame('w', ms));
@@ -217,7 +225,7 @@ test.each([
   await transaction.exec();
   await follower.until(() => follower.entries.length === 2);
   expect(follower.gaps).toEqual([gap(sid, 0, '1-0', `${more}-0`, 'trimmed')]);
-  await follower.close();
+  await Promise.all([before.close(), follower.close()]);
 });
 
 test('a stream of large entries that is overrun while it is followed: each loss is told', async () => {
