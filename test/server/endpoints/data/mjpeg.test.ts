@@ -67,6 +67,16 @@ describe('what is shown', () => {
     }
   });
 
+  test.each([
+    ['Java', 'Java/17.0.16', 'text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2'],
+    ['a program that asks for JPEGs', 'camera-wall/1.0', 'image/jpeg'],
+  ])('to %s with the length and id of each part', async (_name, userAgent, accept) => {
+    const sid = freshSid();
+    const id = await post(sid, jpeg('first'));
+    const { next } = await watch(sid, '', gateway, { 'user-agent': userAgent, accept });
+    expect(await next()).toEqual({ type: 'image/jpeg', id, bytes: jpeg('first') });
+  });
+
   test('of a stream without entries the first, once it comes', async () => {
     const sid = freshSid();
     const { next } = await watch(sid);
