@@ -15,6 +15,8 @@ import { RawClient } from '../../../support/raw-client.js';
 
 const ENTRIES = 600;
 const MAX_HEAD = 4096;
+/** More than the buffers of the system hold for a client that does not read. */
+const LARGE_BODY = 60 * 1024 * 1024;
 const run = promisify(execFile);
 
 const { redis, gateway } = await startForFile();
@@ -181,6 +183,16 @@ describe('the head stays below 4 kB', () => {
     const packed = await fetch(gateway.http + path, { headers: { accept: 'application/msgpack' } });
     expect(packed.status).toBe(200);
   });
+});
+
+test('its bytes count as unread, like those of the body', async () => {
+  await redis.client.xadd('default:large', '1-0', 'd', Buffer.alloc(LARGE_BODY));
+  const client = await RawClient.open(gateway.port);
+  client.pause();
+  client.send('GET /data/large?last_entry_id=0 HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  await expect.poll(() => gateway.metric('unread_answer_bytes'), { timeout: 10_000 }).toBeGreaterThan(0);
+  expect(await gateway.metric('unread_answer_bytes')).toBeGreaterThan(LARGE_BODY);
+  client.destroy();
 });
 
 test('of many streams none is passed over', async () => {
