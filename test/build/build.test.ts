@@ -1,6 +1,8 @@
 /** `npm start` builds what has changed: the build script, in a small project with compilers that only copy. */
+import { execFile } from 'node:child_process';
 import { appendFile, mkdir, readFile, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { makeProject, type SmallProject, TSC } from './small-project.js';
 
@@ -8,6 +10,18 @@ test('a start after a build, whichever command made it, builds nothing', async (
   const project = await makeProject();
   expect(await project.build()).toBe(true);
   expect(await project.build('--if-changed')).toBe(true);
+  expect(await project.builds()).toBe(1);
+});
+
+test('npm start builds once, as long as nothing changes', async () => {
+  const project = await makeProject();
+  const { scripts } = JSON.parse(await readFile('package.json', 'utf8'));
+  await project.write('package.json', JSON.stringify({ type: 'module', scripts }));
+  // Its commands do nothing.
+  await project.write('src/main.js', '');
+  for (let start = 0; start < 2; start++) {
+    await promisify(execFile)('npm', ['start'], { cwd: project.folder });
+  }
   expect(await project.builds()).toBe(1);
 });
 
