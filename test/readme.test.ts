@@ -47,6 +47,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 test('the first thing to try needs nothing but curl', async () => {
   const first = await shellOf('README.md', 'in another terminal:');
+  for (const command of first.trim().split('\n')) expect(command).toMatch(/^curl /);
   expect(await run(first)).toMatch(/^\["\d+-\d+"\]\["\d+-\d+"\]22\.1$/);
 });
 
