@@ -33,23 +33,22 @@ return newest and newest[1] or ''
 
 /**
  * Whether entries after a cursor were, or may have been, removed before a read that begins there: nothing at
- * or before the cursor is left, though something was removed. Asked after the read, it says so too of a stream
- * that was trimmed past the cursor in between. What was removed is known by the entries that were ever added.
+ * or before the cursor is left, though something was removed. What was removed is known by the entries that were
+ * ever added.
  *
- * KEYS[1] the stream. ARGV[1] the cursor, and for a question after the read the last id read.
- * Replies {1 or 0, entries ever added up to that id}; -1 for what is not known.
+ * KEYS[1] the stream. ARGV[1] the cursor.
+ * Replies 1 or 0.
  */
 export const OVERTAKEN_SCRIPT = `
-if #redis.call('XREVRANGE', KEYS[1], ARGV[1], '-', 'COUNT', 1) > 0 then return {0, -1} end
+if #redis.call('XREVRANGE', KEYS[1], ARGV[1], '-', 'COUNT', 1) > 0 then return 0 end
 local info = redis.pcall('XINFO', 'STREAM', KEYS[1])
-if info.err then return {0, -1} end
-local length, added, last = 0, -1, ''
+if info.err then return 0 end
+local length, added = 0, -1
 for i = 1, #info, 2 do
   if info[i] == 'length' then length = info[i + 1] end
   if info[i] == 'entries-added' then added = info[i + 1] end
-  if info[i] == 'last-generated-id' then last = info[i + 1] end
 end
-return {added == length and 0 or 1, last == ARGV[2] and added or -1}
+return added == length and 0 or 1
 `;
 
 /**

@@ -63,8 +63,8 @@ function emptyRedis(xadd: Answer, clock: (client: number) => number = () => 1): 
     if (name === 'CLIENT' && word === 'LIST') return bulk('');
     if (name === 'TIME') return `*2\r\n${bulk(String(clock(client.index)))}${bulk('0')}`;
     if (name === 'XRANGE') return '*0\r\n';
-    // The count of a stream, which this server does not know, or whether a reader was overtaken.
-    if (name === 'EVAL') return command.length === 4 ? `*2\r\n:-1\r\n${bulk('0-0')}` : '*2\r\n:0\r\n:-1\r\n';
+    // The count of a stream, which this server does not know, or whether entries were removed from it.
+    if (name === 'EVAL') return command.length === 4 ? `*2\r\n:-1\r\n${bulk('0-0')}` : ':0\r\n';
     return name === 'XADD' ? xadd(command, client) : politely(command, client);
   };
 }

@@ -88,10 +88,7 @@ export class StreamPieces {
   /** Whether entries after `cursor` were removed. */
   isOvertaken(cursor: string): Promise<boolean> {
     // Where scripts are not allowed, it may have been.
-    return this.#asking.ask(
-      encodeOvertaken(this.#key, cursor),
-      (reply) => readOvertaken(reply)?.mayBe ?? true,
-    );
+    return this.#asking.ask(encodeOvertaken(this.#key, cursor), (reply) => readOvertaken(reply) ?? true);
   }
 }
 
