@@ -20,11 +20,14 @@ import { parseMoment } from '../../src/protocol/moment.js';
 import { checkStreamId } from '../../src/protocol/names.js';
 import { parsePullParameters, parseSelection, Query } from '../../src/protocol/parameters.js';
 import { splitPayload, unpackEntries } from '../../src/protocol/push-message.js';
-import { bearerToken } from '../../src/server/admission/authorize.js';
+import { bearerToken, offeredSubprotocols } from '../../src/server/admission/authorize.js';
 import { HostCheck } from '../../src/server/admission/host-check.js';
 import { OriginPolicy } from '../../src/server/admission/origins.js';
+import { isShownByBrowser } from '../../src/server/endpoints/data/browsers.js';
 import { parseForm } from '../../src/server/endpoints/data/form.js';
 import { readHeaderParameters } from '../../src/server/endpoints/data/header-parameters.js';
+import { acceptedTypes } from '../../src/server/endpoints/graphql/http.js';
+import { takesGzip } from '../../src/server/http/gzip.js';
 import { maskSecrets } from '../../src/system/logger.js';
 import { FORM_TYPE, formBody } from '../support/http.js';
 import { growthOf } from './cost.js';
@@ -54,9 +57,20 @@ function tried(work: () => unknown): () => void {
 
 const list = (size: number, part: (index: number) => string, between = ' ') =>
   Array.from({ length: size }, (_, index) => part(index)).join(between);
+/** A request whose headers all say the same. */
+const saying = (value: string) => ({ header: () => value });
 const document = (text: string) => {
   const parsed = parseBounded(text);
   return () => checkDocumentSize(parsed, schema);
+};
+
+/** The headers of a browser that sends no `Sec-Fetch-Dest`. */
+const shown = (accept: string) => (name: string) => ({ 'user-agent': 'Mozilla/5.0', accept })[name] ?? '';
+/** As `/events` reads it. */
+const resume = (streams: number, lastEventId: string) => {
+  const query = new Query('').resumedAfter(lastEventId);
+  const sids = list(streams, (i) => `s${i}`, '+');
+  return parsePullParameters(query, parseSelection(sids, query), 'rest');
 };
 
 type Row = readonly [name: string, size: number, make: (size: number) => () => unknown];
@@ -182,6 +196,21 @@ const ROWS: Readonly<Record<string, readonly Row[]>> = {
     ['If-None-Match', 500, (n) => () => readTags('W/"a", '.repeat(n))],
     ['If-None-Match of quotes', 1000, (n) => () => readTags('"'.repeat(n))],
     ['If-None-Match without an end', 20_000, (n) => () => readTags(`"${'a'.repeat(n)}`)],
+    ['Last-Event-ID', 500, (n) => () => resume(n, `1-1${'+1-1'.repeat(n - 1)}`)],
+    ['Last-Event-ID of separators', 20_000, (n) => () => resume(1, '+'.repeat(n))],
+    ['Accept', 2000, (n) => () => acceptedTypes(saying('text/html;q=0.9, '.repeat(n)))],
+    ['Accept of parameters', 5000, (n) => () => acceptedTypes(saying(`a/b${'; a="b"'.repeat(n)}`))],
+    ['Accept of spaces', 20_000, (n) => () => acceptedTypes(saying(`a/b${' '.repeat(n)}x`))],
+    ['Accept of half an image', 2000, (n) => () => isShownByBrowser(shown('image/'.repeat(n)))],
+    ['Accept-Encoding', 5000, (n) => () => takesGzip(saying('gzip;q=0, '.repeat(n)))],
+    ['Accept-Encoding of zeros', 20_000, (n) => () => takesGzip(saying(`gzip;q=0.${'0'.repeat(n)}1`))],
+    ['Accept-Encoding of spaces', 20_000, (n) => () => takesGzip(saying(`gzip;q=0${' '.repeat(n)}x`))],
+    ['Sec-WebSocket-Protocol', 5000, (n) => () => offeredSubprotocols(saying('a, '.repeat(n)))],
+    [
+      'Sec-WebSocket-Protocol of spaces',
+      20_000,
+      (n) => () => offeredSubprotocols(saying(`a${' '.repeat(n)}b`)),
+    ],
     ['Host', 20_000, (n) => () => hosts.allows(`${'a.'.repeat(n)}_:1`)],
     ['Host of colons', 20_000, (n) => () => hosts.allows(`${':'.repeat(n)}x`)],
     ['Origin', 20_000, (n) => () => origins.allows(`http://${'a.'.repeat(n)}/`, 'localhost')],

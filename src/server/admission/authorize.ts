@@ -11,7 +11,8 @@ const TOKEN_PARAMETER = 'token';
 /** RFC 6750 §2.1. */
 const BEARER = /^Bearer +(\S+)$/i;
 
-function offeredSubprotocols(exchange: HttpExchange): string[] {
+/** The names that a WebSocket's client offers, in its order. */
+export function offeredSubprotocols(exchange: Pick<HttpExchange, 'header'>): string[] {
   const offered = exchange.header('sec-websocket-protocol').split(',');
   return offered.map((name) => name.trim()).filter((name) => name !== '');
 }

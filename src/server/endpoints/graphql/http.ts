@@ -90,6 +90,12 @@ function answerPortable(
   });
 }
 
+/** The media types of an Accept header, without their parameters. */
+export function acceptedTypes(exchange: Pick<HttpExchange, 'header'>): string[] {
+  const accepted = exchange.header('accept').toLowerCase().split(',');
+  return accepted.map((type) => type.split(';')[0]!.trim());
+}
+
 /**
  * The request, where its client would have events: either rather than JSON, or since it is a subscription,
  * for which there is no other way.
@@ -100,8 +106,7 @@ async function readEventsRequest(
   exchange: HttpExchange,
   body: string | null,
 ): Promise<GraphqlRequest | undefined> {
-  const accepted = exchange.header('accept').toLowerCase().split(',');
-  const types = accepted.map((type) => type.split(';')[0]!.trim());
+  const types = acceptedTypes(exchange);
   const events = types.indexOf(EVENT_STREAM);
   if (events < 0 || exchange.method === 'head') return undefined;
   const request = await parseRequestParams(portable(exchange, body, undefined)).catch((error: Error) => {

@@ -7,7 +7,7 @@ import type { Grant } from '../../../access/grant.js';
 import type { OpenSubscription } from '../../../graphql/context.js';
 import { checkRequestText, MAX_REQUEST_BYTES } from '../../../graphql/limits.js';
 import { FAILURES, Failure } from '../../../protocol/errors.js';
-import { authenticate, bearerToken, presentedToken } from '../../admission/authorize.js';
+import { authenticate, bearerToken, offeredSubprotocols, presentedToken } from '../../admission/authorize.js';
 import type { Share } from '../../admission/client-shares.js';
 import type { NewSocket } from '../../admission/first-messages.js';
 import type { Receiver } from '../../admission/received-messages.js';
@@ -106,8 +106,7 @@ export function graphqlBehavior(
         req,
         socketContext,
         async (exchange) => {
-          const offered = exchange.header('sec-websocket-protocol').split(',');
-          if (!offered.some((protocol) => protocol.trim() === GRAPHQL_TRANSPORT_WS_PROTOCOL)) {
+          if (!offeredSubprotocols(exchange).includes(GRAPHQL_TRANSPORT_WS_PROTOCOL)) {
             throw new Failure('bad_parameter', `the subprotocol must be ${GRAPHQL_TRANSPORT_WS_PROTOCOL}`);
           }
           context.firstMessages.checkRoom(exchange.address);
