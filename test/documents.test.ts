@@ -25,6 +25,12 @@ test('a document without a place for its table is refused', () => {
   );
 });
 
+test('the first thing to try needs nothing but curl', () => {
+  const [, text] = readFileSync('README.md', 'utf8').split('in another terminal:');
+  const [, commands] = /```sh\n([\s\S]*?)```/.exec(text!)!;
+  for (const command of commands!.trim().split('\n')) expect(command).toMatch(/^curl /);
+});
+
 test('the README is short', () => {
   expect(readFileSync('README.md', 'utf8').split('\n').length).toBeLessThanOrEqual(201);
 });
