@@ -14,6 +14,8 @@ export default defineConfig({
   test: {
     globalSetup: ['test/support/machine.ts'],
     pool: 'forks',
+    // Gateways and Redis servers are processes of their own: a file waits far more than it computes.
+    maxWorkers: '100%',
     testTimeout: 30_000,
     hookTimeout: 30_000,
     projects: [
@@ -23,8 +25,6 @@ export default defineConfig({
           name: 'together',
           include: ['test/**/*.test.ts'],
           exclude: [IN_THE_IMAGE, ...MEASURED],
-          // Gateways and Redis servers are processes of their own: a file waits far more than it computes.
-          maxWorkers: '150%',
           sequence: { groupOrder: 0 },
         },
       },

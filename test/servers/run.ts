@@ -51,12 +51,12 @@ export async function testServer(programs: string, tests: readonly string[]): Pr
   const folder = await mkdtemp(join(tmpdir(), 'sg-servers-'));
   try {
     const file = join(folder, 'report.json');
-    // One file at a time: the servers share the machine with what measures them.
     const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
-    const args = [VITEST, 'run', '--maxWorkers=1', ...reporters, ...tests];
+    const args = [VITEST, 'run', ...reporters, ...tests];
     const path = `${programs}${delimiter}${process.env.PATH ?? ''}`;
     const run = spawn(process.execPath, args, {
-      env: { ...process.env, PATH: path },
+      // One file at a time: the servers share the machine with what measures them.
+      env: { ...process.env, PATH: path, VITEST_MAX_WORKERS: '1' },
       stdio: ['ignore', 'inherit', 'inherit'],
     });
     await once(run, 'exit');
