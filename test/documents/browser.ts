@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { extname, join } from 'node:path';
+import type { Page } from 'playwright-core';
 import { openPage, type TestPage } from '../support/browser.js';
 
 const PATIENCE_MS = 20_000;
@@ -24,13 +25,15 @@ const BLANK_PATH = '/blank.html';
 
 export class SnippetBrowser {
   readonly #server: Server;
-  readonly #page: TestPage;
-  readonly #printed: string[] = [];
+  readonly #browser: TestPage;
+  /** Of the snippet that came last, and what it wrote and complained of. */
+  #tab: Page | undefined;
+  #printed: string[] = [];
+  #complaints: string[] = [];
 
-  private constructor(server: Server, page: TestPage) {
+  private constructor(server: Server, browser: TestPage) {
     this.#server = server;
-    this.#page = page;
-    page.page.on('console', (message) => this.#printed.push(message.text()));
+    this.#browser = browser;
   }
 
   /** @param folder what the pages' server serves */
@@ -50,7 +53,7 @@ export class SnippetBrowser {
   }
 
   async close(): Promise<void> {
-    await this.#page.close();
+    await this.#browser.close();
     this.#server.closeAllConnections();
     this.#server.close();
   }
@@ -61,40 +64,57 @@ export class SnippetBrowser {
 
   /** Runs a file of the folder as a module. @throws Error where it does, or does not end */
   async runModule(name: string): Promise<void> {
-    await this.#page.page.goto(this.#address(BLANK_PATH));
-    await this.#run(`import('/${name}').then(() => {})`);
+    const tab = await this.#begin();
+    await tab.goto(this.#address(BLANK_PATH));
+    await this.#run(tab, `import('/${name}').then(() => {})`);
     this.#check();
   }
 
   /** Shows a page of the folder, of which every picture must come. @param then code that runs on it at last */
   async show(name: string, then: string): Promise<void> {
-    const { page } = this.#page;
+    const tab = await this.#begin();
     // A picture that moves never ends loading.
-    await page.goto(this.#address(`/${name}`), { waitUntil: 'domcontentloaded' });
+    await tab.goto(this.#address(`/${name}`), { waitUntil: 'domcontentloaded' });
     const pictures = `[...document.images].every(({ naturalWidth }) => naturalWidth > 0)`;
-    await page.waitForFunction(pictures, undefined, { timeout: PATIENCE_MS });
-    if (then !== '') await this.#run(`(async () => { ${then} })()`);
+    await tab.waitForFunction(pictures, undefined, { timeout: PATIENCE_MS });
+    if (then !== '') await this.#run(tab, `(async () => { ${then} })()`);
     this.#check();
+  }
+
+  /** A tab for the next snippet, in the place of the last one's. */
+  async #begin(): Promise<Page> {
+    await this.#tab?.close();
+    const printed: string[] = [];
+    const complaints: string[] = [];
+    const tab = await this.#browser.context.newPage();
+    tab.on('console', (message) => {
+      printed.push(message.text());
+      if (['error', 'warning'].includes(message.type())) complaints.push(message.text());
+    });
+    tab.on('pageerror', (error) => complaints.push(error.message));
+    this.#printed = printed;
+    this.#complaints = complaints;
+    this.#tab = tab;
+    return tab;
   }
 
   #address(path: string): string {
     return `http://localhost:${(this.#server.address() as AddressInfo).port}${path}`;
   }
 
-  async #run(expression: string): Promise<void> {
+  async #run(tab: Page, expression: string): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(new Error(`it does not end; it printed ${this.printed}`)), PATIENCE_MS);
     });
     try {
-      await Promise.race([this.#page.page.evaluate(expression), late]);
+      await Promise.race([tab.evaluate(expression), late]);
     } finally {
       clearTimeout(timer);
     }
   }
 
   #check(): void {
-    const { complaints } = this.#page;
-    if (complaints.length > 0) throw new Error(`the browser complains: ${complaints.join('\n')}`);
+    if (this.#complaints.length > 0) throw new Error(`the browser complains: ${this.#complaints.join('\n')}`);
   }
 }

@@ -16,7 +16,9 @@ const NODE_FLAGS = ['--disable-warning=ExperimentalWarning'];
 export class PageRun {
   readonly #folder: PageFolder;
   readonly #running: Terminal[] = [];
-  readonly #browsers: SnippetBrowser[] = [];
+  #browser: SnippetBrowser | undefined;
+  /** Addresses of the newest entries of streams that something is pushed to while the page is read. */
+  readonly #pushed: string[] = [];
 
   constructor(folder: PageFolder) {
     this.#folder = folder;
@@ -34,10 +36,18 @@ export class PageRun {
     await this.#runInTerminal(snippet, whole);
   }
 
-  /** Ends what runs on. @throws Error where some of that had failed */
+  /** Ends what runs on. @throws Error where some of that had failed, or pushed nothing */
   async close(): Promise<void> {
-    for (const browser of this.#browsers.splice(0)) await browser.close();
-    // Those that read first, which would else complain of an end.
+    try {
+      for (const address of this.#pushed.splice(0)) await expectEntry(address);
+    } finally {
+      await this.#endAll();
+    }
+  }
+
+  async #endAll(): Promise<void> {
+    await this.#browser?.close();
+    this.#browser = undefined;
     const ends = await Promise.allSettled(this.#running.splice(0).map((terminal) => terminal.interrupt()));
     for (const end of ends) if (end.status === 'rejected') throw end.reason;
   }
@@ -46,6 +56,8 @@ export class PageRun {
     const terminal = await this.#start(`line-${line}`, language, code);
     if (runsOn) {
       this.#running.push(terminal);
+      if (language === 'sh')
+        this.#pushed.push(...pushedBy(code).map((path) => this.#folder.gateway.http + path));
       await terminal.begin();
     } else await terminal.end();
     await expectOutput(() => terminal.out, prints, runsOn);
@@ -81,10 +93,22 @@ export class PageRun {
   }
 
   async #open(): Promise<SnippetBrowser> {
-    const browser = await SnippetBrowser.open(this.#folder.path);
-    this.#browsers.push(browser);
-    return browser;
+    this.#browser ??= await SnippetBrowser.open(this.#folder.path);
+    return this.#browser;
   }
+}
+
+/** Paths of the newest entries of the streams that `streamgate push` writes to. */
+function pushedBy(shell: string): string[] {
+  return [...shell.matchAll(/\bstreamgate push (\S+)(?:.*--device (\S+))?/g)].map(
+    ([, sid, device = 'default']) => `/data/${sid}/latest?device_id=${device}`,
+  );
+}
+
+async function expectEntry(address: string): Promise<void> {
+  const deadline = performance.now() + PATIENCE_MS;
+  while (!(await fetch(address)).ok && performance.now() < deadline) await delay(100);
+  expect((await fetch(address)).status, address).toBe(200);
 }
 
 /**

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** Others use the machine at the same time. */
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 45_000;
 /** After so long something that runs on is taken to have begun. */
 const BEGUN_MS = 700;
 
