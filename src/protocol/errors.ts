@@ -147,8 +147,9 @@ export class Failure extends Error {
 /** Whether something was thrown since the system, or its limit for this process, has no memory left. */
 export function isOutOfMemory(cause: unknown): boolean {
   if (!(cause instanceof Error)) return false;
-  if (cause instanceof RangeError) return cause.message === 'Array buffer allocation failed';
-  return 'code' in cause && cause.code === 'ERR_MEMORY_ALLOCATION_FAILED';
+  // What Node.js says by itself, since version 22 with a RangeError, too.
+  if ('code' in cause && cause.code === 'ERR_MEMORY_ALLOCATION_FAILED') return true;
+  return cause instanceof RangeError && cause.message === 'Array buffer allocation failed';
 }
 
 /**

@@ -16,7 +16,7 @@ import { IS_NEWER_BUILD } from '../support/library-build.js';
 import { TestSocket } from '../support/socket.js';
 
 const MIB = 1024 * 1024;
-const MOST_MS = 100;
+const MOST_MS = 150;
 /** Copying a frame of so many bytes is no bomb: reading it from the socket takes as long. */
 const MS_PER_MIB = 3;
 /** The first few are met by code that was not compiled yet. */

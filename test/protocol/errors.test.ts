@@ -1,6 +1,13 @@
 import { CloseCode } from 'graphql-ws';
 import { describe, expect, test } from 'vitest';
-import { asFailure, CLOSE_CODES, FAILURES, Failure, type FailureCode } from '../../src/protocol/errors.js';
+import {
+  asFailure,
+  CLOSE_CODES,
+  FAILURES,
+  Failure,
+  type FailureCode,
+  isOutOfMemory,
+} from '../../src/protocol/errors.js';
 
 const KINDS = Object.entries(FAILURES);
 /** Those of graphql-transport-ws that a server sends. */
@@ -87,4 +94,13 @@ test('every close code that a WebSocket may end with is described, and no other'
   expect(described.sort()).toEqual(
     [...new Set([...ours, ...OF_THE_PROTOCOL, NORMAL_CLOSURE, NO_CLOSE_FRAME])].sort(),
   );
+});
+
+test('memory that cannot be had is told from other errors, by all releases of Node.js', () => {
+  const coded = (error: Error) => Object.assign(error, { code: 'ERR_MEMORY_ALLOCATION_FAILED' });
+  expect(isOutOfMemory(new RangeError('Array buffer allocation failed'))).toBe(true);
+  expect(isOutOfMemory(coded(new RangeError('Failed to allocate memory')))).toBe(true);
+  expect(isOutOfMemory(coded(new Error('Failed to allocate memory')))).toBe(true);
+  expect(isOutOfMemory(new RangeError('Invalid array length'))).toBe(false);
+  expect(isOutOfMemory('Array buffer allocation failed')).toBe(false);
 });
