@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { slug } from '../src/web/docs/slug.js';
 
 const DOCUMENTS = [
   ...readdirSync('.').filter((name) => name.endsWith('.md')),
@@ -13,14 +14,6 @@ const DOCUMENTS = [
 const CODE = /^ *```[\s\S]*?^ *```|`[^`\n]*`/gm;
 const LINK = /\]\(([^)\s]+)\)/g;
 const ELSEWHERE = /^[a-z]+:/;
-
-/** What a heading is called in addresses on GitHub: without marks, words joined by hyphens. */
-const slug = (heading: string) =>
-  heading
-    .replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1')
-    .toLowerCase()
-    .replaceAll(/[^\p{L}\p{N}\p{Pc} -]/gu, '')
-    .replaceAll(' ', '-');
 
 /** Of headings that are called the same, later ones are numbered. */
 function anchorsOf(path: string): Set<string> {

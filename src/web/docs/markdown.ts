@@ -5,6 +5,7 @@
  */
 import { codeBlock, here } from './code-block.js';
 import { element, table } from './elements.js';
+import { slug } from './slug.js';
 
 /** Where links and images lead; undefined: nowhere, only their words are shown. */
 export interface Addresses {
@@ -60,14 +61,6 @@ function* markedNodes(match: RegExpMatchArray, addresses: Addresses): Generator<
 export function inline(text: string, addresses: Addresses = AS_WRITTEN): HTMLElement {
   return element('span', {}, ...inlineNodes(text, addresses));
 }
-
-/** What a heading is called in an address: as on GitHub, so that the same links lead there. */
-export const slug = (heading: string) =>
-  heading
-    .replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1')
-    .toLowerCase()
-    .replaceAll(/[^\p{L}\p{N}_ -]/gu, '')
-    .replaceAll(' ', '-');
 
 const HEADING = /^(#{1,6}) +(.+)$/;
 const FENCE = /^```/;

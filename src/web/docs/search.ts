@@ -1,6 +1,6 @@
 /** Search in all guides: their sections that have all words, those first that have them in their headings. */
 import { GUIDES, type Guide } from './guides.js';
-import { slug } from './markdown.js';
+import { slug } from './slug.js';
 
 interface Section {
   readonly guide: Guide;
