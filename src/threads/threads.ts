@@ -89,7 +89,6 @@ export class Threads {
       minThreads: options.poolThreads,
       maxThreads: options.poolThreads,
       concurrentTasksPerWorker: TASKS_PER_WORKER,
-      maxQueue: MAX_QUEUED_TASKS,
       resourceLimits: POOL_LIMITS,
       // Parked threads would not read their sockets.
       atomics: 'disabled',

@@ -28,19 +28,20 @@ export class HostCheck {
   constructor(allowed: readonly string[] | undefined, listensOn: string, isNeeded: boolean) {
     this.#allowed = new Set(allowed);
     this.#isNeeded = isNeeded && !this.#allowed.has('*');
-    this.#isLoopback = isLoopback(listensOn.includes(':') ? `[${listensOn}]` : listensOn);
+    this.#isLoopback = isLocalHost(listensOn.includes(':') ? `[${listensOn}]` : listensOn);
   }
 
   /** @param header the request's Host header */
   allows(header: string): boolean {
     if (!this.#isNeeded) return true;
     const host = header.toLowerCase().replace(PORT, '').replace(ROOT, '$1');
-    if (isLoopback(host) || this.#allowed.has(host)) return true;
+    if (isLocalHost(host) || this.#allowed.has(host)) return true;
     // Who listens on loopback is reached by its names, and those of others lead to something in between.
     return !this.#isLoopback && (ADDRESS.test(host) || LOCAL_NAME.test(host));
   }
 }
 
-function isLoopback(host: string): boolean {
+/** As a Host header names this machine. */
+function isLocalHost(host: string): boolean {
   return LOOPBACK_NAME.test(host) || LOOPBACK_ADDRESS.test(host);
 }

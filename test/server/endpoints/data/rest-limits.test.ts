@@ -3,9 +3,12 @@ import { randomFillSync } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startForFile } from '../../../support/gateway-fixture.js';
 import { type GatewayProcess, startGatewayProcess } from '../../../support/gateway-process.js';
 import { FORM_TYPE, formBody, postEntries, readEntries, refused, sendRaw } from '../../../support/http.js';
-import { startRedis, type TestRedis } from '../../../support/redis-server.js';
+
+// On a Redis without a file to write to: a slow disk would hold it up for longer than the gateway waits.
+const { gateway: unlimited } = await startForFile();
 
 const MIB = 1024 * 1024;
 const post = (address: string, body: Buffer<ArrayBuffer>, headers = {}) =>
@@ -64,20 +67,6 @@ describe('a small limit', () => {
 
 describe('the default limit', () => {
   const DEFAULT_LIMIT = 64 * MIB;
-  let redis: TestRedis;
-  let gateway: GatewayProcess;
-
-  beforeAll(async () => {
-    // Without a file to write to: a slow disk would hold up Redis for longer than the gateway waits for it.
-    redis = await startRedis();
-    gateway = await startGatewayProcess({ REDIS_URL: redis.url });
-  });
-
-  afterAll(async () => {
-    await gateway?.stop();
-    await redis?.stop();
-  });
-
   async function readBody(address: string): Promise<Buffer> {
     const response = await fetch(address);
     expect(response.status).toBe(200);
@@ -85,14 +74,14 @@ describe('the default limit', () => {
   }
 
   test('60 MB go in and come out again', async () => {
-    const address = `${gateway.http}/data/big`;
+    const address = `${unlimited.http}/data/big`;
     const frame = randomFillSync(Buffer.alloc(60_000_000));
     await postEntries(address, frame);
     expect(frame.equals(await readBody(`${address}?last_entry_id=0`))).toBe(true);
   });
 
   test('60 MB go in as a form', async () => {
-    const address = `${gateway.http}/data/big-form`;
+    const address = `${unlimited.http}/data/big-form`;
     const frames = [20, 30, 10].map((size) => randomFillSync(Buffer.alloc(size * 1_000_000)));
     const form = formBody(...frames.map((frame) => ['form-data; name="entries"', frame] as const));
     await postEntries(address, form, { 'content-type': FORM_TYPE });
@@ -105,7 +94,7 @@ describe('the default limit', () => {
   });
 
   test('64 MiB are taken, one byte more is not', async () => {
-    const address = `${gateway.http}/data/limit`;
+    const address = `${unlimited.http}/data/limit`;
     await postEntries(address, Buffer.alloc(DEFAULT_LIMIT));
     const answer = await refused(await post(address, Buffer.alloc(DEFAULT_LIMIT + 1)));
     expect(answer).toMatchObject({ status: 413, code: 'payload_too_large' });
@@ -113,7 +102,7 @@ describe('the default limit', () => {
   });
 
   test('a large answer ends early, and its cursor leads on', async () => {
-    const address = `${gateway.http}/data/many`;
+    const address = `${unlimited.http}/data/many`;
     const ids: string[] = [];
     for (let number = 0; number < 24; number++)
       ids.push(...(await postEntries(address, Buffer.alloc(MIB, number))));
@@ -138,14 +127,14 @@ describe('the default limit', () => {
 
   test('a client that leaves in the midst of a large answer or body harms nobody', async () => {
     const abort = new AbortController();
-    const response = await fetch(`${gateway.http}/data/big?last_entry_id=0`, { signal: abort.signal });
+    const response = await fetch(`${unlimited.http}/data/big?last_entry_id=0`, { signal: abort.signal });
     await response.body!.getReader().read();
     abort.abort();
     const half = `POST /data/half HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${MIB}\r\n\r\nonly a part`;
-    const socket = connect(gateway.port, '127.0.0.1', () => socket.write(half, () => socket.destroy()));
+    const socket = connect(unlimited.port, '127.0.0.1', () => socket.write(half, () => socket.destroy()));
     await once(socket, 'close');
-    await postEntries(`${gateway.http}/data/half`, 'whole');
-    const { entries } = await readEntries(`${gateway.http}/data/half?last_entry_id=0&count=9`);
+    await postEntries(`${unlimited.http}/data/half`, 'whole');
+    const { entries } = await readEntries(`${unlimited.http}/data/half?last_entry_id=0&count=9`);
     expect(entries.map((entry) => entry[2])).toEqual(['whole']);
   });
 });
