@@ -12,7 +12,7 @@ import { WebSocket } from 'ws';
 import { startForFile } from '../support/gateway-fixture.js';
 import { SUBPROTOCOL } from '../support/graphql-socket.js';
 import { FORM_TYPE, formBody } from '../support/http.js';
-import { IS_NEWER_BUILD } from '../support/library-build.js';
+import { IS_NEWER_BUILD } from '../../src/system/library-build.js';
 import { TestSocket } from '../support/socket.js';
 
 const MIB = 1024 * 1024;

@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from 'vitest';
 import { startForFile } from '../support/gateway-fixture.js';
-import { IS_NEWER_BUILD } from '../support/library-build.js';
+import { IS_NEWER_BUILD } from '../../src/system/library-build.js';
 import { RawClient, upgradeRequest } from '../support/raw-client.js';
 
 const { redis, gateway } = await startForFile();

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { startForFile } from '../support/gateway-fixture.js';
-import { IS_NEWER_BUILD } from '../support/library-build.js';
+import { IS_NEWER_BUILD } from '../../src/system/library-build.js';
 import { RawClient } from '../support/raw-client.js';
 
 const { gateway } = await startForFile();

@@ -1,19 +1,23 @@
 /**
  * Which WebSockets are read at the moment.
  *
- * Within one round of events the library reads up to 512 KiB of each socket (LIBUS_RECV_BUFFER_LENGTH of uSockets),
- * and nothing can stop it before the round ends. A thousand sockets would take half a gigabyte. So of sockets that
- * never completed a message, only as many are read at a time as there is room for. The others are paused and take
- * turns. A socket that has completed a message is always read, except that after a common pause sockets go on in
- * parts of that size, too.
+ * Within one round of events the library reads much of each socket, and nothing can stop it before the round ends:
+ * a thousand sockets would take half a gigabyte or more. So of sockets that never completed a message, only as many
+ * are read at a time as there is room for. The others are paused and take turns. A socket that has completed a
+ * message is always read, except that after a common pause sockets go on in parts of that size, too.
  */
+import { IS_NEWER_BUILD } from '../../system/library-build.js';
 
-/** What the library may read of a socket within a round. */
-const READ_BYTES = 512 * 1024;
-/** Even where no room is left, so many go on: with a thousand sockets, each gets its turn within two seconds. */
-const LEAST_ROOM = 64;
-/** How long sockets are read while others wait. */
-const TURN_MS = 100;
+/**
+ * What the library may read of a socket within a round. The older build reads once, into a buffer of 512 KiB. The
+ * newer one reads on while it finds that buffer full: all that the system holds, and on loopback what the sender
+ * adds meanwhile. Of messages of 16 MiB it was seen to take 8 to 16 MiB at once (docs/limits.md).
+ */
+const READ_BYTES = IS_NEWER_BUILD ? 16 * 1024 * 1024 : 512 * 1024;
+/** Even where no room is left, so many go on: with a thousand sockets each gets its turn within seconds. */
+const LEAST_ROOM = IS_NEWER_BUILD ? 8 : 64;
+/** How long sockets are read while others wait: as long as it takes to read what has come. */
+const TURN_MS = 25;
 
 export interface TurnTaker {
   pauseReading(): void;
@@ -27,7 +31,18 @@ export class ReadingTurns<T extends TurnTaker> {
   readonly #newcomers = new Set<T>();
   /** Those that are paused. The next turn comes first. */
   readonly #waiting = new Set<T>();
+  readonly #readBytes: number;
+  readonly #leastRoom: number;
   #turnEndsAt = 0;
+
+  /**
+   * @param readBytes what the library may read of a socket within a round
+   * @param leastRoom sockets that are read at a time at least
+   */
+  constructor(readBytes = READ_BYTES, leastRoom = LEAST_ROOM) {
+    this.#readBytes = readBytes;
+    this.#leastRoom = leastRoom;
+  }
 
   get waiting(): number {
     return this.#waiting.size;
@@ -35,12 +50,17 @@ export class ReadingTurns<T extends TurnTaker> {
 
   /** @param roomBytes what may be read at once; `Infinity` where that is bounded anyway */
   open(taker: T, roomBytes: number): void {
-    if (this.#newcomers.size < roomFor(roomBytes) && this.#waiting.size === 0) this.#newcomers.add(taker);
+    if (this.#newcomers.size < this.#roomFor(roomBytes) && this.#waiting.size === 0) this.#newcomers.add(taker);
     else this.#wait(taker);
   }
 
+  /** The taker has completed a message: the next that waits takes its place at once. */
   proven(taker: T): void {
-    this.#newcomers.delete(taker);
+    if (!this.#newcomers.delete(taker)) return;
+    for (const next of this.#waiting) {
+      this.#resume(next);
+      return;
+    }
   }
 
   closed(taker: T): void {
@@ -63,12 +83,10 @@ export class ReadingTurns<T extends TurnTaker> {
       this.#turnEndsAt = now + TURN_MS;
       this.#endTurns();
     }
-    let room = roomFor(roomBytes) - this.#newcomers.size;
+    let room = this.#roomFor(roomBytes) - this.#newcomers.size;
     for (const taker of this.#waiting) {
       if (room-- <= 0) return;
-      this.#waiting.delete(taker);
-      if (!taker.isProven) this.#newcomers.add(taker);
-      taker.resumeReading();
+      this.#resume(taker);
     }
   }
 
@@ -86,6 +104,14 @@ export class ReadingTurns<T extends TurnTaker> {
     taker.pauseReading();
     this.#waiting.add(taker);
   }
-}
 
-const roomFor = (bytes: number) => Math.max(Math.floor(bytes / READ_BYTES), LEAST_ROOM);
+  #resume(taker: T): void {
+    this.#waiting.delete(taker);
+    if (!taker.isProven) this.#newcomers.add(taker);
+    taker.resumeReading();
+  }
+
+  #roomFor(bytes: number): number {
+    return Math.max(Math.floor(bytes / this.#readBytes), this.#leastRoom);
+  }
+}

@@ -2,8 +2,9 @@ import { beforeEach, expect, test } from 'vitest';
 import { ReadingTurns, type TurnTaker } from '../../../src/server/admission/reading-turns.js';
 
 const MIB = 1024 * 1024;
+const READ_BYTES = 512 * 1024;
 /** What 64 sockets may be read of at once. */
-const ROOM = 32 * MIB;
+const ROOM = 64 * READ_BYTES;
 
 class FakeSocket implements TurnTaker {
   isRead = true;
@@ -24,7 +25,7 @@ let turns: ReadingTurns<FakeSocket>;
 let sockets: FakeSocket[];
 
 beforeEach(() => {
-  turns = new ReadingTurns();
+  turns = new ReadingTurns(READ_BYTES, 64);
   sockets = [];
 });
 
@@ -57,7 +58,6 @@ test('a socket that has completed a message keeps being read, and makes room', (
   const [next] = open(1);
   first!.isProven = true;
   turns.proven(first!);
-  turns.takeTurns(ROOM, 0);
   expect([first!.isRead, next!.isRead, turns.waiting]).toEqual([true, true, 0]);
   open(100);
   for (let now = 0; now < 1000; now += 25) {
