@@ -9,8 +9,6 @@ import type { FigureSpec, OpenScenario, Round, Scenario } from './scenario.js';
 const TOLERANCE = 0.03;
 /** These report no CPU time for one message. */
 const WITHOUT_CPU = new Set(['streams', 'memory']);
-/** These measure code of the benchmark's own process, so of one build only. */
-const OF_ONE_BUILD = new Set(['crossovers']);
 
 /**
  * @param folder the other build's checkout, built: its `dist/src/main.js` is started as the gateway
@@ -18,9 +16,7 @@ const OF_ONE_BUILD = new Set(['crossovers']);
  */
 export function comparedWith(folder: string, scenarios: readonly Scenario[]): Scenario[] {
   const main = resolve(folder, 'dist/src/main.js');
-  return scenarios
-    .filter(({ scope }) => !OF_ONE_BUILD.has(scope))
-    .map((scenario) => compared(scenario, main));
+  return scenarios.map((scenario) => compared(scenario, main));
 }
 
 function compared(scenario: Scenario, main: string): Scenario {

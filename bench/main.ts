@@ -8,16 +8,7 @@ import { endChildrenOnExit } from './programs.js';
 
 import type { Report } from './results.js';
 import { runScenarios, select } from './runner.js';
-import type { Scenario } from './scenario.js';
-import { CATCH_UP_SCENARIOS } from './scenarios/catch-up.js';
-import { CROSSOVER_SCENARIOS } from './scenarios/crossovers.js';
-import { FAN_OUT_SCENARIOS } from './scenarios/fan-out.js';
-import { GRAPHQL_SCENARIOS } from './scenarios/graphql.js';
-import { LATENCY_SCENARIOS } from './scenarios/latency.js';
-import { MEMORY_SCENARIOS } from './scenarios/memory.js';
-import { PUSH_SCENARIOS } from './scenarios/push.js';
-import { REST_SCENARIOS } from './scenarios/rest.js';
-import { STREAMS_SCENARIOS } from './scenarios/streams.js';
+import { SCENARIOS } from './scenarios.js';
 import {
   PERFORMANCE_CHART,
   PERFORMANCE_JSON,
@@ -27,17 +18,6 @@ import {
 } from './speed-docs.js';
 import { textTable } from './table.js';
 
-const SCENARIOS: readonly Scenario[] = [
-  ...PUSH_SCENARIOS,
-  ...FAN_OUT_SCENARIOS,
-  ...STREAMS_SCENARIOS,
-  ...LATENCY_SCENARIOS,
-  ...CATCH_UP_SCENARIOS,
-  ...REST_SCENARIOS,
-  ...GRAPHQL_SCENARIOS,
-  ...MEMORY_SCENARIOS,
-  ...CROSSOVER_SCENARIOS,
-];
 const QUICK_SCALE = 0.2;
 const ROUNDS = 3;
 /** Where three do not agree. */

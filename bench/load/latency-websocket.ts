@@ -12,6 +12,9 @@ export interface WebSocketLink {
 
 const CLIENT_HEAD_BYTES = 6;
 const SERVER_HEAD_BYTES = 2;
+/** The gateway's, to those that send nothing for a while: without payload. */
+const PING = 0x89;
+const PONG = Buffer.from([0x8a, 0x80, 0, 0, 0, 0]);
 
 export async function openWebSocketSender({ port, stream, bytes }: WebSocketLink) {
   const socket = await openReceivingSocket(port, `/data/${stream}/push?header=0`, () => {});
@@ -26,12 +29,23 @@ export async function openWebSocketSender({ port, stream, bytes }: WebSocketLink
 export async function openWebSocketReceiver(link: WebSocketLink, receive: (number: number) => void) {
   const frameBytes = SERVER_HEAD_BYTES + link.bytes;
   let pending = Buffer.alloc(0);
-  await openReceivingSocket(link.port, `/data/${link.stream}/pull?header=0`, (buffer, from, to) => {
-    pending = Buffer.concat([pending, buffer.subarray(from, to)]);
-    let at = 0;
-    for (; at + frameBytes <= pending.length; at += frameBytes) {
-      receive(pending.readUInt32BE(at + SERVER_HEAD_BYTES));
-    }
-    pending = pending.subarray(at);
-  });
+  const socket = await openReceivingSocket(
+    link.port,
+    `/data/${link.stream}/pull?header=0`,
+    (buffer, from, to) => {
+      pending = Buffer.concat([pending, buffer.subarray(from, to)]);
+      let at = 0;
+      while (at + SERVER_HEAD_BYTES <= pending.length) {
+        if (pending[at] === PING) {
+          socket.write(PONG);
+          at += SERVER_HEAD_BYTES;
+        } else {
+          if (at + frameBytes > pending.length) break;
+          receive(pending.readUInt32BE(at + SERVER_HEAD_BYTES));
+          at += frameBytes;
+        }
+      }
+      pending = pending.subarray(at);
+    },
+  );
 }

@@ -37,7 +37,7 @@ interface Bed {
 const webdisProgram = await findWebdis();
 
 function figureOf(comparison: rest.Comparison): FigureSpec {
-  const { name, connections, webdis, webdisTarget, isFed } = comparison;
+  const { name, connections, webdis, webdisTarget, commandTarget, isFed } = comparison;
   const command = comparison.command.slice(0, isFed ? 2 : 1).join(' ');
   const label = `redis-benchmark ${command}, ${connections} clients`;
   // What autocannon asks of Webdis is more than it can do itself: that would be no comparison.
@@ -52,7 +52,7 @@ function figureOf(comparison: rest.Comparison): FigureSpec {
     name,
     unit: 'requests/s',
     better: 'more',
-    rivals: [{ label, kind: 'ceiling' }, ...(hasPeer ? [peer] : [])],
+    rivals: [{ label, kind: 'ceiling', target: commandTarget }, ...(hasPeer ? [peer] : [])],
   };
 }
 
@@ -131,7 +131,7 @@ async function prepare({ redis, gateway }: Bed): Promise<void> {
   for (let index = 0; index < rest.READ_ENTRIES; index++) {
     pipeline.xadd(rest.READ_KEY, rest.readId(index), 'd', rest.PAYLOAD);
   }
-  for (const script of rest.SCRIPTS) pipeline.script('LOAD', script);
+  pipeline.script('LOAD', rest.NEWEST_SCRIPT);
   await pipeline.exec();
   // Until the gateway's code is compiled.
   for (const { ours, connections, isFed } of rest.COMPARISONS) {

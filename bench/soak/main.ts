@@ -2,7 +2,7 @@
  * Ten minutes of steady load, clients that come and go and a Redis that dies every minute; then a verdict:
  * is everything where it was told to be, and has nothing grown?
  *
- *     node dist/bench/soak/main.js [--minutes 10] [--rate 10000] [--bytes 100] [--restart-seconds 60]
+ *     npm run soak -- [--minutes 10] [--rate 10000] [--bytes 100] [--restart-seconds 60]
  *
  * Ends with status 1 where something is not as it should be. Not part of the tests: it takes its time.
  */

@@ -6,7 +6,7 @@
  * before they asked.
  *
  * The way to the pool and back costs main more than reading a few small entries itself (measured by
- * `npm run bench -- --scope crossovers`). How large a stream's entries are is learned from earlier reads;
+ * `npm run bench:crossovers`). How large a stream's entries are is learned from earlier reads;
  * of a stream that is not known yet the pool reads.
  */
 

@@ -50,7 +50,8 @@ export class ReadingTurns<T extends TurnTaker> {
 
   /** @param roomBytes what may be read at once; `Infinity` where that is bounded anyway */
   open(taker: T, roomBytes: number): void {
-    if (this.#newcomers.size < this.#roomFor(roomBytes) && this.#waiting.size === 0) this.#newcomers.add(taker);
+    if (this.#newcomers.size < this.#roomFor(roomBytes) && this.#waiting.size === 0)
+      this.#newcomers.add(taker);
     else this.#wait(taker);
   }
 

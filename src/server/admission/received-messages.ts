@@ -38,6 +38,8 @@ const RECENT_MS = 2000;
 const JUST_NOW_MS = 100;
 /** A kept buffer that was not used for so long gives way first. */
 const IDLE_MS = 10_000;
+/** Of a socket that completed no message yet. */
+const NEVER = Number.NEGATIVE_INFINITY;
 /** So many parts the suspects are closed in, to see what each part held. */
 const PARTS = 16;
 
@@ -67,7 +69,8 @@ export class Receiver implements TurnTaker {
   readonly most: number;
   /** By `ReceivedMessages.now`. */
   readonly opened: number;
-  completedAt: number | undefined;
+  /** By the same clock; before its first message it is `NEVER`, a number, so that a message allocates nothing. */
+  completedAt = NEVER;
   /** Bytes of its largest message. */
   kept = 0;
 
@@ -79,7 +82,7 @@ export class Receiver implements TurnTaker {
   }
 
   get isProven(): boolean {
-    return this.completedAt !== undefined;
+    return this.completedAt !== NEVER;
   }
 
   pauseReading(): void {
@@ -92,7 +95,7 @@ export class Receiver implements TurnTaker {
 
   /** To be called for each message, with its length. */
   completed(bytes: number): void {
-    if (this.completedAt === undefined) this.#all.turns.proven(this);
+    if (this.completedAt === NEVER) this.#all.turns.proven(this);
     this.completedAt = this.#all.now;
     if (bytes > this.kept && bytes >= GATHERED_BYTES) {
       this.#all.keptBytes += bytes - this.kept;
@@ -219,9 +222,7 @@ export class ReceivedMessages {
   #pauseSilent(): void {
     this.#pausedSince ??= this.now;
     const since = this.now - JUST_NOW_MS;
-    this.turns.pause(
-      this.#bySuspicion().filter(({ completedAt }) => (completedAt ?? Number.NEGATIVE_INFINITY) < since),
-    );
+    this.turns.pause(this.#bySuspicion().filter(({ completedAt }) => completedAt < since));
   }
 
   /** Closes suspects part by part, for as long as too much is held. */
@@ -249,14 +250,14 @@ export class ReceivedMessages {
 
   /** The most suspicious last: those that never completed a message, the newest of them last of all. */
   #bySuspicion(): Receiver[] {
-    const rank = ({ completedAt, opened }: Receiver) => (completedAt === undefined ? opened : -completedAt);
-    const isNew = ({ completedAt }: Receiver) => Number(completedAt === undefined);
+    const rank = ({ isProven, completedAt, opened }: Receiver) => (isProven ? -completedAt : opened);
+    const isNew = ({ isProven }: Receiver) => Number(!isProven);
     return [...this.#receivers].sort((a, b) => isNew(a) - isNew(b) || rank(a) - rank(b));
   }
 
   #findSuspects(): Receiver[] {
     const recent = this.#pausedSince! - RECENT_MS;
-    return this.#bySuspicion().filter(({ completedAt = 0 }) => completedAt < recent);
+    return this.#bySuspicion().filter(({ completedAt }) => completedAt < recent);
   }
 
   #goOn(): void {
@@ -272,9 +273,9 @@ export class ReceivedMessages {
 
   #dropKept(): void {
     const keepers = [...this.#receivers].filter(({ kept }) => kept > 0);
-    const isIdle = ({ completedAt = 0 }: Receiver) => Number(this.now - completedAt >= IDLE_MS);
+    const isIdle = ({ completedAt }: Receiver) => Number(this.now - completedAt >= IDLE_MS);
     const idleFirst = (a: Receiver, b: Receiver) =>
-      isIdle(b) - isIdle(a) || (isIdle(a) ? a.completedAt! - b.completedAt! : b.opened - a.opened);
+      isIdle(b) - isIdle(a) || (isIdle(a) ? a.completedAt - b.completedAt : b.opened - a.opened);
     const failure = new Failure('overloaded', 'too much is held of large messages: MAX_BUFFERED_BYTES');
     for (const keeper of keepers.sort(idleFirst)) {
       if (this.keptBytes <= this.#max) return;

@@ -1,45 +1,39 @@
 /**
- * Measures from which size on the pool spares the main thread work, and below which it is the pool that
- * costs it more.
+ * From which size on the pool spares the main thread work, and below which it is the pool that costs it more:
+ * measured beside the thresholds in the code. Not a part of the benchmark, since it compares nothing but our own
+ * two ways; to be run where the work or the pool has changed.
  *
- *     node program.js '{"socketPath", "ms"}'
- *
- * For each line that it is told it prints one for each work and size, with the main thread's time both ways,
- * and at last `crossovers` and where each work's two ways cost the same, as JSON.
+ *     npm run bench:crossovers
  */
-import { createInterface } from 'node:readline';
-import { Redis } from 'ioredis';
+
 import { loadConfig } from '../../src/config/settings.js';
 import { CommandConnection } from '../../src/redis/command-connection.js';
 import { unixTarget } from '../../src/redis/target.js';
 import { createLogger } from '../../src/system/logger.js';
 import { Threads } from '../../src/threads/threads.js';
+import { startRedis } from '../../test/support/redis-server.js';
 import { type Costs, crossover } from './crossover.js';
 import { mainThreadCost } from './main-thread-time.js';
 import { type Tools, WORKS, type Work } from './works.js';
 
-export interface CrossoversTask {
-  /** Of Redis' Unix socket. */
-  readonly socketPath: string;
-  /** That one measurement lasts. */
-  readonly ms: number;
-}
+/** That one measurement lasts. */
+const MEASURED_MS = 25;
 
-const task = JSON.parse(process.argv[2]!) as CrossoversTask;
-const target = unixTarget(task.socketPath);
+const redis = await startRedis();
+const target = unixTarget(redis.path);
 const tools: Tools = {
   threads: new Threads(
     { target, readers: 0, poolThreads: loadConfig({}).POOL_THREADS, logger: createLogger('warn') },
     { onEntries: () => {}, onReply: () => {}, onEvicted: () => {}, onLost: () => {}, onChecked: () => {} },
   ),
   connection: new CommandConnection(target, 'bench'),
-  redis: new Redis({ path: task.socketPath }),
+  redis: redis.client,
 };
 
 async function costsOf(work: Work, size: number): Promise<Costs> {
   const { inline, pool } = await work.prepare(size, tools);
-  const here = await mainThreadCost(inline, task.ms);
-  const there = await mainThreadCost(pool, task.ms);
+  const here = await mainThreadCost(inline, MEASURED_MS);
+  const there = await mainThreadCost(pool, MEASURED_MS);
   const times = [here, there].map(
     ({ microseconds, latency }) => `${microseconds.toFixed(1)} µs (had after ${latency.toFixed(0)} µs)`,
   );
@@ -47,14 +41,12 @@ async function costsOf(work: Work, size: number): Promise<Costs> {
   return { size, inline: here.microseconds, pool: there.microseconds };
 }
 
-async function measure(): Promise<void> {
-  const crossovers: number[] = [];
-  for (const work of WORKS) {
-    const costs: Costs[] = [];
-    for (const size of work.sizes) costs.push(await costsOf(work, size));
-    crossovers.push(crossover(costs));
-  }
-  console.log(`crossovers ${JSON.stringify(crossovers)}`);
+for (const work of WORKS) {
+  const costs: Costs[] = [];
+  for (const size of work.sizes) costs.push(await costsOf(work, size));
+  const rule = work.threshold === undefined ? 'the code never or always does' : `the code: ${work.threshold}`;
+  console.log(`${work.name}: in the pool from ${crossover(costs).toFixed(1)} ${work.unit} on (${rule})\n`);
 }
-
-createInterface(process.stdin).on('line', () => void measure());
+await tools.threads.close();
+tools.connection.close();
+await redis.stop();
