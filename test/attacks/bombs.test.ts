@@ -9,10 +9,10 @@ import { readFile } from 'node:fs/promises';
 import { pack } from 'msgpackr';
 import { describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
+import { IS_NEWER_BUILD } from '../../src/system/library-build.js';
 import { startForFile } from '../support/gateway-fixture.js';
 import { SUBPROTOCOL } from '../support/graphql-socket.js';
 import { FORM_TYPE, formBody } from '../support/http.js';
-import { IS_NEWER_BUILD } from '../../src/system/library-build.js';
 import { TestSocket } from '../support/socket.js';
 
 const MIB = 1024 * 1024;

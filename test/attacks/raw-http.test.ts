@@ -3,8 +3,8 @@
  * the gateway acts on none of it twice, and on nothing that it takes for malformed.
  */
 import { describe, expect, test } from 'vitest';
-import { startForFile } from '../support/gateway-fixture.js';
 import { IS_NEWER_BUILD } from '../../src/system/library-build.js';
+import { startForFile } from '../support/gateway-fixture.js';
 import { RawClient, upgradeRequest } from '../support/raw-client.js';
 
 const { redis, gateway } = await startForFile();

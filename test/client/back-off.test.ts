@@ -12,6 +12,6 @@ test('a pause ends with the signal', async () => {
   const stop = new AbortController();
   const paused = pause(60_000, stop.signal);
   stop.abort();
-  await paused;
-  await pause(60_000, stop.signal);
+  await expect(paused).resolves.toBeUndefined();
+  await expect(pause(60_000, stop.signal)).resolves.toBeUndefined();
 });

@@ -95,7 +95,9 @@ describe('against a gateway', () => {
     ]) {
       const options = ['--strict', '--noEmit', '--target', 'es2023', '--lib', 'es2024,dom', '--types', ''];
       const resolution = ['--module', module[0]!, '--moduleResolution', module[1]!];
-      await run(resolve('node_modules/.bin/tsc'), [...options, ...resolution, 'typed.ts'], { cwd: folder });
+      const compiler = resolve('node_modules/.bin/tsc');
+      const compiled = run(compiler, [...options, ...resolution, 'typed.ts'], { cwd: folder });
+      await expect(compiled).resolves.toMatchObject({ stdout: '' });
     }
   });
 

@@ -110,6 +110,7 @@ test('one who visits and stays does not hold up the release', async () => {
   const visitor = connect({ path: join(folder, name!), allowHalfOpen: true });
   await once(visitor, 'connect');
   await taken.release();
+  expect(await readdir(folder)).toEqual([]);
   visitor.destroy();
 });
 

@@ -102,10 +102,19 @@ test('a reader that pauses again and again gets everything in order', async () =
 test('a closed writer writes nothing more', async () => {
   const writer = new SocketWriter(sender, true);
   writer.write(makeParts(60));
+  const { takenBytes } = writer;
   writer.close();
-  sender.destroy();
+  let got = 0;
+  receiver.on('data', (chunk: Buffer) => {
+    got += chunk.length;
+  });
   receiver.resume();
-  await once(receiver, 'close');
+  await vi.waitFor(() => expect(got).toBe(takenBytes));
+  // There is room now, and turns in which it would be used.
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+  sender.end();
+  await once(receiver, 'end');
+  expect([got, writer.takenBytes]).toEqual([takenBytes, takenBytes]);
 });
 
 test.each([

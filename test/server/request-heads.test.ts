@@ -2,8 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { startForFile } from '../support/gateway-fixture.js';
 import { IS_NEWER_BUILD } from '../../src/system/library-build.js';
+import { startForFile } from '../support/gateway-fixture.js';
 import { RawClient } from '../support/raw-client.js';
 
 const { gateway } = await startForFile();

@@ -124,7 +124,8 @@ test('knows the schema', async () => {
   await button(/^Show Documentation Explorer/i).click();
   await page.getByRole('combobox').fill('connectDevice');
   await page.getByRole('option', { name: 'Mutation.connectDevice' }).click();
-  await page.getByText('is_new_device, meta_set').waitFor();
+  const description = page.getByText('is_new_device, meta_set');
+  await expect.poll(() => description.isVisible(), PATIENCE).toBe(true);
 });
 
 test('opens its dialogs without a scroll bar to hide', async () => {
@@ -134,6 +135,7 @@ test('opens its dialogs without a scroll bar to hide', async () => {
     await page.keyboard.press('Escape');
     await page.getByRole('dialog').waitFor({ state: 'hidden' });
   }
+  expect(browser.complaints).toEqual([]);
 });
 
 test('asks no other host, and has nothing to complain of', () => {

@@ -66,7 +66,7 @@ test('says so while Redis is away, and goes on', async () => {
   const { page } = browser;
   redis.process.kill('SIGKILL');
   const banner = page.getByRole('alert').filter({ hasText: 'Redis' });
-  await banner.waitFor();
+  await expectPoll(() => banner.isVisible()).toBe(true);
   await redis.restart();
-  await banner.waitFor({ state: 'hidden' });
+  await expectPoll(() => banner.isVisible()).toBe(false);
 });

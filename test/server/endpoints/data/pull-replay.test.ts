@@ -102,9 +102,10 @@ describe('speed', () => {
 
   test('block=-1: a heartbeat whenever nothing is due', async () => {
     const sid = freshSid();
-    await record(sid, [0, 0, 200, 200, 3_600_000]);
+    const ids = await record(sid, [0, 0, 200, 200, 3_600_000]);
     const { follower } = await replay(sid, 'last_entry_id=0&speed=1&block=-1');
     await follower.until(() => follower.entries.length === 4 && follower.heartbeats === 2);
+    expect(idsOf(follower)).toEqual(ids.slice(0, 4));
     await follower.close();
   });
 

@@ -405,18 +405,18 @@ describe('what is let go', () => {
   });
 
   test('by whatever ends its connection', async () => {
-    const endings: ((own: GraphqlSocket) => void)[] = [
-      (own) => own.ws.close(),
-      (own) => own.ws.terminate(),
-      (own) => own.send('no JSON'),
+    const endings: (readonly [code: number, end: (own: GraphqlSocket) => void])[] = [
+      [1005, (own) => own.ws.close()],
+      [1006, (own) => own.ws.terminate()],
+      [4400, (own) => own.send('no JSON')],
     ];
-    for (const end of endings) {
+    for (const [code, end] of endings) {
       const own = await GraphqlSocket.open(fixture.gateway);
       const sid = freshSid();
       await add(sid, 'x');
       for (let count = 0; count < 5; count++) await follow([sid], 'lastEntryId: "0"', 'time', own).next();
       end(own);
-      await own.closed;
+      expect(await own.closed).toMatchObject({ code });
     }
     // And by an end that comes before they have begun.
     for (let round = 0; round < 20; round++) {
