@@ -4,6 +4,7 @@
  */
 import type { Worker } from 'node:worker_threads';
 import type { LostEnd, ReaderCommand, ReaderEvent } from '../../workers/messages.js';
+import { BackOff } from '../protocol/back-off.js';
 import { EntryBatch } from '../protocol/batch.js';
 import { Failure } from '../protocol/errors.js';
 import { EntryTrace } from '../system/entry-trace.js';
@@ -57,7 +58,7 @@ export class ReaderThread {
   #startedAt = 0;
   /** Taken in, and not told yet. */
   #consumedBytes = 0;
-  #respawnMs = FIRST_RESPAWN_MS;
+  readonly #backOff = new BackOff(FIRST_RESPAWN_MS, LAST_RESPAWN_MS);
   #respawnTimer: NodeJS.Timeout | undefined;
   #isClosed = false;
   isConnected = false;
@@ -147,12 +148,11 @@ export class ReaderThread {
     if (this.#isClosed) return;
     this.#logger.error({ code }, 'a reader thread ended unasked and is replaced');
     this.replacements++;
-    if (performance.now() - this.#startedAt > SETTLED_MS) this.#respawnMs = FIRST_RESPAWN_MS;
+    if (performance.now() - this.#startedAt > SETTLED_MS) this.#backOff.reset();
     this.#respawnTimer = setTimeout(() => {
       [this.#worker, this.#heartbeat] = this.#spawn();
       for (const [key, cursor] of this.#cursors) this.#send({ type: 'follow', key, ...cursor });
-    }, this.#respawnMs);
-    this.#respawnMs = Math.min(this.#respawnMs * 2, LAST_RESPAWN_MS);
+    }, this.#backOff.next());
   }
 
   /** Whether what is told of a key is about the present following, and not an earlier one. */
