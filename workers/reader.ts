@@ -19,7 +19,7 @@ import { Interrupter } from './interrupter.js';
 import { LossCheck } from './loss-check.js';
 import type { ReaderCommand, ReaderEvent, ThreadData } from './messages.js';
 import { ReadSize } from './read-size.js';
-import { ReaderLink, type TakeReply } from './reader-link.js';
+import { ReaderConnection, type TakeReply } from './reader-connection.js';
 import { StreamEnds } from './stream-ends.js';
 
 const MAX_UNDERWAY_BYTES = 32 * 1024 * 1024;
@@ -42,7 +42,7 @@ class Reader {
   readonly #losses = new LossCheck(this.#streams.byKey, (command, take) => this.#ask(command, take));
   readonly #held = new HeldReads(this.#losses, (event, transfer) => this.#post(event, transfer));
   readonly #apart = new ApartReads(this.#streams.byKey, (key, failure) => this.#streams.evict(key, failure));
-  readonly #link = new ReaderLink(this.#target, SILENCE_MS, {
+  readonly #connection = new ReaderConnection(this.#target, SILENCE_MS, {
     ready: () => this.#ready(),
     lost: (cause, wasReady) => this.#lost(cause, wasReady),
   });
@@ -77,7 +77,7 @@ class Reader {
     beat();
     this.#beatTimer = setInterval(beat, this.#beatMs);
     this.#lookTimer = setInterval(() => this.#ends.lookSoon(), LOOK_MS);
-    this.#link.connect();
+    this.#connection.connect();
   }
 
   #post(event: ReaderEvent, transfer: ArrayBuffer[] = []): void {
@@ -86,7 +86,7 @@ class Reader {
 
   #take(command: ReaderCommand): void {
     if (command.type === 'follow') {
-      if (this.#streams.follow(command, this.#link.connections)) this.#readSoon();
+      if (this.#streams.follow(command, this.#connection.connections)) this.#readSoon();
     } else if (command.type === 'unfollow') {
       this.#streams.unfollow(command.key);
     } else if (command.type === 'count') {
@@ -103,7 +103,7 @@ class Reader {
   }
 
   #ready(): void {
-    this.#ends.connected(this.#link.connections);
+    this.#ends.connected(this.#connection.connections);
     this.#post({ type: 'connected' });
     this.#read();
   }
@@ -121,7 +121,7 @@ class Reader {
   }
 
   #ask(command: Buffer, take: TakeReply): void {
-    this.#link.ask(command, take);
+    this.#connection.ask(command, take);
     // It would wait behind the read.
     if (this.#isReading) this.#interrupt();
   }
@@ -133,7 +133,7 @@ class Reader {
   }
 
   #interrupt(): void {
-    const { clientId } = this.#link;
+    const { clientId } = this.#connection;
     if (clientId !== undefined) this.#interrupter.begin(clientId);
   }
 
@@ -143,7 +143,7 @@ class Reader {
       this.#isReading ||
       this.#guards > 0 ||
       this.#isSearching ||
-      this.#link.clientId === undefined ||
+      this.#connection.clientId === undefined ||
       this.#pauseTimer !== undefined ||
       this.#underwayBytes > MAX_UNDERWAY_BYTES;
     if (mustWait) return;
@@ -151,14 +151,14 @@ class Reader {
     if (this.#ends.isDue) this.#look();
     if (this.#streams.size === 0) return;
     this.#size.settle(this.#active);
-    this.#link.expect(this.#takeRead);
+    this.#connection.expect(this.#takeRead);
     const guards = this.#losses.guards(
-      (take) => this.#link.expect(take),
+      (take) => this.#connection.expect(take),
       () => this.#guardAnswered(),
     );
     this.#isReading = true;
     this.#streams.began();
-    this.#link.write(...this.#streams.encodeRead(this.#size.count), ...guards);
+    this.#connection.write([...this.#streams.encodeRead(this.#size.count), ...guards]);
   }
 
   /** Sends the next read of few streams. @returns false once all were read */
@@ -168,7 +168,7 @@ class Reader {
       this.#isReading = true;
       this.#streams.began();
       this.#losses.noGuards();
-      this.#link.ask(read, (reply) => {
+      this.#connection.ask(read, (reply) => {
         this.#apart.done();
         this.#takeRead(reply);
       });
@@ -205,7 +205,7 @@ class Reader {
   #readDone(reply: ReplyCursor): void {
     this.#isRefused = false;
     this.#apart.proven();
-    this.#link.proven();
+    this.#connection.proven();
     const arrivals = this.#streams.takeRead(reply, this.#size.count);
     if (arrivals.length > 0) this.#deliver(arrivals);
     // What is asked of these entries must not wait behind the next read.
@@ -224,7 +224,7 @@ class Reader {
   }
 
   #deliver(arrivals: readonly Arrival[]): void {
-    const { connections } = this.#link;
+    const { connections } = this.#connection;
     this.#guards += this.#held.take(arrivals, connections, () => this.#guardAnswered());
     // Nothing may go wrong any more: what a cursor has passed is not read again.
     this.#streams.moveOn(arrivals, connections);
@@ -237,7 +237,7 @@ class Reader {
 
   #readFailed(error: string): void {
     if (NEEDS_NEW_CONNECTION.test(error)) {
-      this.#link.renew(new Error(error));
+      this.#connection.renew(new Error(error));
     } else if (MAY_BE_A_KEYS.test(error)) {
       this.#isSearching = true;
       new CulpritSearch(
@@ -279,7 +279,7 @@ class Reader {
     clearInterval(this.#beatTimer);
     clearInterval(this.#lookTimer);
     clearTimeout(this.#pauseTimer);
-    this.#link.close();
+    this.#connection.close();
     this.#interrupter.close();
     parentPort?.close();
   }

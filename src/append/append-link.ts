@@ -118,7 +118,12 @@ export class AppendLink {
       closed: (cause) => this.#closed(session, cause),
     });
     this.#session = session;
-    this.#watch = new SilenceWatch(session, SILENCE_MS, () => this.#isOpen && this.#handler.owesAnswers());
+    this.#watch = new SilenceWatch(
+      session,
+      SILENCE_MS,
+      () => this.#isOpen && this.#handler.owesAnswers(),
+      (cause) => session.destroy(cause),
+    );
   }
 
   async #prepare(session: AppendSession): Promise<void> {

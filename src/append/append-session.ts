@@ -81,7 +81,7 @@ export class AppendSession {
         },
         reject,
       });
-      this.#connection.write(command);
+      this.#connection.write([command]);
     });
   }
 
@@ -92,7 +92,7 @@ export class AppendSession {
   }
 
   write(parts: readonly Uint8Array[]): void {
-    this.#connection.write(...parts);
+    this.#connection.write(parts);
   }
 
   destroy(cause?: Error): void {

@@ -6,9 +6,9 @@
  * never sent twice: `IsolatingReads` does that with those that were lost.
  */
 import { Failure } from '../protocol/errors.js';
-import { RedisConnection } from './connection.js';
+import { PendingReplies } from './pending-replies.js';
+import { type Loss, ReconnectingConnection } from './reconnecting-connection.js';
 import type { ReplyCursor } from './resp.js';
-import { SilenceWatch } from './silence-watch.js';
 import type { RedisTarget } from './target.js';
 
 const SILENCE_MS = 4000;
@@ -24,28 +24,30 @@ export class ConnectionDropped extends Failure {
   }
 }
 
-interface Waiting {
-  take(cursor: ReplyCursor): void;
-  reject(cause: Error): void;
-}
-
 export class CommandConnection {
-  readonly #target: RedisTarget;
-  readonly #role: string;
-  #connection: RedisConnection | undefined;
-  #watch: SilenceWatch | undefined;
-  #connectTimer: NodeJS.Timeout | undefined;
-  #isReady = false;
-  /** We gave the connection up, so that Redis did not close it. */
-  #isGivenUp = false;
+  readonly #connection: ReconnectingConnection;
+  readonly #replies = new PendingReplies();
   /** Commands to send at the end of the turn, or once the connection is ready. */
   #unsent: Buffer[] = [];
   #flushTimer: NodeJS.Immediate | undefined;
-  #waiting: Waiting[] = [];
 
   constructor(target: RedisTarget, role: string) {
-    this.#target = target;
-    this.#role = role;
+    this.#connection = new ReconnectingConnection(
+      {
+        target,
+        role: () => role,
+        silenceMs: SILENCE_MS,
+        isOnDemand: true,
+        readyMs: CONNECT_MS,
+        keepBytes: KEEP_BYTES,
+      },
+      {
+        ready: () => this.flush(),
+        reply: (cursor) => this.#replies.take(cursor),
+        owesAnswer: () => !this.#replies.isEmpty,
+        lost: (loss) => this.#lost(loss),
+      },
+    );
   }
 
   /**
@@ -53,23 +55,20 @@ export class CommandConnection {
    * @throws Failure `redis_unavailable`, and what `take` throws
    */
   send<T>(command: Buffer, take: (reply: ReplyCursor) => T): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      this.#waiting.push({ take: (reply) => resolve(take(reply)), reject });
-      if (this.#connection === undefined) this.#connect();
-      this.#unsent.push(command);
-      this.#flushTimer ??= setImmediate(this.#endTurn);
-    });
+    this.#connection.connect();
+    this.#unsent.push(command);
+    this.#flushTimer ??= setImmediate(this.#endTurn);
+    return this.#replies.expect(take);
   }
 
   /** Sends at once what would be sent at the end of the turn. */
   flush(): void {
-    if (this.#isReady && this.#unsent.length > 0) this.#connection?.write(...this.#unsent.splice(0));
+    if (this.#connection.isReady && this.#unsent.length > 0) this.#connection.write(this.#unsent.splice(0));
   }
 
   /** Ends the connection; what waits for an answer is rejected. */
   close(): void {
-    this.#isGivenUp = true;
-    this.#connection?.destroy();
+    this.#connection.drop();
   }
 
   /** What one turn asks goes out in one call. */
@@ -78,55 +77,13 @@ export class CommandConnection {
     this.flush();
   };
 
-  #connect(): void {
-    const handler = {
-      ready: () => {
-        this.#isReady = true;
-        clearTimeout(this.#connectTimer);
-        this.flush();
-      },
-      reply: (cursor: ReplyCursor) => this.#reply(cursor),
-      closed: () => this.#lost(),
-    };
-    const connection = new RedisConnection(this.#target, this.#role, handler, KEEP_BYTES);
-    this.#connection = connection;
-    this.#isGivenUp = false;
-    const giveUp = (cause?: Error) => {
-      this.#isGivenUp = true;
-      connection.destroy(cause);
-    };
-    this.#connectTimer = setTimeout(() => giveUp(new Error('Redis was not ready in time')), CONNECT_MS);
-    const watched = {
-      get movedBytes() {
-        return connection.movedBytes;
-      },
-      destroy: giveUp,
-    };
-    this.#watch = new SilenceWatch(watched, SILENCE_MS, () => this.#isReady && this.#waiting.length > 0);
-  }
-
-  #reply(cursor: ReplyCursor): void {
-    const waiting = this.#waiting.shift();
-    if (waiting === undefined) throw new Error('Redis answered more than it was asked');
-    try {
-      waiting.take(cursor);
-    } catch (error) {
-      waiting.reject(error as Error);
-    }
-  }
-
-  #lost(): void {
-    this.#connection = undefined;
-    const isDropped = this.#isReady && !this.#isGivenUp;
-    this.#isReady = false;
+  #lost({ wasReady, isGivenUp }: Loss): void {
     this.#unsent = [];
     clearImmediate(this.#flushTimer);
     this.#flushTimer = undefined;
-    clearTimeout(this.#connectTimer);
-    this.#watch?.stop();
-    const failure = isDropped
-      ? new ConnectionDropped()
-      : new Failure('redis_unavailable', 'Redis cannot be reached');
-    for (const waiting of this.#waiting.splice(0)) waiting.reject(failure);
+    const isDropped = wasReady && !isGivenUp;
+    this.#replies.reject(
+      isDropped ? new ConnectionDropped() : new Failure('redis_unavailable', 'Redis cannot be reached'),
+    );
   }
 }

@@ -4,7 +4,7 @@
  *
  * Promises: `ready` comes once the server has logged us in and takes commands; then one `reply` for each
  * command, in the order written; at last `closed`, once, whatever the reason. Nothing is sent twice and
- * nothing is queued here: who wants to try again makes a new connection.
+ * nothing is queued here: `ReconnectingConnection` makes the next one.
  */
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
@@ -90,7 +90,7 @@ export class RedisConnection {
   }
 
   /** Sends bytes that must not change until their reply came. Only once ready. */
-  write(...parts: readonly Uint8Array[]): void {
+  write(parts: readonly Uint8Array[]): void {
     if (this.#isClosed) return;
     this.#writer?.write(parts);
   }
@@ -162,7 +162,7 @@ export class RedisConnection {
     if (error !== undefined && NOT_YET.test(error)) {
       // It is there, if not ready: each question has the time anew.
       this.#connectTimer.refresh();
-      if (isLast) this.#pingTimer = setTimeout(() => this.write(encodeCommand(['PING'])), RETRY_PING_MS);
+      if (isLast) this.#pingTimer = setTimeout(() => this.write([encodeCommand(['PING'])]), RETRY_PING_MS);
       else this.#handshake--;
       return;
     }

@@ -9,18 +9,17 @@ import { backOffMs } from '../protocol/back-off.js';
 import { Failure } from '../protocol/errors.js';
 import type { Logger } from '../system/logger.js';
 import { failureFromRedis } from './error-replies.js';
+import { FIRST_RECONNECT_MS, LAST_RECONNECT_MS } from './reconnecting-connection.js';
 import { defineScripts } from './scripts.js';
 import { type RedisTarget, type SentinelGroup, tlsOptions } from './target.js';
 
 const COMMAND_TIMEOUT_MS = 5000;
 /** A connection that owes an answer and has brought nothing for so long is given up: it may be half-open. */
 const SILENCE_MS = 3000;
-const FIRST_RETRY_MS = 20;
-const LAST_RETRY_MS = 500;
 /** A server that reads its data is asked again so soon; by itself ioredis believes its guess of the rest, up to 10 s. */
 const LOADING_RETRY_MS = 100;
 
-const retryStrategy = (attempt: number) => backOffMs(attempt, FIRST_RETRY_MS, LAST_RETRY_MS);
+const retryStrategy = (attempt: number) => backOffMs(attempt, FIRST_RECONNECT_MS, LAST_RECONNECT_MS);
 
 /** The options of ioredis that say where to connect to and how to log in. */
 export function addressOptions(target: RedisTarget) {

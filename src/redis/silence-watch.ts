@@ -18,13 +18,14 @@ export class SilenceWatch {
   #silentLooks = 0;
 
   /**
-   * Destroys `connection` once nothing has moved on it for about `limitMs` while `owesAnswer` said so. To be
-   * stopped when the connection is closed.
+   * Calls `giveUp` once nothing has moved on `connection` for about `limitMs` while `owesAnswer` said so. Stop it when
+   * the connection is closed.
    */
   constructor(
-    connection: Pick<RedisConnection, 'movedBytes' | 'destroy'>,
+    connection: Pick<RedisConnection, 'movedBytes'>,
     limitMs: number,
     owesAnswer: () => boolean,
+    giveUp: (cause: Error) => void,
   ) {
     this.#lookMs = limitMs / LOOKS;
     this.#timer = setInterval(() => {
@@ -33,7 +34,7 @@ export class SilenceWatch {
       this.#movedBytes = movedBytes;
       this.#silentLooks = isSilent ? this.#silentLooks + 1 : 0;
       if (this.#silentLooks < LOOKS) return;
-      connection.destroy(new Error(`Redis owes an answer and has said nothing for ${limitMs} ms`));
+      giveUp(new Error(`Redis owes an answer and has said nothing for ${limitMs} ms`));
     }, this.#lookMs);
   }
 

@@ -63,7 +63,7 @@ class Client {
 
   async call(...args: (string | number)[]): Promise<string> {
     await this.ready;
-    this.connection.write(encodeCommand(args));
+    this.connection.write([encodeCommand(args)]);
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 }
@@ -254,7 +254,7 @@ describe('replies', () => {
     const client = new Client(parseRedisUrl(redis.url));
     await client.ready;
     const numbers = Array.from({ length: 1000 }, (_, index) => String(index));
-    client.connection.write(...numbers.slice(0, 999).map((number) => encodeCommand(['ECHO', number])));
+    client.connection.write(numbers.slice(0, 999).map((number) => encodeCommand(['ECHO', number])));
     await client.call('ECHO', '999');
     await vi.waitFor(() => expect(client.replies).toEqual(numbers), WAIT);
   });
@@ -293,8 +293,8 @@ describe('the end', () => {
     await client.call('A');
     expect(await client.closed).toBe(cause);
     client.connection.destroy();
-    client.connection.write(encodeCommand(['B']));
-    client.connection.write(encodeCommand(['C']), encodeCommand(['D']));
+    client.connection.write([encodeCommand(['B'])]);
+    client.connection.write([encodeCommand(['C']), encodeCommand(['D'])]);
     expect(client).toMatchObject({ closings: 1, replies: ['one'] });
   });
 
