@@ -19,11 +19,13 @@ import { Failure } from '../protocol/errors.js';
 import { failureFromRedis } from '../redis/error-replies.js';
 import { bulkReply, type ReplyCursor } from '../redis/resp.js';
 import type { Histogram } from '../system/histogram.js';
-import { AppendLink, type LinkOptions } from './append-link.js';
-import type { AppendSession } from './append-session.js';
+import { AppendConnection, type AppendConnectionOptions } from './append-connection.js';
 import type { Receipt, Unanswered } from './batch.js';
 import type { AppendStream } from './command.js';
+import type { Introduction } from './introduction.js';
+import type { Asking } from './questions.js';
 import { AppendQueue } from './queue.js';
+import { fence } from './recovery/fence.js';
 import type { Fate } from './recovery/matching.js';
 import { findFates } from './recovery/recovery.js';
 import { Suspects } from './recovery/suspects.js';
@@ -44,7 +46,7 @@ export interface AppendBudget {
   readonly maxBytes: number;
 }
 
-export interface AppendPipeOptions extends LinkOptions {
+export interface AppendPipeOptions extends AppendConnectionOptions {
   readonly budget: AppendBudget;
   /** About how many entries every append leaves its stream. */
   readonly maxLength: number;
@@ -52,7 +54,7 @@ export interface AppendPipeOptions extends LinkOptions {
 
 /** A connection that was lost while Redis owed answers on it. */
 interface LostConnection {
-  readonly session: AppendSession;
+  readonly begun: Introduction;
   /** When the first entry without an answer was written at the earliest, by `performance.now`. */
   readonly writtenAt: number;
   readonly lostAt: number;
@@ -63,7 +65,7 @@ export class AppendPipe {
   /** The streams that are written to through this pipe. */
   readonly streams: AppendStreams;
   readonly #queue = new AppendQueue(() => this.#flush());
-  readonly #link: AppendLink;
+  readonly #connection: AppendConnection;
   /** What an earlier connection may have carried to Redis: older than all in the queue. */
   #uncertain: readonly Unanswered[] = [];
   /** What it did not carry there whole: older than the queue, too. */
@@ -84,23 +86,23 @@ export class AppendPipe {
   constructor(options: AppendPipeOptions) {
     this.#options = options;
     this.streams = new AppendStreams(options.maxLength);
-    this.#link = new AppendLink(options, {
+    this.#connection = new AppendConnection(options, {
       owesAnswers: () => this.#queue.isWritten,
       isIdle: () => this.#bufferedBytes === 0,
-      prepare: (session) => this.#prepare(session),
+      prepare: (asking, now) => this.#prepare(asking, now),
       opened: () => {
         this.#answeredBytes = 0;
         this.#outage = undefined;
         this.#flush();
       },
       reply: (cursor) => this.#reply(cursor),
-      lost: (session) => this.#connectionLost(session),
+      lost: (begun, takenBytes) => this.#connectionLost(begun, takenBytes),
       unreachable: () => this.#giveUp(new Failure('redis_unavailable', 'Redis cannot be reached')),
     });
   }
 
   get isReady(): boolean {
-    return this.#link.isOpen;
+    return this.#connection.isOpen;
   }
 
   /** Seconds until entries were answered: one of each batch. */
@@ -110,7 +112,7 @@ export class AppendPipe {
 
   /** Connections lost since the start. */
   get disconnects(): number {
-    return this.#link.disconnects;
+    return this.#connection.disconnects;
   }
 
   /** Bytes of commands that Redis has not answered: this pipe's share of the budget that is used. */
@@ -163,7 +165,7 @@ export class AppendPipe {
 
   /** Ends the connection; what still waits is given up. */
   close(): void {
-    this.#link.close();
+    this.#connection.close();
     this.#giveUp(new Failure('shutting_down', 'the gateway is going down'));
   }
 
@@ -198,9 +200,9 @@ export class AppendPipe {
 
   #flush(): void {
     this.#unflushedBytes = 0;
-    if (!this.#link.isWritable) return;
+    if (!this.#connection.isWritable) return;
     const parts = this.#queue.write();
-    if (parts.length > 0) this.#link.write(parts);
+    if (parts.length > 0) this.#connection.write(parts);
   }
 
   #reply(cursor: ReplyCursor): void {
@@ -208,11 +210,11 @@ export class AppendPipe {
     this.#answeredBytes += bytes;
     this.#release(bytes);
     this.#suspects.clear();
-    if (!this.#link.isWritable && !this.#queue.isWritten) this.#link.leave();
+    if (!this.#connection.isWritable && !this.#queue.isWritten) this.#connection.leave();
   }
 
   #refused(error: string): number {
-    if (NOT_THE_MASTER.test(error)) this.#link.beginLeaving();
+    if (NOT_THE_MASTER.test(error)) this.#connection.beginLeaving();
     return this.#queue.refused(failureFromRedis(error));
   }
 
@@ -222,13 +224,13 @@ export class AppendPipe {
     if (this.#bufferedBytes === 0) this.#tellIdle();
   }
 
-  #connectionLost(session: AppendSession): void {
+  #connectionLost(begun: Introduction, takenBytes: number): void {
     if (this.#queue.isWritten) {
-      const writtenAt = Math.max(this.#queue.oldestAt, session.localTime);
-      this.#lost = { session, writtenAt, lostAt: performance.now() };
+      const writtenAt = Math.max(this.#queue.oldestAt, begun.localTime);
+      this.#lost = { begun, writtenAt, lostAt: performance.now() };
     }
     const { uncertain, unsent, refusedBytes } = this.#queue.takeWritten(
-      session.takenBytes - this.#answeredBytes,
+      takenBytes - this.#answeredBytes,
       new Failure('redis_unavailable', 'the connection to Redis was lost'),
     );
     this.#uncertain = uncertain;
@@ -238,17 +240,16 @@ export class AppendPipe {
   }
 
   /** Settles what the connection before left behind. @throws Error where this one is lost, too */
-  async #prepare(session: AppendSession): Promise<void> {
+  async #prepare(asking: Asking, now: Introduction): Promise<void> {
     const lost = this.#lost;
     if (lost === undefined) return;
-    const isFenced = await session.fence(lost.session);
+    const isFenced = await fence(asking, lost.begun);
     if (!isFenced) this.#missFence();
     // A server that died may have done so for any reason.
-    if (session.runId !== lost.session.runId) this.#suspects.clear();
+    if (now.runId !== lost.begun.runId) this.#suspects.clear();
     const entries = this.#uncertain;
     if (entries.length > 0) {
-      const { session: begun, writtenAt, lostAt } = lost;
-      const fates = await findFates(session, { entries, begun, writtenAt, lostAt, isFenced }, session);
+      const fates = await findFates(asking, { entries, ...lost, isFenced }, now);
       // Unless they were given up meanwhile.
       if (entries === this.#uncertain) this.#settle(entries, fates);
     }

@@ -8,10 +8,10 @@
  * not older. Reading is bounded. An entry that somebody deleted meanwhile counts as not stored.
  */
 import type { Unanswered } from '../batch.js';
+import type { Asking } from '../questions.js';
 import { type Fate, judge } from './matching.js';
 import type { TimeSpan } from './own-entries.js';
 import { StreamSearch } from './search.js';
-import type { Asking } from './stream-pieces.js';
 
 /** Streams that are read at once. */
 const LANES = 4;

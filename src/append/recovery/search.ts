@@ -9,11 +9,12 @@ import { compareEntryIds, entryTime, lastIdOf } from '../../protocol/entry-id.js
 import { AUTO_ID } from '../../protocol/push-message.js';
 import type { Unanswered } from '../batch.js';
 import type { AppendStream } from '../command.js';
+import type { Asking } from '../questions.js';
 import type { StreamCount } from '../stream-count.js';
 import type { Fate, FoundEntry, StreamEvidence } from './matching.js';
 import { areOfTime, findOwn, type HeldEntry, type OwnFate, type TimeSpan } from './own-entries.js';
 import { PayloadNumbers } from './payload-numbers.js';
-import { type Asking, type SearchBudget, StreamPieces } from './stream-pieces.js';
+import { type SearchBudget, StreamPieces } from './stream-pieces.js';
 
 /** Of a single ms, of which there are rarely more than one. */
 const MAX_TIMED_ENTRIES = 8;

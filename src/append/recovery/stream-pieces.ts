@@ -2,6 +2,7 @@
 import { failureFromRedis } from '../../redis/error-replies.js';
 import { PAYLOAD_FIELD } from '../../redis/keys.js';
 import { encodeCommand, type ReplyCursor } from '../../redis/resp.js';
+import type { Asking } from '../questions.js';
 import { encodeStreamCount, readStreamCount, type StreamCount } from '../stream-count.js';
 import { encodeOvertaken, readOvertaken } from './overtaken.js';
 
@@ -12,10 +13,6 @@ const MAX_PIECE_ENTRIES = 64;
 /** An entry's bytes in a reply, besides its fields. */
 const FRAMING_BYTES = 64;
 const FIELD_NAME = Buffer.from(PAYLOAD_FIELD);
-/** Where questions are asked: a connection that carries nothing else. */
-export interface Asking {
-  ask<T>(command: Buffer, take: (reply: ReplyCursor) => T): Promise<T>;
-}
 
 /** What may still be read, by all searches together. */
 export interface SearchBudget {

@@ -1,0 +1,52 @@
+/**
+ * What Redis says of a pipe's connection at its beginning. It is kept after the connection was lost, since Redis may
+ * still hold commands of it (`recovery/fence.ts`).
+ */
+import { encodeCommand, type ReplyCursor } from '../redis/resp.js';
+import type { Asking } from './questions.js';
+import type { Clocks } from './recovery/recovery.js';
+
+export interface Introduction extends Clocks {
+  /** The connection's name is `streamgate-` and this. */
+  readonly role: string;
+  /** Redis' number for the connection; undefined where it does not tell, or not under our name. */
+  readonly clientId: string | undefined;
+}
+
+/** @param role that no other connection has or had, on any server */
+export async function introduce(asking: Asking, role: string): Promise<Introduction> {
+  const askedAt = performance.now();
+  const [info, server, redisTime] = await Promise.all([
+    asking.ask(encodeCommand(['CLIENT', 'INFO']), readText),
+    asking.ask(encodeCommand(['INFO', 'server']), readText),
+    asking.ask(encodeCommand(['TIME']), readTime),
+  ]);
+  const localTime = performance.now();
+  const isOurs = info?.includes(` name=streamgate-${role} `);
+  return {
+    role,
+    clientId: isOurs ? /^id=(\d+) /.exec(info!)?.[1] : undefined,
+    runId: /^run_id:(\w+)/m.exec(server ?? '')?.[1],
+    redisTime,
+    askedAt,
+    localTime,
+  };
+}
+
+/** A reply's text; undefined where it is an error: not allowed, or not known to the server. */
+export function readText(reply: ReplyCursor): string | undefined {
+  if (!reply.isError) return reply.text();
+  reply.skip();
+  return undefined;
+}
+
+/** TIME's reply in ms; undefined where it is none. */
+function readTime(reply: ReplyCursor): number | undefined {
+  if (!reply.isArray) {
+    reply.skip();
+    return undefined;
+  }
+  reply.array();
+  const seconds = reply.number();
+  return Math.floor(seconds * 1000 + reply.number() / 1000);
+}
