@@ -30,10 +30,13 @@ export function findRedisServers(): Promise<string[]> {
 
 /**
  * The path of a server program, which is installed first if there is none and that is
- * possible without asking; what the package manager prints goes to `log`.
+ * possible without asking; `log` is told so first, and then what the package manager prints.
  * @throws RedisBinaryError
  */
 export async function ensureRedisServer(log: (line: string) => void): Promise<string> {
+  const there = await findRedisServer();
+  if (there) return there;
+  log('No Redis server is on the PATH, and REDIS_URL names none, so one is installed.');
   let advice: string | undefined;
   for (const packages of PACKAGES) {
     const found = await findRedisServer();

@@ -29,8 +29,10 @@ test('finds the first that may be executed, Redis before Valkey before Redict', 
   expect(await ensureRedisServer(() => {})).toBe(join(root, 'b', 'redis-server'));
 });
 
-test('tells in one line what to do where nothing can install it', async () => {
-  await expect(ensureRedisServer(() => {})).rejects.toThrow(
+test('says that it installs one, and in one line what to do where nothing can', async () => {
+  const told: string[] = [];
+  await expect(ensureRedisServer((line) => told.push(line))).rejects.toThrow(
     /^None of redis-server, valkey-server, redict-server is on the PATH\. Set REDIS_URL .* or install it by hand, since none of .*$/,
   );
+  expect(told).toEqual(['No Redis server is on the PATH, and REDIS_URL names none, so one is installed.']);
 });
