@@ -1,8 +1,8 @@
 /** What is made of an entry that was pulled: its bytes, a line, a line of JSON, or a file. */
-import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Entry } from '../client/entry.js';
 import { detectMediaType } from '../protocol/media-type.js';
+import { makeFolder } from '../system/make-folder.js';
 import { replaceFrame } from './frame-file.js';
 
 /** What goes to standard output. */
@@ -62,7 +62,7 @@ const writeFiles =
   (pattern: string): EntryWriter =>
   async (entry) => {
     const path = entryPath(pattern, entry);
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(dirname(path));
     await replaceFrame(path, entry.data);
     return `${path}\n`;
   };

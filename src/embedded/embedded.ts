@@ -3,11 +3,11 @@
  * data in an append-only file there. It is started again when it dies, and it ends with the gateway,
  * even one that is killed. There are never two on one folder.
  */
-import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BackOff } from '../protocol/back-off.js';
 import type { Logger } from '../system/logger.js';
+import { makeFolder } from '../system/make-folder.js';
 import { closeToOthers } from './aof-files.js';
 import { AofSync } from './aof-sync.js';
 import { chooseServer } from './choose-server.js';
@@ -60,7 +60,7 @@ export async function startEmbeddedRedis({ dataDir, logger }: EmbeddedRedisOptio
   const socketPath = embeddedSocket(dataDir);
   // Before anything is made: whether there is a server, and one that can read what is there.
   await chooseServer(folder);
-  await mkdir(folder, { recursive: true, mode: 0o700 }).catch((cause: Error) => {
+  await makeFolder(folder, 0o700).catch((cause: Error) => {
     throw new EmbeddedRedisError(`The folder of STREAMGATE_DATA_DIR can't be made: ${cause.message}`);
   });
   const lock = await lockFolder(folder);
