@@ -606,15 +606,13 @@ describe('a MessagePack message', () => {
         try {
           entries = unpackEntries(message, ONE);
         } catch (error) {
-          expect(error).toBeInstanceOf(Failure);
-          expect(['bad_body', 'bad_header', 'time_in_future']).toContain((error as Failure).code);
+          const code = error instanceof Failure ? error.code : error;
+          expect(code).toBeOneOf(['bad_body', 'bad_header', 'time_in_future']);
           return;
         }
-        for (const { sid, id, payload } of entries) {
-          expect(sid).toBeTypeOf('string');
-          expect(id).toMatch(/^(\*|\d+-(\*|\d+))$/);
-          expect(payload).toBeInstanceOf(Uint8Array);
-        }
+        const isEntry = ({ sid, id, payload }: PushEntry) =>
+          typeof sid === 'string' && /^(\*|\d+-(\*|\d+))$/.test(id) && payload instanceof Uint8Array;
+        expect(entries.filter((entry) => !isEntry(entry))).toEqual([]);
       }),
       { numRuns: 5000 },
     );

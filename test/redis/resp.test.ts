@@ -152,10 +152,8 @@ describe('large replies', () => {
   test.each([1460, 64 * KIB, 65_537, 1024 * KIB])('in pieces of %i bytes', (size) => {
     const sent = [bulk('before'), array(bulk(LARGE), bulk(LARGE.subarray(0, 200 * KIB))), bulk('after')];
     const bytes = Buffer.concat(sent.map(encodeReply));
-    const hashed = (replies: readonly Reply[]) =>
-      replies.map((reply) => encodeReply(reply).toString('latin1'));
-    const same = JSON.stringify(hashed(exchange(sent, cut(bytes, [size])))) === JSON.stringify(hashed(sent));
-    expect(same).toBe(true);
+    const received = Buffer.concat(exchange(sent, cut(bytes, [size])).map(encodeReply));
+    expect(received.equals(bytes)).toBe(true);
   });
 
   test('the buffer grows once, to fit what was announced, and goes when it is done', () => {
