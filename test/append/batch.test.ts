@@ -87,6 +87,7 @@ test('the bytes are those of the commands, and of the rest once some are answere
       for (let index = 0; index < answers; index++) {
         expect(batch.stored(bulkReply('1-1'))).toBe(commands[index]!.length);
         expect(batch.unanswered).toBe(taken.length - index - 1);
+        expect(batch.unansweredBytes).toBe(Buffer.concat(commands.slice(index + 1)).length);
       }
       expectSame(unanswered(batch), commands.slice(answers));
     }),
@@ -193,7 +194,8 @@ test('answers go to their receivers in order', () => {
     add(batch, { key: 'k', id: '*', payload: Buffer.from('x') }, 10 * index, receipt);
   });
   batch.stored(bulkReply('1-1'));
-  batch.refused(new Failure('overloaded', ''));
+  const { length } = encode({ key: 'k', id: '*', payload: Buffer.from('x') });
+  expect(batch.refused(new Failure('overloaded', ''))).toBe(length);
   batch.stored(bulkReply('1-2'));
   expect(told).toEqual(['a 0 1-1', 'b 10 overloaded', 'a 20 1-2']);
 });
@@ -217,15 +219,58 @@ describe('a payload', () => {
     expect(batch.unansweredParts()).toHaveLength(parts);
   });
 
-  test('that is large is not in Node’s shared pool', () => {
+  test.each([
+    [LARGE_BYTES, LARGE_BYTES],
+    [LARGE_BYTES + 1, 2 * LARGE_BYTES],
+  ])('of %i bytes has a buffer of %i bytes, and is not in Node’s shared pool', (size, bytes) => {
     const batch = newBatch();
-    add(batch, { key: 'k', id: '*', payload: Buffer.alloc(LARGE_BYTES) });
-    expect(batch.unansweredParts()[1]!.buffer.byteLength).toBe(LARGE_BYTES);
+    add(batch, { key: 'k', id: '*', payload: Buffer.alloc(size) });
+    expect(batch.unansweredParts()[1]!.buffer.byteLength).toBe(bytes);
   });
+
+  test('that is large gives its buffer back once, when the batch retires', () => {
+    const spares = new SpareBuffers();
+    const batch = new AppendBatch(Buffer.alloc(SLAB_BYTES), spares);
+    add(batch, { key: 'k', id: '*', payload: Buffer.alloc(LARGE_BYTES) });
+    const { buffer } = batch.unansweredParts()[1]!;
+    expect(spares.take(LARGE_BYTES)).toBeUndefined();
+    batch.retire();
+    batch.retire();
+    const next = new AppendBatch(Buffer.alloc(SLAB_BYTES), spares);
+    add(next, { key: 'k', id: '*', payload: Buffer.alloc(LARGE_BYTES) });
+    expect(next.unansweredParts()[1]!.buffer).toBe(buffer);
+    expect(spares.take(LARGE_BYTES)).toBeUndefined();
+  });
+});
+
+test('a large payload that was taken out keeps its buffer', () => {
+  const spares = new SpareBuffers();
+  const batch = new AppendBatch(Buffer.alloc(SLAB_BYTES), spares);
+  add(batch, { key: 'k', id: '*', payload: Buffer.alloc(LARGE_BYTES) });
+  batch.takeWithin(batch.bytes, new Failure('overloaded', ''));
+  batch.retire();
+  expect(spares.take(LARGE_BYTES)).toBeUndefined();
 });
 
 describe('a slab', () => {
   const small: Append = { key: 'k', id: '*', payload: Buffer.alloc(1000) };
+
+  test('takes an entry whole or not at all, whatever room it has', () => {
+    const command = encode(small);
+    // Room is kept for a length of ten digits, and this one has four.
+    for (let spare = -20; spare <= 20; spare++) {
+      const batch = new AppendBatch(Buffer.alloc(command.length + spare), new SpareBuffers());
+      expect([spare, add(batch, small)]).toEqual([spare, spare < 6 ? 0 : command.length]);
+      expectSame(unanswered(batch), spare < 6 ? [] : [command]);
+    }
+  });
+
+  test('takes another command where it just fits', () => {
+    const wait = encodeCommand(['WAIT', 1, 1000]);
+    const take = (room: number) =>
+      new AppendBatch(Buffer.alloc(room), new SpareBuffers()).addCommand(wait, NOBODY, 0);
+    expect([take(wait.length - 1), take(wait.length)]).toEqual([0, wait.length]);
+  });
 
   test('takes commands until the next may not fit, and is left as it was', () => {
     const batch = newBatch();

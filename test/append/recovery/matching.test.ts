@@ -146,6 +146,14 @@ describe('in a stream to which nobody else writes', () => {
   });
 });
 
+test('where what is stored contradicts what is missing, nothing is concluded about others', () => {
+  const missing = stream([5], [], { places: [0] });
+  const stored = stream([6], [6], { places: [2], own: [{ id: '1-0' }] });
+  // One before the entry that is stored, one after the entry that is missing.
+  const open = stream([1, 1], [1, 1], { places: [1, 3] });
+  expect(fatesOf(missing, stored, open)).toEqual(['missing', 'unknown', 'unknown', 'unknown']);
+});
+
 test('an entry found by its own id shows what was stored before it', () => {
   const evidence = stream([1, 2], [], { isWhole: false });
   expect([...judge([evidence], new Map([[2, '7-7']])).values()]).toEqual(['stored', 'stored', { id: '7-7' }]);

@@ -30,6 +30,12 @@ describe('nobody else wrote', () => {
     ]);
     expect(findOwn(sent(1, 1, 1), { held: held(1, 1), added: 3, isTrimmed: true })).toBeUndefined();
     expect(findOwn(sent(1, 2), { held: [], added: 2, isTrimmed: true })).toBeUndefined();
+    // What was trimmed may all have been there before ours.
+    expect(findOwn(sent(1, 2, 3), { held: held(1, 2), added: 2, isTrimmed: true })).toEqual(ids(2));
+  });
+
+  test.each(['10-0', '10-*'])('if an entry sent as %s is there under such an id', (id) => {
+    expect(findOwn([{ id, bytes: 1 }], { held: held(1), added: 1, isTrimmed: false })).toEqual(ids(1));
   });
 });
 
@@ -42,6 +48,23 @@ describe('somebody else may have written', () => {
     ['they are in another order', sent(1, 2), { held: held(2), added: 1 }],
   ])('if %s', (_, entries, behind) => {
     expect(findOwn(entries, { ...behind, isTrimmed: false })).toBeUndefined();
+  });
+
+  test.each([
+    ['it got more than we sent', sent(1), { held: held(1), added: 2 }],
+    ['it holds more than it got', sent(1, 2), { held: held(1, 2), added: 1 }],
+    ['what is left is not the last of what it got', sent(1, 2), { held: held(1), added: 2 }],
+    [
+      'we sent ids, which Redis may have refused',
+      [{ id: '5-5', bytes: 1 }, ...sent(2)],
+      { held: held(2), added: 2 },
+    ],
+  ])('where the stream was trimmed, if %s', (_, entries, behind) => {
+    expect(findOwn(entries, { ...behind, isTrimmed: true })).toBeUndefined();
+  });
+
+  test.each(['11-0', '11-*'])('if an entry sent as %s is there under another id', (id) => {
+    expect(findOwn([{ id, bytes: 1 }], { held: held(1), added: 1, isTrimmed: false })).toBeUndefined();
   });
 
   test('whatever they wrote, if they wrote before', () => {
@@ -72,7 +95,16 @@ describe('an entry is ours by its time', () => {
     ['not after the loss', sent(1), at(201), 50, false],
     ['ahead of the clock, if the stream was so before', sent(1, 1), at(300, 300), 300, true],
     ['whenever, if it has a time of its own', [{ id: '7-*', bytes: 1 }], at(7), 5, true],
-  ])('%s', (_, entries, fates, known, isOurs) => {
+    ['after one with a time of its own', [{ id: '500-*', bytes: 1 }, ...sent(1)], at(500, 500), 50, true],
+    ['whatever became of those before it', sent(1, 1, 1), ['trimmed', 'refused', ...at(150)], 50, true],
+    [
+      'not after the loss, whatever became of those before it',
+      sent(1, 1),
+      ['trimmed', ...at(201)],
+      50,
+      false,
+    ],
+  ] as const)('%s', (_, entries, fates, known, isOurs) => {
     expect(areOfTime(entries, fates, span, known)).toBe(isOurs);
   });
 });
