@@ -8,7 +8,7 @@ test('a stream is prepared once, with its length', () => {
   expect(streams.get('a')).toBe(streams.get('a'));
   expect(streams.get('a')).not.toBe(streams.get('b'));
   expect(streams.get('a').head('*').toString()).toContain('\r\n500\r\n');
-  expect(streams.get('a').isCountAsked).toBe(false);
+  expect(streams.get('a')).toMatchObject({ isCountAsked: false, isShared: false });
 });
 
 test('beyond 16 384 the first are forgotten, and the count of new ones is not asked for', () => {

@@ -113,7 +113,7 @@ async function testFile(file: string): Promise<{ all: number; survived: number }
   const begun = performance.now();
   const broken = await session.run(null, START_LIMIT_MS);
   if (broken !== undefined) throw new Error(`the tests of ${file} fail without a change: ${broken}`);
-  const limitMs = Math.max(LEAST_LIMIT_MS, MOST_TIMES * (performance.now() - begun));
+  const limitMs = Math.max(LEAST_LIMIT_MS, MOST_TIMES * Math.ceil(performance.now() - begun));
   let survived = 0;
   for (const mutant of mutants) {
     while (options['wait-while'] !== undefined && existsSync(options['wait-while'])) await sleep(2000);

@@ -1,0 +1,223 @@
+import { beforeEach, describe, expect, test, vi } from 'vitest';
+import { type Receipt, SLAB_BYTES } from '../../src/append/batch.js';
+import { AppendStream } from '../../src/append/command.js';
+import { AppendQueue } from '../../src/append/queue.js';
+import { Failure } from '../../src/protocol/errors.js';
+import { bulkReply, encodeCommand } from '../../src/redis/resp.js';
+
+const FAILURE = new Failure('unknown_outcome', 'lost');
+/** So small that they lie in the slab. */
+const SMALL = 1000;
+
+const stream = new AppendStream('k', 1000);
+const ping = encodeCommand(['PING']);
+const goOn = vi.fn();
+let queue: AppendQueue;
+let told: string[];
+
+const receipt: Receipt = {
+  stored: (token, reply) => told.push(`${token} ${reply.text()}`),
+  refused: (token, { code }) => told.push(`${token} ${code}`),
+};
+
+beforeEach(() => {
+  goOn.mockClear();
+  queue = new AppendQueue(goOn);
+  told = [];
+});
+
+const add = (token: number, bytes = 1) => queue.add(stream, '*', Buffer.alloc(bytes), receipt, token);
+/** The commands that are written now, as the sizes of their payloads in order. */
+const written = () =>
+  [...String(Buffer.concat(queue.write())).matchAll(/\$1\r\nd\r\n\$(\d+)/g)].map(([, size]) => Number(size));
+const bytesOf = (parts: readonly Uint8Array[]) => Buffer.concat(parts).length;
+
+/** Adds entries until another batch was begun. @returns how many there are */
+function fillBatch(): number {
+  const most = Math.ceil(SLAB_BYTES / SMALL);
+  for (let token = 0; token < most; token++) add(token, SMALL);
+  return most;
+}
+
+describe('what is written', () => {
+  test('is all that came since the last time, in order', () => {
+    const bytes = [add(0, 1), add(1, 2)];
+    const parts = queue.write();
+    expect(bytesOf(parts)).toBe(bytes[0]! + bytes[1]!);
+    expect(queue.write()).toEqual([]);
+    add(2, 3);
+    add(3, 4);
+    expect(written()).toEqual([3, 4]);
+  });
+
+  test('goes on in another batch where one is full', () => {
+    const count = fillBatch();
+    expect(written()).toEqual(new Array(count).fill(SMALL));
+    for (let token = 0; token < count; token++) queue.stored(bulkReply('1-1'));
+    expect(told).toHaveLength(count);
+    expect(queue.isWritten).toBe(false);
+  });
+
+  test('may be other commands, in a batch of their own where one is full', () => {
+    let bytes = 0;
+    const count = Math.ceil(SLAB_BYTES / ping.length) + 1;
+    for (let token = 0; token < count; token++) {
+      expect(queue.addCommand(ping, receipt, token)).toBe(ping.length);
+      bytes += ping.length;
+    }
+    expect(bytesOf(queue.write())).toBe(bytes);
+  });
+});
+
+describe('an answer', () => {
+  test('goes to the oldest, and says how many bytes are no longer in flight', () => {
+    const bytes = [add(0), add(1, 20)];
+    queue.write();
+    expect([queue.stored(bulkReply('1-1')), queue.refused(FAILURE)]).toEqual(bytes);
+    expect(told).toEqual(['0 1-1', '1 unknown_outcome']);
+  });
+
+  test.each([
+    ['nothing is there', () => {}],
+    ['nothing is written', () => void add(0)],
+    [
+      'all is answered',
+      () => {
+        add(0);
+        queue.write();
+        queue.stored(bulkReply('1-1'));
+      },
+    ],
+  ])('that is one too many is an error: %s', (_, given) => {
+    given();
+    expect(() => queue.stored(bulkReply('1-1'))).toThrow('Redis answered more than it was asked');
+    expect(() => queue.refused(FAILURE)).toThrow('Redis answered more than it was asked');
+  });
+
+  test('leaves Redis owing answers until the last', () => {
+    add(0);
+    add(1);
+    expect(queue.isWritten).toBe(false);
+    queue.write();
+    queue.stored(bulkReply('1-1'));
+    expect(queue.isWritten).toBe(true);
+    queue.refused(FAILURE);
+    expect(queue.isWritten).toBe(false);
+  });
+
+  test('to a whole batch is a sample of the latency, in seconds', () => {
+    vi.useFakeTimers();
+    try {
+      add(0);
+      add(1);
+      expect(queue.oldestAt).toBe(performance.now());
+      queue.write();
+      vi.advanceTimersByTime(2000);
+      queue.stored(bulkReply('1-1'));
+      expect(queue.oldestAt).toBe(performance.now() - 2000);
+      queue.stored(bulkReply('1-2'));
+      expect(queue.latency.sum).toBe(2);
+      expect(queue.latency.counts.filter((count) => count > 0)).toEqual([1]);
+      expect(queue.oldestAt).toBe(performance.now());
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+});
+
+describe('after a lost connection', () => {
+  test('what Redis may have read is told from what it has not', () => {
+    const bytes = [add(0), add(1), add(2)];
+    queue.write();
+    add(3);
+    queue.stored(bulkReply('1-1'));
+    const { uncertain, unsent, refusedBytes } = queue.takeWritten(bytes[1]! + bytes[2]! - 1, FAILURE);
+    expect([uncertain, unsent].map((entries) => entries.map(({ token }) => token))).toEqual([[1], [2]]);
+    expect(refusedBytes).toBe(0);
+    expect(queue.isWritten).toBe(false);
+    // What was not written stays.
+    expect(written()).toEqual([1]);
+    queue.stored(bulkReply('1-2'));
+    expect(told).toEqual(['0 1-1', '3 1-2']);
+  });
+
+  test('the bytes that Redis may have read reach over batches', () => {
+    const count = fillBatch();
+    const bytes = bytesOf(queue.write());
+    const each = Math.floor(bytes / count);
+    const { uncertain, unsent } = queue.takeWritten(bytes - each, FAILURE);
+    expect([uncertain.length, unsent.length]).toEqual([count - 1, 1]);
+    expect(unsent[0]!.token).toBe(count - 1);
+  });
+
+  test('other commands are refused, and their bytes named', () => {
+    add(0);
+    queue.addCommand(ping, receipt, 1);
+    queue.write();
+    const { uncertain, unsent, refusedBytes } = queue.takeWritten(0, FAILURE);
+    expect([uncertain, unsent.map(({ token }) => token), refusedBytes]).toEqual([[], [0], ping.length]);
+    expect(told).toEqual(['1 unknown_outcome']);
+  });
+
+  /** Has entries written and lost, and puts them back. */
+  function putBack(...tokens: number[]): void {
+    for (const token of tokens) add(token, token);
+    queue.write();
+    queue.putBack(queue.takeWritten(Number.POSITIVE_INFINITY, FAILURE).uncertain);
+  }
+
+  const answer = (times: number) => {
+    for (let time = 0; time < times; time++) queue.stored(bulkReply('1-1'));
+  };
+
+  test('what is put back goes first, alone, and then twice as many each time', () => {
+    putBack(1, 2, 3, 4, 5, 6, 7, 8, 9);
+    add(10, 10);
+    for (const tokens of [[1], [2, 3], [4, 5, 6, 7], [8, 9]]) {
+      expect(written()).toEqual(tokens);
+      expect(written()).toEqual([]);
+      expect(goOn).not.toHaveBeenCalled();
+      answer(tokens.length);
+      expect(goOn).toHaveBeenCalledOnce();
+      goOn.mockClear();
+    }
+    expect(written()).toEqual([10]);
+    answer(1);
+    // Nothing was held back for it.
+    expect(goOn).not.toHaveBeenCalled();
+    expect(told).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map((token) => `${token} 1-1`));
+  });
+
+  test('what comes meanwhile does not join what is put back', () => {
+    putBack(1);
+    add(2, 2);
+    expect(written()).toEqual([1]);
+    add(3, 3);
+    answer(1);
+    expect(written()).toEqual([2, 3]);
+  });
+
+  test('what was put back may be lost again', () => {
+    putBack(1, 2, 3);
+    expect(written()).toEqual([1]);
+    const { uncertain } = queue.takeWritten(Number.POSITIVE_INFINITY, FAILURE);
+    expect(uncertain.map(({ token }) => token)).toEqual([1]);
+    // The others are still sent with care.
+    add(4, 4);
+    expect(written()).toEqual([2, 3]);
+    answer(2);
+    expect(written()).toEqual([4]);
+  });
+
+  test('all that is left may be given up, and others come', () => {
+    putBack(1, 2);
+    add(3, 3);
+    queue.write();
+    queue.giveUp(FAILURE);
+    expect(told).toEqual([1, 2, 3].map((token) => `${token} unknown_outcome`));
+    expect(queue.isWritten).toBe(false);
+    add(4, 4);
+    add(5, 5);
+    expect(written()).toEqual([4, 5]);
+  });
+});
