@@ -19,6 +19,7 @@ import type { Answer, Order } from './session.js';
 const MOST_TIMES = 5;
 const LEAST_LIMIT_MS = 20_000;
 const START_LIMIT_MS = 120_000;
+const MOST_NAMES = 3;
 
 const { values: options, positionals: paths } = parseArgs({
   allowPositionals: true,
@@ -128,8 +129,9 @@ async function testFile(file: string): Promise<{ all: number; survived: number }
     running = session;
   }
   session.stop();
-  const names = tests.map((path) => relative(process.cwd(), path)).join(', ');
-  console.log(`${file}: ${survived} of ${mutants.length} mutants survive ${names}`);
+  const names = tests.map((path) => relative(process.cwd(), path));
+  const run = names.length <= MOST_NAMES ? names.join(', ') : `${names.length} files of tests`;
+  console.log(`${file}: ${survived} of ${mutants.length} mutants survive ${run}`);
   return { all: mutants.length, survived };
 }
 

@@ -66,6 +66,26 @@ describe('EntryBatch', () => {
     expect(batch.run(0, 0)).toHaveLength(0);
   });
 
+  test.each([
+    // Without a known deletion entries are missing before the first.
+    [undefined, '2-0'],
+    ['1-0', '2-0'],
+    ['2-0', '3-0'],
+    ['3-0', '4-0'],
+    // Of what comes behind the batch nothing is known yet.
+    ['9-0', '4-0'],
+  ])('goes on after what was deleted up to %s at %s', (deletedUpTo, resumedAt) => {
+    const packed = pack(['a', 'b', 'c'], { firstId: 2 });
+    const batch = new EntryBatch(deletedUpTo === undefined ? packed : { ...packed, deletedUpTo });
+    expect(batch.resumedAt).toBe(resumedAt);
+  });
+
+  test('entries may be missing after its cursor, or after an earlier id', () => {
+    const packed = pack(['a'], { firstId: 9 });
+    expect(new EntryBatch(packed).lostAfter).toBe('8-0');
+    expect(new EntryBatch({ ...packed, lostAfter: '5-0' }).lostAfter).toBe('5-0');
+  });
+
   test('of one entry', () => {
     const batch = new EntryBatch(pack(['x']));
     expect(batch.lastId).toBe('1-0');

@@ -1,6 +1,14 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { EntryBatch } from '../../src/protocol/batch.js';
-import { checkTable, fitEntries, type TableForm, tableCount } from '../../src/protocol/head-table.js';
+import { AFTER_LAST } from '../../src/protocol/entry-id.js';
+import {
+  asciiJson,
+  checkTable,
+  fitEntries,
+  type TableForm,
+  tableCount,
+} from '../../src/protocol/head-table.js';
+import { describeGap, type Gap } from '../../src/protocol/pull-message.js';
 
 const FORM: TableForm = { room: 400, rows: 'start', gaps: false };
 
@@ -49,4 +57,97 @@ test('no more is read than fits, or than is packed at once', () => {
   expect(tableCount(['a'], FORM)).toBeLessThanOrEqual(40);
   expect(tableCount(['a'], { ...FORM, rows: undefined })).toBe(16_384);
   expect(tableCount(['a', 'b', 'c', 'd'], { ...FORM, rows: undefined })).toBe(4096);
+});
+
+describe('to the byte', () => {
+  const GAP: Gap = { after: '0-0', resumedAt: '1-0', reason: 'trimmed' };
+
+  /** The lines of the head that are the table's, with so many entries `1-0`, `2-0`, … of each stream in it. */
+  function headLength(counts: Readonly<Record<string, number>>, gaps: readonly object[] = []): number {
+    const sids = Object.keys(counts);
+    const cursors = sids.map((sid) => `${counts[sid]}-0`).join('+');
+    const rows = sids.flatMap((sid) => ids(counts[sid]!).map((id) => [sid, id, 0]));
+    return `x-last-entry-id: ${cursors}\r\nx-offsets: ${asciiJson(rows)}\r\nx-gap: ${asciiJson(gaps)}\r\n`
+      .length;
+  }
+  /** A separator is reckoned behind the last, too: of cursors, and of rows. */
+  const SPARE = 2;
+
+  test.each([1, 2, 8, 9])('%i entries fit where the head has room for them', (count) => {
+    const room = headLength({ a: count }) + SPARE;
+    const streams = [stream('a', '0-0', 9)];
+    expect(fitEntries(streams, { ...FORM, room })).toEqual([count]);
+    const less = () => fitEntries(streams, { ...FORM, room: room - 1 });
+    if (count === 1) expect(less).toThrow(/fewer streams/);
+    else expect(less()).toEqual([count - 1]);
+  });
+
+  test('a name beyond ASCII takes what it takes escaped', () => {
+    const room = headLength({ 漢: 3 }) + SPARE;
+    expect(fitEntries([stream('漢', '0-0', 9)], { ...FORM, room })).toEqual([3]);
+    expect(fitEntries([stream('漢', '0-0', 9)], { ...FORM, room: room - 1 })).toEqual([2]);
+  });
+
+  test('a gap before the first entry takes room once, if gaps are asked for', () => {
+    const lossy = { ...stream('a', '0-0', 9), gap: GAP };
+    const room = headLength({ a: 3 }, [describeGap('a', GAP)]) + SPARE + 1;
+    expect(fitEntries([lossy], { ...FORM, gaps: true, room })).toEqual([3]);
+    expect(fitEntries([lossy], { ...FORM, gaps: true, room: room - 1 })).toEqual([2]);
+    expect(fitEntries([lossy], { ...FORM, room: headLength({ a: 3 }) + SPARE })).toEqual([3]);
+    expect(
+      fitEntries([stream('a', '0-0', 9)], { ...FORM, gaps: true, room: headLength({ a: 3 }) + SPARE }),
+    ).toEqual([3]);
+  });
+
+  test('of an odd number of entries the stream that is furthest behind has one more', () => {
+    const streams = [stream('a', '0-9', 4), stream('b', '0-1', 4)];
+    const room = headLength({ a: 1, b: 2 }) + SPARE;
+    expect(fitEntries(streams, { ...FORM, room })).toEqual([1, 2]);
+    expect(fitEntries(streams, { ...FORM, room: room - 1 })).toEqual([1, 1]);
+  });
+
+  test('what one stream leaves is for the others', () => {
+    const empty = { ...stream('c', '0-0', 0), batch: undefined };
+    const streams = [stream('a', '0-9', 1), stream('b', '0-1', 4), empty];
+    const room = headLength({ a: 1, b: 3, c: 0 }) + SPARE;
+    expect(fitEntries(streams, { ...FORM, room })).toEqual([1, 3, 0]);
+  });
+
+  test('where nothing was read the cursors fit or not', () => {
+    const empty = { ...stream('a', '5-0', 0), batch: undefined };
+    const room = 'x-last-entry-id: 5-0+\r\nx-offsets: []\r\nx-gap: []\r\n'.length;
+    expect(fitEntries([empty], { ...FORM, room })).toEqual([0]);
+    expect(() => fitEntries([empty], { ...FORM, room: room - 1 })).toThrow(
+      /cursors of 1 streams take about 4 bytes/,
+    );
+  });
+
+  test('so many are read', () => {
+    // A row takes 14 bytes at least: ["a","0-1",0],
+    expect(tableCount(['a'], FORM)).toBe(Math.ceil(400 / 14));
+    expect(tableCount(['a', 'long name'], { ...FORM, room: 1400 })).toBe(50);
+    expect(tableCount(['a', 'b'], FORM)).toBe(16);
+    expect(tableCount(['a', 'b', 'c'], { ...FORM, room: 1e9 })).toBe(Math.ceil(16_384 / 3));
+  });
+
+  const names = 'x-last-entry-id: \r\nx-offsets: []\r\nx-gap: []\r\n'.length;
+  const row = `["a","${AFTER_LAST}",${'0'.repeat(10)}],`.length;
+  const gap =
+    `${asciiJson(describeGap('a', { after: AFTER_LAST, resumedAt: AFTER_LAST, reason: 'trimmed' }))},`.length;
+  const long = '1'.repeat(30);
+  test.each([
+    ['a cursor', ['a'], ['5-0'], undefined, false, 18],
+    ['the newest entry', ['a'], ['$'], undefined, false, 18],
+    ['a long cursor', ['a'], [long], undefined, false, 31],
+    ['two cursors', ['a', 'a'], ['$', long], undefined, false, 18 + 31],
+    ['a row', ['a'], ['$'], 'start', false, 18 + row],
+    ['a gap', ['a'], ['$'], undefined, true, 18 + gap],
+    ['a row and a gap', ['a'], ['$'], 'start', true, 18 + row + gap],
+  ] as const)('room is needed for %s', (_, sids, cursors, rows, gaps, bytes) => {
+    const room = names + AFTER_LAST.length + bytes;
+    expect(() => checkTable(sids, cursors, { room, rows, gaps })).not.toThrow();
+    expect(() => checkTable(sids, cursors, { room: room - 1, rows, gaps })).toThrow(
+      /head, which has room for/,
+    );
+  });
 });

@@ -2,7 +2,9 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
   entryEvent,
+  gapEvent,
   jsonEvent,
+  lastEvent,
   MAX_EVENT_BYTES,
   openingEvent,
 } from '../../src/protocol/server-sent-events.js';
@@ -79,4 +81,35 @@ test('an event of the gateway is one line of JSON', () => {
 
 test('the first event brings the cursor, and data without which some clients forget it', () => {
   expect(openingEvent('1-0+2-0', 1000)).toBe('retry: 1000\nid: 1-0+2-0\nevent: cursor\ndata: {}\n\n');
+});
+
+test('the others are told by their names', () => {
+  expect(gapEvent({ after: '1-0' })).toBe('event: gap\ndata: {"after":"1-0"}\n\n');
+  expect(lastEvent(undefined)).toBe('event: complete\ndata: {}\n\n');
+  expect(lastEvent({ code: 'x' })).toBe('event: error\ndata: {"code":"x"}\n\n');
+});
+
+test('an entry of the largest size is sent', () => {
+  const [event] = dispatch(joined(entryEvent(undefined, '1-0', new Uint8Array(MAX_EVENT_BYTES), false)));
+  expect(event).toMatchObject({ type: 'message' });
+});
+
+test('a line feed begins another line of data', () => {
+  expect(joined(entryEvent(undefined, '1-0', bytes('a\nb\n'), false))).toBe(
+    'id: 1-0\ndata: a\ndata: b\ndata: \n\n',
+  );
+});
+
+test.each([
+  [undefined, 'text', undefined],
+  ['cam', 'text', 'cam'],
+  // An EventSource could not tell these from its own or the gateway's.
+  ...['cursor', 'gap', 'complete', 'error', 'binary', 'large', 'open', 'message'].map(
+    (name) => [name, 'text', `${name}+text`] as const,
+  ),
+  [undefined, 'declared binary', 'binary'],
+  ['cam', 'declared binary', 'cam+binary'],
+] as const)('an entry of stream %s that is %s is an event %s', (stream, kind, name) => {
+  const event = joined(entryEvent(stream, '1-0', bytes('x'), kind === 'declared binary'));
+  expect(/^event: (.*)$/m.exec(event)?.[1]).toBe(name);
 });
