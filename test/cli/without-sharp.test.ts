@@ -6,6 +6,9 @@ import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
+/** The build may be a link, as in the image: its own packages would be found behind it. */
+const COPY = { recursive: true, dereference: true };
+
 let folder: string;
 
 beforeAll(async () => {
@@ -17,8 +20,8 @@ beforeAll(async () => {
   for (const name of packages)
     await symlink(resolve('node_modules', name), join(folder, 'node_modules', name));
   await cp('package.json', join(folder, 'package.json'));
-  await cp('dist/src', join(folder, 'dist/src'), { recursive: true });
-  await cp('dist/workers', join(folder, 'dist/workers'), { recursive: true });
+  await cp('dist/src', join(folder, 'dist/src'), COPY);
+  await cp('dist/workers', join(folder, 'dist/workers'), COPY);
 });
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
