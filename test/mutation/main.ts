@@ -77,16 +77,17 @@ class Session {
 
   async #answer(limitMs: number): Promise<Answer | undefined> {
     const done = new AbortController();
-    const signal = AbortSignal.any([done.signal, AbortSignal.timeout(limitMs)]);
+    const { signal } = done;
+    // Not AbortSignal.timeout: Node 20 loses one that is joined to another by AbortSignal.any.
+    const limit = setTimeout(() => done.abort(), limitMs);
     const ended = once(this.#child, 'exit', { signal }).then(() => undefined);
     const answered = once(this.#child, 'message', { signal }).then(([answer]) => answer as Answer);
-    // The one that is not waited for any more.
-    ended.catch(() => {});
     try {
       return await Promise.race([answered, ended]);
     } catch {
       return undefined;
     } finally {
+      clearTimeout(limit);
       done.abort();
     }
   }

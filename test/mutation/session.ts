@@ -31,6 +31,8 @@ const vitest = await createVitest(
     maxWorkers: 1,
     bail: 1,
     isolate: false,
+    // A thread starts faster than a process.
+    pool: 'threads',
     teardownTimeout: 2000,
   },
   {
