@@ -10,7 +10,7 @@
 import type { EntryBatch } from './batch.js';
 import { AFTER_LAST, compareEntryIds } from './entry-id.js';
 import { Failure } from './errors.js';
-import { NEWEST, type Offsets } from './parameters.js';
+import type { Offsets } from './parameters.js';
 import { describeGap, type Gap } from './pull-message.js';
 
 /** Ids of today's milliseconds, with room for some digits of a sequence number. */
@@ -72,9 +72,8 @@ export function tableCount(sids: readonly string[], { room, rows }: TableForm): 
  */
 export function checkTable(sids: readonly string[], cursors: readonly string[], form: TableForm): void {
   const { room, rows, gaps } = form;
-  const lengths = cursors.map((cursor) =>
-    cursor === NEWEST ? USUAL_ID_LENGTH : Math.max(cursor.length, USUAL_ID_LENGTH),
-  );
+  // `$` becomes an id of the usual length, too.
+  const lengths = cursors.map(({ length }) => Math.max(length, USUAL_ID_LENGTH));
   const cursorBytes = lengths.reduce((sum, length) => sum + length + 1, AFTER_LAST.length);
   const left = room - NAMES_LENGTH - cursorBytes;
   if (left < 0) throw tooManyStreams(sids.length, cursorBytes, room);

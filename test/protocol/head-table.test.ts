@@ -46,11 +46,11 @@ test('streams take turns, the one that is furthest behind first', () => {
 test('what can never fit is refused by a sentence that says what to do', () => {
   const cursors = Array(40).fill('$');
   expect(() => checkTable(cursors.map(String), cursors, FORM)).toThrow(
-    /cursors of 40 streams .* fewer streams/,
+    refusal(/cursors of 40 streams .* fewer streams/),
   );
-  expect(() => checkTable(['x'.repeat(400)], ['$'], FORM)).toThrow(/msgpack/);
+  expect(() => checkTable(['x'.repeat(400)], ['$'], FORM)).toThrow(refusal(/msgpack/));
   expect(() => checkTable(['a'], ['$'], FORM)).not.toThrow();
-  expect(() => fitEntries([stream('x'.repeat(400), '0-0', 1)], FORM)).toThrow(/fewer streams/);
+  expect(() => fitEntries([stream('x'.repeat(400), '0-0', 1)], FORM)).toThrow(refusal(/fewer streams/));
 });
 
 test('no more is read than fits, or than is packed at once', () => {
@@ -59,14 +59,25 @@ test('no more is read than fits, or than is packed at once', () => {
   expect(tableCount(['a', 'b', 'c', 'd'], { ...FORM, rows: undefined })).toBe(4096);
 });
 
+test('beyond ASCII all is escaped', () => {
+  expect(asciiJson(['aé~', '漢\u007f'])).toBe('["a\\u00e9~","\\u6f22\\u007f"]');
+});
+
+/** A chai matcher of text also takes `throw undefined`. */
+const refusal = (message: RegExp) =>
+  expect.objectContaining({ code: 'bad_parameter', message: expect.stringMatching(message) });
+
 describe('to the byte', () => {
   const GAP: Gap = { after: '0-0', resumedAt: '1-0', reason: 'trimmed' };
 
   /** The lines of the head that are the table's, with so many entries `1-0`, `2-0`, … of each stream in it. */
-  function headLength(counts: Readonly<Record<string, number>>, gaps: readonly object[] = []): number {
+  function headLength(
+    counts: Readonly<Record<string, number>>,
+    { gaps = [], offset = 0 }: { gaps?: readonly object[]; offset?: number } = {},
+  ): number {
     const sids = Object.keys(counts);
     const cursors = sids.map((sid) => `${counts[sid]}-0`).join('+');
-    const rows = sids.flatMap((sid) => ids(counts[sid]!).map((id) => [sid, id, 0]));
+    const rows = sids.flatMap((sid) => ids(counts[sid]!).map((id) => [sid, id, offset]));
     return `x-last-entry-id: ${cursors}\r\nx-offsets: ${asciiJson(rows)}\r\nx-gap: ${asciiJson(gaps)}\r\n`
       .length;
   }
@@ -78,8 +89,14 @@ describe('to the byte', () => {
     const streams = [stream('a', '0-0', 9)];
     expect(fitEntries(streams, { ...FORM, room })).toEqual([count]);
     const less = () => fitEntries(streams, { ...FORM, room: room - 1 });
-    if (count === 1) expect(less).toThrow(/fewer streams/);
+    if (count === 1) expect(less).toThrow(refusal(/fewer streams/));
     else expect(less()).toEqual([count - 1]);
+  });
+
+  test('offsets are reckoned with the digits of all bytes that were read', () => {
+    const room = headLength({ a: 3 }, { offset: 20 }) + SPARE;
+    expect(fitEntries([stream('a', '0-0', 20)], { ...FORM, room })).toEqual([3]);
+    expect(fitEntries([stream('a', '0-0', 20)], { ...FORM, room: room - 1 })).toEqual([2]);
   });
 
   test('a name beyond ASCII takes what it takes escaped', () => {
@@ -90,7 +107,7 @@ describe('to the byte', () => {
 
   test('a gap before the first entry takes room once, if gaps are asked for', () => {
     const lossy = { ...stream('a', '0-0', 9), gap: GAP };
-    const room = headLength({ a: 3 }, [describeGap('a', GAP)]) + SPARE + 1;
+    const room = headLength({ a: 3 }, { gaps: [describeGap('a', GAP)] }) + SPARE + 1;
     expect(fitEntries([lossy], { ...FORM, gaps: true, room })).toEqual([3]);
     expect(fitEntries([lossy], { ...FORM, gaps: true, room: room - 1 })).toEqual([2]);
     expect(fitEntries([lossy], { ...FORM, room: headLength({ a: 3 }) + SPARE })).toEqual([3]);
@@ -118,7 +135,7 @@ describe('to the byte', () => {
     const room = 'x-last-entry-id: 5-0+\r\nx-offsets: []\r\nx-gap: []\r\n'.length;
     expect(fitEntries([empty], { ...FORM, room })).toEqual([0]);
     expect(() => fitEntries([empty], { ...FORM, room: room - 1 })).toThrow(
-      /cursors of 1 streams take about 4 bytes/,
+      refusal(/cursors of 1 streams take about 4 bytes/),
     );
   });
 
@@ -147,7 +164,7 @@ describe('to the byte', () => {
     const room = names + AFTER_LAST.length + bytes;
     expect(() => checkTable(sids, cursors, { room, rows, gaps })).not.toThrow();
     expect(() => checkTable(sids, cursors, { room: room - 1, rows, gaps })).toThrow(
-      /head, which has room for/,
+      refusal(/head, which has room for/),
     );
   });
 });
