@@ -550,7 +550,7 @@ def _path(sids: Sequence[str]) -> str:
 def _spread(ids: str, streams: int) -> list[str]:
     given = ids.split('+')
     if len(given) not in (1, streams):
-        raise ValueError(f'{len(given)} ids for {streams} streams: it must be one for all, or one for each')
+        raise ValueError(f'last_entry_id must have one id, or one for each of {streams} streams, not {len(given)}')
     return given * (streams // len(given))
 
 

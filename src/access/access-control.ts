@@ -60,7 +60,10 @@ export class AccessControl {
     access.#jwt = await JwtVerifier.create(config);
     await access.#readTokens();
     if (isOpenToOthers(config)) {
-      logger.warn({ HOST: config.HOST }, 'ALLOW_ANONYMOUS: whoever reaches the gateway may do everything');
+      logger.warn(
+        { HOST: config.HOST },
+        'ALLOW_ANONYMOUS=1: everybody who can reach the gateway may do everything',
+      );
     }
     if (access.isOn) {
       access.#expiryTimer = setInterval(() => access.#endExpired(), EXPIRY_CHECK_MS).unref();
@@ -79,7 +82,8 @@ export class AccessControl {
    */
   authenticate(token: string | undefined): Grant | Promise<Grant> {
     if (!this.isOn) return this.#everything;
-    if (token === undefined) throw new Failure('unauthorized', 'a token is needed, and none came');
+    if (token === undefined)
+      throw new Failure('unauthorized', 'a token is needed: send the header Authorization: Bearer TOKEN');
     if (token.length > MAX_TOKEN_BYTES) throw invalid();
     const id = tokenId(token);
     if (id !== undefined) return this.#grantOf(id, token);
@@ -90,12 +94,14 @@ export class AccessControl {
   /** Reads the tokens file and the key set again. What cannot be read leaves things as they are. */
   reload(): Promise<void> {
     const reload = async () => {
+      let isRead = this.isOn;
       for (const read of [() => this.#jwt?.reload(), () => this.#readTokens()]) {
         await Promise.resolve(read()).catch((error: Error) => {
+          isRead = false;
           this.#logger.error({ reason: error.message }, 'access control stays as it was');
         });
       }
-      if (this.isOn) this.#logger.info({ tokens: this.#tokens.size }, 'access control is read again');
+      if (isRead) this.#logger.info({ tokens: this.#tokens.size }, 'access control is read again');
     };
     // One after the other: of two in quick succession the later one counts.
     this.#reloading = this.#reloading.then(reload);
@@ -121,7 +127,7 @@ export class AccessControl {
     if (!entitlement.success) {
       const { path, message } = entitlement.error.issues[0]!;
       const place = [JWT_CLAIM, ...path].join('.');
-      throw new Failure('forbidden', `the token does not say what it allows: ${place}: ${message}`);
+      throw new Failure('forbidden', `the token's claim '${place}' does not say what it allows: ${message}`);
     }
     const rights = new Rights(entitlement.data, this.#devicePrefixing);
     this.#checkWall(rights);
@@ -131,7 +137,10 @@ export class AccessControl {
 
   #checkWall({ wall }: Rights): void {
     if (wall === undefined || this.#devicePrefixing) return;
-    throw new Failure('forbidden', 'the token is for a device, and this gateway has no device prefixes');
+    throw new Failure(
+      'forbidden',
+      'this token is for a device, which DISABLE_MULTI_DEVICE_PREFIXING=1 does not allow',
+    );
   }
 
   async #readTokens(): Promise<void> {
@@ -163,7 +172,7 @@ export class AccessControl {
     if (this.#live.has(grant)) {
       this.#logger.info(
         { token: grant.name, reason: failure.message },
-        'who is connected by a token is closed',
+        'closing connections authenticated by a revoked or expired token',
       );
     }
     grant.end(failure);

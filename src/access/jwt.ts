@@ -92,7 +92,7 @@ function refusal(error: unknown): Failure {
   if (error instanceof Failure) return error;
   if (error instanceof errors.JWTExpired) return new Failure('invalid_token', 'the token has expired');
   if (error instanceof errors.JWTClaimValidationFailed) {
-    return new Failure('invalid_token', `the token's claim '${error.claim}' is missing or not as it must be`);
+    return new Failure('invalid_token', `the token's claim '${error.claim}' is missing or wrong`);
   }
   return new Failure('invalid_token', 'the token is not valid');
 }
@@ -109,7 +109,7 @@ async function readKeySet(path: string): Promise<JWTVerifyGetKey> {
 function fetchedKeySet(address: string): JWTVerifyGetKey {
   let blockedUntil = Number.NEGATIVE_INFINITY;
   const unavailable = () =>
-    new Failure('keys_unavailable', 'the keys that the token is to be checked with cannot be fetched');
+    new Failure('keys_unavailable', 'the keys for checking the token cannot be fetched');
   const keySet = createRemoteJWKSet(new URL(address), {
     timeoutDuration: FETCH_MS,
     [customFetch]: (url, options) => {

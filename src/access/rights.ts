@@ -20,11 +20,11 @@ import { matchesAll, matchGlob } from './globs.js';
 export const ACTIONS = ['read', 'write', 'meta', 'admin'] as const;
 export type Action = (typeof ACTIONS)[number];
 
-/** To complete "this token does not allow to …". */
+/** To complete "this token may not …". */
 const DOING: Record<Action, string> = {
   read: 'read',
   write: 'write to',
-  meta: 'change what is said of',
+  meta: 'change the metadata of',
   admin: 'delete',
 };
 
@@ -156,5 +156,5 @@ export class Rights {
 }
 
 function refusal(action: Action, what: string): Failure {
-  return new Failure('forbidden', `this token does not allow to ${DOING[action]} ${what}`);
+  return new Failure('forbidden', `this token may not ${DOING[action]} ${what}`);
 }

@@ -178,7 +178,7 @@ export class AppendPipe {
     if (usedBytes + payloadBytes <= maxBytes) return undefined;
     return new Failure(
       'overloaded',
-      `${usedBytes} bytes already wait for Redis (MAX_BUFFERED_BYTES is ${maxBytes})`,
+      `${usedBytes} bytes already wait for Redis (MAX_BUFFERED_BYTES=${maxBytes})`,
     );
   }
 
@@ -282,7 +282,7 @@ export class AppendPipe {
     const missing = count((fate) => fate === 'missing');
     const unknown = count((fate) => fate === 'unknown');
     const stored = fates.length - missing - unknown;
-    this.#options.logger.info({ stored, missing, unknown }, 'entries without an answer were looked for');
+    this.#options.logger.info({ stored, missing, unknown }, 'looked for entries that had no answer');
     entries.forEach((entry, index) => {
       if (!isAgain[index]) this.#tell(entry, fates[index]!);
     });
@@ -318,7 +318,7 @@ export class AppendPipe {
     if (this.#isFenceMissed) return;
     this.#isFenceMissed = true;
     this.#options.logger.warn(
-      'Redis does not allow CLIENT INFO, CLIENT LIST and CLIENT KILL, so entries that it had not answered when the connection was lost and that are not stored may be stored yet',
+      'Redis does not allow CLIENT INFO, CLIENT LIST and CLIENT KILL: entries without an answer when the connection was lost may still be stored',
     );
   }
 
@@ -330,6 +330,6 @@ export class AppendPipe {
 function unknownOutcome(): Failure {
   return new Failure(
     'unknown_outcome',
-    'Redis was lost before it answered, and whether the entry is stored cannot be found out',
+    'the connection to Redis was lost before it answered, and it cannot be known whether the entry is stored',
   );
 }

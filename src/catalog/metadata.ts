@@ -1,7 +1,7 @@
 /** What people attach to streams: a JSON object each. */
 import type { Redis } from 'ioredis';
 import { Failure } from '../protocol/errors.js';
-import { isSurelyLonger, nestsTooDeep, parseJsonText } from '../protocol/json-text.js';
+import { isSurelyLonger, MAX_LEVELS, nestsTooDeep, parseJsonText } from '../protocol/json-text.js';
 import { readMediaType } from '../protocol/media-type.js';
 import { controlFailure } from '../redis/control.js';
 import { streamMetaKey } from '../redis/keys.js';
@@ -25,7 +25,8 @@ const tooLong = () =>
 export function encodeMetadata(value: unknown): string {
   if (!isObject(value)) throw new Failure('bad_metadata', 'metadata must be a JSON object');
   if (isSurelyLonger(value, MAX_METADATA_BYTES)) throw tooLong();
-  if (nestsTooDeep(value)) throw new Failure('bad_metadata', 'metadata nests too deep');
+  if (nestsTooDeep(value))
+    throw new Failure('bad_metadata', `metadata may nest at most ${MAX_LEVELS} levels deep`);
   const text = JSON.stringify(value);
   if (Buffer.byteLength(text) > MAX_METADATA_BYTES) throw tooLong();
   return text;
@@ -66,7 +67,7 @@ export async function mergeStreamMeta(control: Redis, streamKey: string, value: 
   } catch (error) {
     throw controlFailure(error);
   }
-  throw new Failure('overloaded', 'too many writers change this metadata at once');
+  throw new Failure('overloaded', 'too many clients change this metadata at once');
 }
 
 /** Deletes a stream and its metadata. @throws Failure `wrong_type` where the key is no stream */

@@ -95,7 +95,7 @@ export async function resolveBareIds(
   isAllowed: (key: string) => boolean,
 ): Promise<string[]> {
   for (const id of ids) {
-    if (id === '') throw new Failure('bad_name', 'the stream id is empty');
+    if (id === '') throw new Failure('bad_name', 'the stream id must not be empty');
     if (id.length > MAX_KEY_LENGTH) {
       throw new Failure('bad_name', `a stream key may have at most ${MAX_KEY_LENGTH} characters`);
     }

@@ -43,7 +43,7 @@ function encodeStreamId(sid: string): string {
   } catch {
     // Half a surrogate pair is no character, and has no UTF-8.
   }
-  throw new GatewayError('bad_address', 'a stream id is empty or not valid Unicode');
+  throw new GatewayError('bad_address', 'a stream id must be valid Unicode, and not empty');
 }
 
 /**

@@ -70,7 +70,7 @@ export class Cursors {
     if (parts.length !== this.#sids.length) {
       throw new GatewayError(
         'bad_parameter',
-        `lastEntryId must be one id, or one for each of ${this.#sids.length} streams, not ${parts.length}`,
+        `lastEntryId must have one id, or one for each of ${this.#sids.length} streams, not ${parts.length}`,
       );
     }
     return parts;

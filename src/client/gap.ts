@@ -30,7 +30,7 @@ export function parseGapFrame(text: string): Gap {
   if (gap === undefined) {
     throw new GatewayError(
       'bad_answer',
-      `a text frame of a pull must tell of a gap, not ${text.slice(0, 100)}`,
+      `a text frame of a pull must report a gap, not ${text.slice(0, 100)}`,
     );
   }
   return gap;

@@ -61,9 +61,8 @@ export async function namedKeys(
  * @returns how many keys there were @throws Failure
  */
 export async function flush({ control, rights, allowFlush }: GraphqlContext): Promise<number> {
-  if (!allowFlush) throw new Failure('not_allowed', 'flush is refused: ALLOW_FLUSH is not set');
-  if (!rights.mayAll('admin'))
-    throw new Failure('forbidden', 'this token does not allow to delete everything');
+  if (!allowFlush) throw new Failure('not_allowed', 'flush is not allowed; set ALLOW_FLUSH=1 to allow it');
+  if (!rights.mayAll('admin')) throw new Failure('forbidden', 'this token may not delete everything');
   if (rights.wall !== undefined) {
     return deleteStreams(control, (await listKeys(control, { prefix: rights.hiddenPrefix })).all);
   }

@@ -49,7 +49,11 @@ export const FAILURES = {
   id_not_increasing: kind(409, 4409, "an entry's time is not after the stream's newest entry"),
   length_required: kind(411, 4411, 'a body needs a Content-Length'),
   payload_too_large: kind(413, 1009, 'over `MAX_PAYLOAD_BYTES`, or larger than Redis takes'),
-  unsupported_media_type: kind(415, 4415, 'a body has a Content-Encoding'),
+  unsupported_media_type: kind(
+    415,
+    4415,
+    'a body has a Content-Encoding, or at `/graphql` a type other than application/json',
+  ),
   too_many_connections: kind(
     429,
     4429,
@@ -91,7 +95,7 @@ export type FailureCode = keyof typeof FAILURES;
 export const CLOSE_CODES: Readonly<Record<number, string>> = {
   1000: '`end of replay`: everything up to `until` was sent',
   1001: 'the gateway is going down: connect again later, to another one if there is one',
-  1006: 'no close frame at all: the connection broke, no pong came for 2 minutes, or the client sent something that is not a WebSocket frame',
+  1006: 'no close frame at all: the connection broke, no pong came for 2 minutes, or the client sent something that is not a WebSocket frame, or a message far over the limit',
   1009: 'a message is over `MAX_PAYLOAD_BYTES`, or at `/graphql` over 1 MiB',
   1011: 'a fault of the gateway, or Redis refused',
   1013: 'something that passes: Redis is away, loading, full or read-only, or the gateway is at a limit',

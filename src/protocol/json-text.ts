@@ -4,7 +4,7 @@ import { holdsAtMost } from './json-bounds.js';
 /** Of a value with so many commas and brackets the main thread is held up for about 50 ms to hand it on. */
 const MAX_MARKS = 250_000;
 /** Each level takes stack wherever the value is copied or written again. */
-const MAX_LEVELS = 1000;
+export const MAX_LEVELS = 1000;
 
 /**
  * Whether a value's JSON has more than `bytes` bytes for certain, without writing it: parts that a value holds

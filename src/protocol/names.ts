@@ -12,22 +12,23 @@ const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
 
 function checkName(what: string, name: string): void {
   const bytes = Buffer.byteLength(name);
-  if (bytes === 0) throw new Failure('bad_name', `the ${what} is empty`);
+  if (bytes === 0) throw new Failure('bad_name', `the ${what} must not be empty`);
   if (bytes > MAX_NAME_BYTES) {
     throw new Failure('bad_name', `the ${what} has ${bytes} bytes; at most ${MAX_NAME_BYTES} are allowed`);
   }
-  if (CONTROL.test(name)) throw new Failure('bad_name', `the ${what} has a control character`);
-  if (!name.isWellFormed()) throw new Failure('bad_name', `the ${what} is not valid Unicode`);
+  if (CONTROL.test(name)) throw new Failure('bad_name', `the ${what} must not have control characters`);
+  if (!name.isWellFormed()) throw new Failure('bad_name', `the ${what} must be valid Unicode`);
   if (name.includes(ID_SEPARATOR)) {
-    throw new Failure('bad_name', `the ${what} has a '${ID_SEPARATOR}', which separates ids`);
+    throw new Failure('bad_name', `the ${what} must not have a '${ID_SEPARATOR}', which separates ids`);
   }
 }
 
 /** @throws Failure `bad_name` */
 export function checkDeviceId(id: string): void {
   checkName('device id', id);
-  if (id.includes(':'))
-    throw new Failure('bad_name', "the device id has a ':', which ends the device's part");
+  if (id.includes(':')) {
+    throw new Failure('bad_name', "the device id must not have a ':', which separates it from the stream id");
+  }
 }
 
 /** @throws Failure `bad_name` */

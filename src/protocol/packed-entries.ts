@@ -31,7 +31,7 @@ const INT_8 = 0xd0;
 const FLOAT_32 = 0xca;
 const FLOAT_64 = 0xcb;
 
-const notPacked = () => new Failure('bad_body', 'the frame is not MessagePack');
+const notPacked = () => new Failure('bad_body', 'the frame does not parse as MessagePack');
 const badTime = () => new Failure('bad_header', "an entry's time must be null, whole milliseconds or ms-seq");
 const noEntry = () => new Failure('bad_body', 'an entry must be [sid or null, time or null, bin]');
 
@@ -145,7 +145,8 @@ function readEntries(cursor: Cursor, maxEntries: number): PackedEntry[] {
   }
   // An element has a byte at least.
   if (count > cursor.left) throw notPacked();
-  if (count > maxEntries) throw new Failure('bad_header', `the frame has more than ${maxEntries} entries`);
+  if (count > maxEntries)
+    throw new Failure('bad_header', `the frame has ${count} entries; at most ${maxEntries} are allowed`);
   const entries: PackedEntry[] = [];
   for (let index = 0; index < count; index++) entries.push(readEntry(cursor));
   return entries;

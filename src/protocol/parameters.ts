@@ -64,8 +64,11 @@ export interface PullParameters {
 }
 
 function refuse(name: string, expected: string, value: string): Failure {
-  const shown = value.length > 64 ? `${value.slice(0, 64)}…` : value;
-  return new Failure('bad_parameter', `${name} must be ${expected}, not '${shown}'`);
+  return new Failure('bad_parameter', `${name} must be ${expected}, not '${shorten(value)}'`);
+}
+
+function shorten(value: string): string {
+  return value.length > 64 ? `${value.slice(0, 64)}…` : value;
 }
 
 function decode(name: string, encoded: string): string {
@@ -157,7 +160,10 @@ export function parseSelection(
     );
   }
   for (const sid of sids) checkStreamId(sid);
-  if (new Set(sids).size < sids.length) throw new Failure('bad_name', 'a stream id is given more than once');
+  if (new Set(sids).size < sids.length) {
+    const twice = sids.find((sid, index) => sids.indexOf(sid) !== index)!;
+    throw new Failure('bad_name', `the stream id '${shorten(twice)}' is given more than once`);
+  }
   return { device, prefix, sids };
 }
 
@@ -181,7 +187,7 @@ function parseOffsets(query: Query): Offsets {
 export function parseCursor(name: string, text: string): string {
   if (text === NEWEST) return NEWEST;
   const id = text === '-' ? BEFORE_FIRST : parseEntryId(text);
-  if (id === undefined) throw refuse(name, '$, -, 0, ms or ms-seq', text);
+  if (id === undefined) throw refuse(name, '$ (newest), 0 or - (all), ms or ms-seq', text);
   return id;
 }
 
@@ -203,12 +209,13 @@ function parseRange(query: Query, streams: number): Pick<PullParameters, 'cursor
   const start = from === undefined ? undefined : parseTime('from', from);
   const until = end === undefined ? undefined : parseTime('until', end).last;
   if (start !== undefined && until !== undefined && compareEntryIds(until, start.first) < 0) {
-    throw new Failure('bad_parameter', 'until must not be before from');
+    throw refuse('until', 'no earlier than from', end!);
   }
   // A literal '+' has become a space; neither can stand in a cursor.
   const given = start === undefined ? (ids ?? NEWEST).split(/[+ ]/) : [precedingId(start.first)];
   if (given.length !== 1 && given.length !== streams) {
-    throw new Failure('bad_parameter', `last_entry_id has ${given.length} ids for ${streams} streams`);
+    const rule = streams === 1 ? 'one id' : `one id, or one for each of ${streams} streams`;
+    throw new Failure('bad_parameter', `last_entry_id must have ${rule}, not ${given.length}`);
   }
   const parsed = given.map((text) => parseCursor('last_entry_id', text));
   const resumes = given.map((text) => start === undefined && isPlaceReached(text));
@@ -281,7 +288,7 @@ export function parsePullParameters(
       throw new Failure('bad_parameter', 'header=0 needs exactly one stream, since no frame names its own');
     }
     if (parameters.count !== 1) {
-      throw new Failure('bad_parameter', 'count must be 1 with header=0, since a frame is one entry');
+      throw new Failure('bad_parameter', `count must be 1 with header=0, not ${parameters.count}`);
     }
   }
   return parameters;

@@ -57,18 +57,25 @@ interface HeaderEntry {
 
 const badHeader = (message: string) => new Failure('bad_header', message);
 
+/** A JSON value for a message: objects are not written out, which may be large. */
+function shown(value: unknown): string {
+  if (typeof value === 'string') return `'${value.length > 64 ? `${value.slice(0, 64)}…` : value}'`;
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object';
+  return String(value);
+}
+
 /** The stream of an entry that names none: that of the path, if that is one. */
 function soleStream(rules: PushRules): string {
   const [sid] = rules.sids;
   if (rules.sids.length !== 1 || sid === undefined || sid === NAMED_BY_ENTRY) {
-    throw badHeader('an entry names no stream, and the path does not name just one');
+    throw badHeader('an entry must name its stream, unless the path names exactly one');
   }
   return sid;
 }
 
 function entrySid(value: unknown, rules: PushRules): string {
   if (value === null) return soleStream(rules);
-  if (typeof value !== 'string') throw badHeader('a stream id must be a string or null');
+  if (typeof value !== 'string') throw badHeader(`a stream id must be a string or null, not ${shown(value)}`);
   return value;
 }
 
@@ -81,12 +88,12 @@ export function entryId(time: unknown, rules: PushRules): string {
   const text = typeof time === 'number' && Number.isSafeInteger(time) ? String(time) : time;
   const id = typeof text === 'string' ? parseEntryId(text) : undefined;
   if (typeof text !== 'string' || id === undefined) {
-    throw badHeader("an entry's time must be null, whole milliseconds or ms-seq");
+    throw badHeader(`an entry's time must be null, whole milliseconds or ms-seq, not ${shown(time)}`);
   }
   if (entryTime(id) > rules.latestTime) {
     throw new Failure(
       'time_in_future',
-      `the time ${text} is too far ahead of the clock, where it would freeze the stream's time`,
+      `the time ${text} is more than MAX_FUTURE_MS ahead of the gateway's clock; the latest allowed is ${rules.latestTime}`,
     );
   }
   return text.includes('-') ? id : `${id.slice(0, id.indexOf('-'))}-*`;
@@ -94,7 +101,7 @@ export function entryId(time: unknown, rules: PushRules): string {
 
 function headerOffset(value: unknown): number {
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) {
-    throw badHeader('an offset must be a whole number of bytes');
+    throw badHeader(`an offset must be a whole number of bytes from 0, not ${shown(value)}`);
   }
   return value;
 }
@@ -103,7 +110,9 @@ function headerEntry(item: unknown, index: number, total: number, rules: PushRul
   if (typeof item === 'number') {
     if (rules.sids.length === 1) return { sid: soleStream(rules), id: AUTO_ID, offset: headerOffset(item) };
     if (rules.sids.length !== total) {
-      throw badHeader(`the header has ${total} offsets for ${rules.sids.length} streams`);
+      throw badHeader(
+        `the header must have one offset for each of ${rules.sids.length} streams, not ${total}`,
+      );
     }
     return { sid: rules.sids[index]!, id: AUTO_ID, offset: headerOffset(item) };
   }
@@ -135,16 +144,18 @@ function isWithinBounds(header: string): boolean {
 
 function parseHeader(header: string, rules: PushRules): HeaderEntry[] {
   if (header.length > MAX_HEADER_BYTES)
-    throw badHeader(`the header is longer than ${MAX_HEADER_BYTES} bytes`);
-  if (!isWithinBounds(header)) throw badHeader('the header nests too deep or has too many elements');
+    throw badHeader(`the header may have at most ${MAX_HEADER_BYTES} bytes`);
+  if (!isWithinBounds(header))
+    throw badHeader(`the header may have at most ${MAX_ENTRIES} entries, none of which nests deeper`);
   let items: unknown;
   try {
     items = JSON.parse(header);
   } catch {
-    throw badHeader('the header is not JSON');
+    throw badHeader('the header does not parse as JSON');
   }
-  if (!Array.isArray(items)) throw badHeader('the header must be a JSON array');
-  if (items.length > MAX_ENTRIES) throw badHeader(`the header has more than ${MAX_ENTRIES} entries`);
+  if (!Array.isArray(items)) throw badHeader(`the header must be a JSON array, not ${shown(items)}`);
+  if (items.length > MAX_ENTRIES)
+    throw badHeader(`the header has ${items.length} entries; at most ${MAX_ENTRIES} are allowed`);
   return items.map((item, index) => headerEntry(item, index, items.length, rules));
 }
 
@@ -158,15 +169,15 @@ export function splitPayload(header: string, payload: Uint8Array, rules: PushRul
   if (entries.length === 0) return [{ sid: soleStream(rules), id: AUTO_ID, payload }];
   const areStarts = entries[0]!.offset === 0;
   if (!areStarts && entries.at(-1)!.offset !== payload.length) {
-    throw badHeader(
-      `the header ends at byte ${entries.at(-1)!.offset} of a payload of ${payload.length} bytes`,
-    );
+    const last = entries.at(-1)!.offset;
+    throw badHeader(`the last offset must be the payload's length, ${payload.length} bytes, not ${last}`);
   }
   let start = 0;
   return entries.map(({ sid, id, offset }, index) => {
     const end = areStarts ? (entries[index + 1]?.offset ?? payload.length) : offset;
-    if (end < start) throw badHeader(`offset ${end} comes after ${start}: offsets must not go backwards`);
-    if (end > payload.length) throw badHeader(`offset ${end} is past the payload's ${payload.length} bytes`);
+    if (end < start) throw badHeader(`offsets must not go backwards, but ${end} comes after ${start}`);
+    if (end > payload.length)
+      throw badHeader(`an offset must be at most the payload's length, ${payload.length} bytes, not ${end}`);
     const entry = { sid, id, payload: payload.subarray(start, end) };
     start = end;
     return entry;

@@ -9,6 +9,7 @@
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { Failure } from '../protocol/errors.js';
+import { failureFromRedis } from './error-replies.js';
 import { encodeCommand, ReplyBuffer, ReplyCursor } from './resp.js';
 import { findMaster } from './sentinel.js';
 import { SocketWriter } from './socket-writer.js';
@@ -170,7 +171,7 @@ export class RedisConnection {
     // yet reads still work.
     const isName = this.#handshake === NAME_REPLY;
     if (error !== undefined && !isName && NOT_LOGGED_IN.test(error)) {
-      this.#close(new Failure('redis_denied', `Redis refused the connection: ${error}`));
+      this.#close(new Failure('redis_denied', failureFromRedis(error).message));
       return;
     }
     this.#handshake--;

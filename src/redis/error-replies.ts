@@ -25,7 +25,12 @@ const OTHER_NODE =
 const TOO_LARGE = 'the entry is larger than Redis takes (proto-max-bulk-len)';
 
 export const ERROR_REPLIES: readonly ErrorReply[] = [
-  { word: 'WRONGTYPE', code: 'wrong_type', when: 'The key holds another type.' },
+  {
+    word: 'WRONGTYPE',
+    code: 'wrong_type',
+    sentence: 'the key exists and is not a stream',
+    when: 'The key holds another type.',
+  },
   {
     word: 'ERR',
     text: 'equal or smaller than the target stream top item',
@@ -135,8 +140,18 @@ export const ERROR_REPLIES: readonly ErrorReply[] = [
     when: 'A Valkey Sentinel cannot fail over its primary.',
   },
   { word: 'NOQUORUM', code: 'redis_unavailable', when: 'Too few Sentinels are reachable.' },
-  { word: 'NOAUTH', code: 'redis_denied', when: 'Redis requires a password.' },
-  { word: 'WRONGPASS', code: 'redis_denied', when: 'User or password is wrong.' },
+  {
+    word: 'NOAUTH',
+    code: 'redis_denied',
+    sentence: 'Redis requires a password: put it into REDIS_URL',
+    when: 'Redis requires a password.',
+  },
+  {
+    word: 'WRONGPASS',
+    code: 'redis_denied',
+    sentence: 'Redis does not accept the user and password of REDIS_URL',
+    when: 'User or password is wrong.',
+  },
   {
     word: 'NOPERM',
     code: 'redis_denied',
@@ -187,6 +202,8 @@ for (const row of ERROR_REPLIES) ROWS.set(row.word, [...(ROWS.get(row.word) ?? [
 
 /** Redis puts the reason for a discarded transaction behind this, as an error reply of its own. */
 const DISCARDED = /^EXECABORT Transaction discarded because of: /;
+/** Which of our scripts met the error, as Redis puts it behind. */
+const IN_SCRIPT = /,? script: [0-9a-f]{40}, on @.*$/s;
 /** What the first word of an error reply looks like; anything else is counted as one unknown word. */
 const WORD = /^[A-Z][A-Z0-9_-]{0,39}$/;
 const NO_WORD = '(none)';
@@ -209,7 +226,7 @@ export function failureFromRedis(reply: string): Failure {
   if (row === undefined) noteUnknown(word);
   return new Failure(
     row?.code ?? 'redis_error',
-    row?.sentence ?? `Redis refused: ${text.replace(/^ERR /, '')}`,
+    row?.sentence ?? `Redis refused: ${text.replace(/^ERR /, '').replace(IN_SCRIPT, '')}`,
   );
 }
 

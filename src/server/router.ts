@@ -83,7 +83,7 @@ export function createRouter(app: TemplatedApp, context: GatewayContext): Router
   app.any(
     '/*',
     endpoint(context, ({ path }) => {
-      throw new Failure('not_found', `there is nothing at ${path.slice(0, 200)}`);
+      throw new Failure('not_found', `there is nothing at ${path.slice(0, 200)}; GET / lists the addresses`);
     }),
   );
   return { respond, connect };
@@ -101,7 +101,7 @@ function answerOptions(context: GatewayContext, exchange: HttpExchange, allowed:
 }
 
 function refuseMethod(exchange: HttpExchange, allowed: readonly string[]): void {
-  exchange.fail(new Failure('method_not_allowed', `${exchange.method.toUpperCase()} is not allowed here`), [
-    ['allow', allowed.join(', ')],
-  ]);
+  const methods = allowed.join(', ');
+  const message = `${exchange.method.toUpperCase()} is not allowed here; allowed are ${methods}`;
+  exchange.fail(new Failure('method_not_allowed', message), [['allow', methods]]);
 }

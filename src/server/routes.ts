@@ -133,7 +133,7 @@ function addRoutes(app: TemplatedApp, context: GatewayContext, shared: Shared): 
   respond('/openapi.json', { get: openApi });
   respond('/docs', {
     get: (exchange) => {
-      if (!pages.docs.hasIndex) throw new Failure('not_found', 'the page was not built');
+      if (!pages.docs.hasIndex) throw new Failure('not_found', 'the page was not built: run npm run build');
       pages.docs.answerIndex(exchange);
     },
   });
@@ -155,5 +155,8 @@ function answerAsset(exchange: HttpExchange, page: Site, name: string): void {
 function checkMayWatch(rights: Rights): void {
   const mayWatch = rights.wall === undefined && (rights.mayAll('read') || rights.mayAll('admin'));
   if (!mayWatch)
-    throw new Failure('forbidden', 'the metrics need the right to read, or to delete, everything');
+    throw new Failure(
+      'forbidden',
+      'this token may not read the metrics, which needs read or admin for everything',
+    );
 }

@@ -114,7 +114,7 @@ describe('with a shared secret', () => {
     const endless = forge({ alg: 'HS256' }, { exp: undefined as never }, SECRET);
     await expect(jwt.verify(endless)).rejects.toMatchObject({
       code: 'invalid_token',
-      message: "the token's claim 'exp' is missing or not as it must be",
+      message: "the token's claim 'exp' is missing or wrong",
     });
     // Clocks differ a little.
     await jwt.verify(await sign({ exp: inSeconds(-1), nbf: inSeconds(3) }));
@@ -132,7 +132,7 @@ describe('with a shared secret', () => {
       const refused = jwt.verify(await sign(claims as JWTPayload));
       await expect(refused).rejects.toMatchObject({
         code: 'invalid_token',
-        message: `the token's claim '${claim}' is missing or not as it must be`,
+        message: `the token's claim '${claim}' is missing or wrong`,
       });
     }
   });

@@ -116,10 +116,11 @@ describe('when the file is read again', () => {
     const connected = await connectEverywhere(fixture.tokens.mortal);
     const from = fixture.gateway.log.length;
     expect(await fixture.spoil('{"tokens": [SECRET')).toMatch(/^The tokens file .+ is not JSON\.$/);
-    expect(await fixture.spoil('{"tokens": [{"id": "SECRET!"}]}')).toMatch(/ is not as it should be: /);
+    expect(await fixture.spoil('{"tokens": [{"id": "SECRET!"}]}')).toMatch(/ is not valid: /);
     const lines = fixture.gateway.log.slice(from).filter(({ level }) => Number(level) >= 40);
     expect(lines).toHaveLength(2);
     expect(JSON.stringify(fixture.gateway.log)).not.toContain('SECRET');
+    expect(JSON.stringify(fixture.gateway.log.slice(from))).not.toContain('is read again');
     expect(await connected.push.push([1], 'y')).toEqual([expect.any(String)]);
     await connected.close();
     const read = await fetch(`${fixture.gateway.http}/data/x?block=-1`, {

@@ -131,6 +131,6 @@ describe('everything', () => {
 
 test('a refusal says what is not allowed, by the name that the client gave', () => {
   const none = rights({ device: 'cam1', rights: [] });
-  expect(() => none.check('write', 'cam1:x', 'x')).toThrow("this token does not allow to write to 'x'");
+  expect(() => none.check('write', 'cam1:x', 'x')).toThrow("this token may not write to 'x'");
   expect(() => none.checkWall('cam2')).toThrow("this token is for another device than 'cam2'");
 });

@@ -330,7 +330,7 @@ describe('by a token with rights to some streams only', () => {
       ),
     ).toEqual([
       expect.any(String),
-      { code: 'forbidden', error: "this token does not allow to write to 'no'" },
+      { code: 'forbidden', error: "this token may not write to 'no'" },
       expect.any(String),
     ]);
     await push.close();
@@ -342,7 +342,7 @@ describe('by a token with rights to some streams only', () => {
     blind.send(JSON.stringify([['no', 1]]), Buffer.from('x'));
     expect(await blind.closed).toEqual({
       code: 4403,
-      reason: "this token does not allow to write to 'no'",
+      reason: "this token may not write to 'no'",
     });
     const parts = formBody(
       ['form-data; name="entries"; filename="ok1"', 'x'],

@@ -228,7 +228,7 @@ describe('what may wait', () => {
     expect(refused).toHaveLength(ledger.told);
     expect(ledger.told).toBe(11);
     expect(refused.every((result) => (result as Failure).code === 'overloaded')).toBe(true);
-    expect((refused[0] as Failure).message).toMatch(/\d+ bytes already wait .*MAX_BUFFERED_BYTES is 100000/);
+    expect((refused[0] as Failure).message).toMatch(/\d+ bytes already wait .*MAX_BUFFERED_BYTES=100000/);
     expect(pipe.bufferedBytes).toBeLessThanOrEqual(100_000 + 9 * 100);
     redis.process.kill('SIGCONT');
     await pipe.idle();

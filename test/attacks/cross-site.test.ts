@@ -252,7 +252,10 @@ describe('a name that is not ours', () => {
       for (const path of GETS) {
         const answer = await send(gateway.port, 'GET', path, host);
         expect([host, path, answer?.status]).toEqual([host, path, 421]);
-        expect(JSON.parse(answer!.body)).toMatchObject({ code: 'forbidden_host' });
+        expect(JSON.parse(answer!.body)).toEqual({
+          code: 'forbidden_host',
+          error: expect.stringMatching(/^host '.*' is not allowed; add it to ALLOWED_HOSTS$/),
+        });
       }
       for (const headers of ['', `Origin: http://${host}\r\n`]) {
         const answer = await send(gateway.port, 'POST', '/data/x', host, headers);

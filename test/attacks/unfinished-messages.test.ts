@@ -71,7 +71,7 @@ test('before connection_init a few sockets are read at a time, and other address
   expect(await gateway.metric('graphql_openings')).toBeLessThanOrEqual(256);
   const refused = clients.filter(({ statuses }) => statuses[0] === 429);
   expect(refused.length).toBeGreaterThan(0);
-  expect(refused[0]!.text).toContain('at most 256 of one address may be open before connection_init');
+  expect(refused[0]!.text).toContain('one address may have at most 256 connections without connection_init');
   // From elsewhere, amid them.
   const client = await openRaw(gateway.port, '/graphql', SUBPROTOCOL, { from: '127.0.0.9' });
   clients.push(client);

@@ -91,7 +91,7 @@ const POISONS: readonly (readonly [name: string, turn: (sid: string) => Promise<
     [
       'is another type',
       (sid) => redis.client.set(`default:${sid}`, 'text'),
-      { code: 4409, reason: expect.stringMatching(/WRONGTYPE/) },
+      { code: 4409, reason: 'the key exists and is not a stream' },
     ],
     [
       'is forbidden',

@@ -345,7 +345,7 @@ describe('flush', () => {
   test('is refused on a Redis that is not of the gateway', async () => {
     await fixture.redis.client.set('precious', '1');
     expect(await fixture.refusal('mutation { flush }')).toBe(
-      'not_allowed: flush is refused: ALLOW_FLUSH is not set',
+      'not_allowed: flush is not allowed; set ALLOW_FLUSH=1 to allow it',
     );
     expect(await keys()).toEqual(['precious']);
   });

@@ -15,8 +15,8 @@ const BAD_EVERYWHERE = [
   ['a\u007f', 'control character'],
   ['a\u0080', 'control character'],
   ['a\u009f', 'control character'],
-  ['\ud800', 'not valid Unicode'],
-  ['a\udc00b', 'not valid Unicode'],
+  ['\ud800', 'must be valid Unicode'],
+  ['a\udc00b', 'must be valid Unicode'],
 ] as const;
 
 const GOOD_EVERYWHERE = [

@@ -212,9 +212,9 @@ describe('last_entry_id', () => {
   });
 
   test.each([
-    ['1+2', 'a', '2 ids for 1 stream'],
-    ['1+2+3', 'a+b', '3 ids for 2 streams'],
-    ['1+2', 'a+b+c', '2 ids for 3 streams'],
+    ['1+2', 'a', 'must have one id, not 2'],
+    ['1+2+3', 'a+b', 'must have one id, or one for each of 2 streams, not 3'],
+    ['1+2', 'a+b+c', 'must have one id, or one for each of 3 streams, not 2'],
   ])('%s for %s', (value, sids, message) => {
     expect(() => pull(`last_entry_id=${value}`, sids)).toThrow(refusal('last_entry_id', message));
   });

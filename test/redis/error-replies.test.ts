@@ -58,10 +58,14 @@ test.each([
 });
 
 test("a failure has Redis' text", () => {
-  expect(failureFromRedis('WRONGTYPE Operation against').message).toBe(
-    'Redis refused: WRONGTYPE Operation against',
-  );
+  expect(failureFromRedis('READONLY You cannot').message).toBe('Redis refused: READONLY You cannot');
   expect(failureFromRedis('ERR no such thing').message).toBe('Redis refused: no such thing');
+});
+
+test('a failure does not say which script of the gateway met it', () => {
+  const script = `script: ${'69e88f9e'.repeat(5)}, on @user_script:3.`;
+  expect(failureFromRedis(`ERR no such thing ${script}`).message).toBe('Redis refused: no such thing');
+  expect(failureFromRedis(`ERR no such thing, ${script}`).message).toBe('Redis refused: no such thing');
 });
 
 test.each(['MOVED 3999 10.1.2.3:6381', 'ASK 3999 10.1.2.3:6381', 'REDIRECT 10.1.2.3:6381'])(

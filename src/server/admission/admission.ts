@@ -40,15 +40,15 @@ export class Admission {
   refusal(request: RequestHead, duty: Duty, crowd: Failure | undefined): Failure | undefined {
     if (crowd !== undefined && duty === 'work') return crowd;
     if (request.path.length + request.query.length > MAX_ADDRESS) {
-      return new Failure('payload_too_large', `the address has more than ${MAX_ADDRESS} characters`);
+      return new Failure('payload_too_large', `the address may have at most ${MAX_ADDRESS} characters`);
     }
     const [host, origin] = [request.header('host'), request.header('origin')];
     if (!this.#hosts.allows(host)) {
       const shown = host.slice(0, SHOWN_HOST);
-      return new Failure('forbidden_host', `'${shown}' is no name of this gateway: see ALLOWED_HOSTS`);
+      return new Failure('forbidden_host', `host '${shown}' is not allowed; add it to ALLOWED_HOSTS`);
     }
     if (!this.#origins.allows(origin, host)) {
-      return new Failure('forbidden_origin', `pages of ${origin} may not use this gateway`);
+      return new Failure('forbidden_origin', `origin '${origin}' is not allowed; add it to CORS_ORIGINS`);
     }
     if (duty === 'watch') return undefined;
     if (this.#stopping.aborted) return new Failure('shutting_down', 'the gateway is going down');

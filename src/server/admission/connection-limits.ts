@@ -83,11 +83,14 @@ export class ConnectionLimits {
     if (inUse.waiting > 0) inUse.waiting--;
     inUse.active++;
     if (inUse.active + inUse.waiting > this.#maxPerAddress) {
-      const limit = `MAX_CONNECTIONS_PER_ADDRESS is ${this.#maxPerAddress}`;
-      return new Failure('too_many_connections', `too many connections from one address; ${limit}`);
+      const limit = `MAX_CONNECTIONS_PER_ADDRESS=${this.#maxPerAddress}`;
+      return new Failure('too_many_connections', `too many connections from one address (${limit})`);
     }
     if (this.#open <= this.#max) return undefined;
-    return new Failure('overloaded', `there are ${this.#open} connections; at most ${this.#max} may be`);
+    return new Failure(
+      'overloaded',
+      `there are ${this.#open} connections; at most ${this.#max} are allowed (MAX_CONNECTIONS)`,
+    );
   }
 
   /** It was answered, or its client is gone. */

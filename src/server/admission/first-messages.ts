@@ -45,11 +45,11 @@ export class FirstMessages {
   /** To be called before a socket is opened. @throws Failure where there are too many */
   checkRoom(address: string): void {
     if ((this.#perAddress.get(address) ?? 0) >= this.#maxPerAddress) {
-      const most = `at most ${this.#maxPerAddress} of one address may be open before connection_init`;
+      const most = `one address may have at most ${this.#maxPerAddress} connections without connection_init`;
       throw new Failure('too_many_connections', most);
     }
     if (this.open >= MAX_OPEN) {
-      throw new Failure('overloaded', `at most ${MAX_OPEN} connections may be open before connection_init`);
+      throw new Failure('overloaded', `there may be at most ${MAX_OPEN} connections without connection_init`);
     }
   }
 
@@ -80,7 +80,9 @@ export class FirstMessages {
     for (const [socket, since] of [...this.#reading]) {
       if (this.#waiting.size === 0) return;
       if (since > begun) continue;
-      socket.end(new Failure('overloaded', 'connection_init did not come in time, and others wait'));
+      socket.end(
+        new Failure('overloaded', 'connection_init did not come in time, and other clients wait to connect'),
+      );
       this.remove(socket);
     }
   }

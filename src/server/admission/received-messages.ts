@@ -237,7 +237,10 @@ export class ReceivedMessages {
     }
     this.#suspects ??= this.#findSuspects();
     const part = Math.max(1, Math.ceil(this.#suspects.length / PARTS));
-    const failure = new Failure('overloaded', 'too much is held of unfinished messages: MAX_BUFFERED_BYTES');
+    const failure = new Failure(
+      'overloaded',
+      'unfinished messages take too much memory (MAX_BUFFERED_BYTES)',
+    );
     for (const suspect of this.#suspects.splice(-part)) this.#drop(suspect, failure);
     if (this.#suspects.length > 0) return;
     // Something else has grown, or the allocator keeps what was freed.
@@ -276,7 +279,7 @@ export class ReceivedMessages {
     const isIdle = ({ completedAt }: Receiver) => Number(this.now - completedAt >= IDLE_MS);
     const idleFirst = (a: Receiver, b: Receiver) =>
       isIdle(b) - isIdle(a) || (isIdle(a) ? a.completedAt - b.completedAt : b.opened - a.opened);
-    const failure = new Failure('overloaded', 'too much is held of large messages: MAX_BUFFERED_BYTES');
+    const failure = new Failure('overloaded', 'large messages take too much memory (MAX_BUFFERED_BYTES)');
     for (const keeper of keepers.sort(idleFirst)) {
       if (this.keptBytes <= this.#max) return;
       this.#drop(keeper, failure);

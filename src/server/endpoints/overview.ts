@@ -34,7 +34,7 @@ interface OverviewSocket {
 function readFilter(exchange: HttpExchange): string {
   const filter = new Query(exchange.query).text('filter') ?? '';
   if (filter.length > MAX_FILTER) {
-    throw new Failure('bad_parameter', `filter must have at most ${MAX_FILTER} characters`);
+    throw new Failure('bad_parameter', `filter may have at most ${MAX_FILTER} characters`);
   }
   return filter;
 }

@@ -130,7 +130,9 @@ export class HttpExchange {
     if (isStreamed) {
       const size = headBytes(allHeaders) + bytes.length;
       if (!this.#context.unread.hold(this, this.client, size, () => this.#res.close())) {
-        this.fail(new Failure('overloaded', 'too much waits for clients to read it: MAX_UNREAD_BYTES'));
+        this.fail(
+          new Failure('overloaded', 'too many bytes wait for clients to read them (MAX_UNREAD_BYTES)'),
+        );
         return;
       }
     }
@@ -249,7 +251,7 @@ export class HttpExchange {
         body.add(chunk);
         return undefined;
       }
-      refusal = new Failure('overloaded', 'too many bodies are being received: MAX_BUFFERED_BYTES');
+      refusal = new Failure('overloaded', 'too many bytes of bodies are being received (MAX_BUFFERED_BYTES)');
     } catch (error) {
       refusal = asFailure(error);
     }

@@ -55,7 +55,10 @@ export function openAnswer(
   const { endpoint, selection, type, headers = [], filler, opening, onRoom, onStop } = options;
   grant.check();
   const onSlow = () => {
-    connection.fail(new Failure('overloaded', 'what it was sent is not read: MAX_UNREAD_BYTES'), true);
+    connection.fail(
+      new Failure('overloaded', 'the client does not read what it is sent (MAX_UNREAD_BYTES)'),
+      true,
+    );
   };
   const stream = exchange.openStream({
     type,

@@ -32,7 +32,7 @@ export function sweepSockets(sockets: Iterable<SweptSocket>, mostBytes: number):
   for (const { socket, bytes } of stalled) {
     if (unread <= mostBytes) return;
     unread -= bytes;
-    const waits = `${bytes} bytes wait to be read`;
-    socket.endSlow(new Failure('overloaded', `${waits}, and too much for all: MAX_UNREAD_BYTES`));
+    const waits = `${bytes} bytes wait for this client to read them`;
+    socket.endSlow(new Failure('overloaded', `${waits}; all clients together are over MAX_UNREAD_BYTES`));
   }
 }

@@ -27,7 +27,7 @@ export function upgradeSocket<T extends object>(
   const exchange = new HttpExchange(context, res, req);
   if (exchange.isOver) return;
   if (exchange.header('sec-websocket-version') !== VERSION) {
-    exchange.fail(new Failure('upgrade_required', `the WebSocket version must be ${VERSION}`), [
+    exchange.fail(new Failure('upgrade_required', `Sec-WebSocket-Version must be ${VERSION}`), [
       ['sec-websocket-version', VERSION],
     ]);
     return;
@@ -76,8 +76,9 @@ export function refuseWithoutUpgrade(
 ): (exchange: HttpExchange, parameter: string) => Promise<void> {
   return async (exchange, parameter) => {
     await prepare(exchange, parameter);
-    exchange.fail(new Failure('upgrade_required', 'this address is for WebSockets'), [
-      ['upgrade', 'websocket'],
-    ]);
+    exchange.fail(
+      new Failure('upgrade_required', 'this address is for WebSockets: connect to it by ws:// or wss://'),
+      [['upgrade', 'websocket']],
+    );
   };
 }

@@ -73,7 +73,7 @@ test('an address may have 256, and all addresses 1024', () => {
   add(all, 255, 'a');
   all.checkRoom('a');
   const [last] = add(all, 1, 'a');
-  expect(() => all.checkRoom('a')).toThrow('at most 256 of one address');
+  expect(() => all.checkRoom('a')).toThrow('one address may have at most 256 connections');
   for (const address of ['b', 'c', 'd']) add(all, 256, address);
   expect(() => all.checkRoom('e')).toThrow('at most 1024');
   all.remove(last!);

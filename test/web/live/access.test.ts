@@ -49,7 +49,7 @@ test('asks for a token, again where it is wrong, and shows what it allows', asyn
   await page.getByText('Metadata', { exact: true }).click();
   await page.getByRole('textbox', { name: 'Metadata' }).fill('{"a": 1}');
   await page.getByRole('button', { name: 'Save' }).click();
-  await page.locator('.metadata .problem').getByText('does not allow').waitFor();
+  await page.locator('.metadata .problem').getByText('may not').waitFor();
   // A page that is left forgets it, and no address ever had it.
   expect(JSON.stringify(await browser.context.storageState())).not.toContain(tokens.cams);
   expect(await page.evaluate(() => sessionStorage.length)).toBe(0);

@@ -41,7 +41,7 @@ const tooMuch = (what: string) => new Failure('payload_too_large', `the form has
  */
 export function parseForm(contentType: string, body: Uint8Array): FormEntry[] {
   const boundary = /;\s*boundary=(?:"([^"]{1,70})"|([^;\s]{1,70}))/i.exec(contentType);
-  if (boundary === null) throw new Failure('bad_body', 'the Content-Type names no boundary');
+  if (boundary === null) throw new Failure('bad_body', 'the Content-Type of a form must name its boundary');
   const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
   const delimiter = Buffer.from(`${CRLF}--${boundary[1] ?? boundary[2]!}`);
   const entries: FormEntry[] = [];

@@ -39,7 +39,7 @@ export async function getLatest(
   const at = query.text('at');
   const after = query.text('after');
   if (selection.sids.length > 1)
-    throw new Failure('bad_parameter', 'one entry is of one stream, not several');
+    throw new Failure('bad_parameter', `latest needs exactly one stream, not ${selection.sids.length}`);
   if (at !== undefined && after !== undefined) {
     throw new Failure('bad_parameter', 'at and after ask for different entries: give one of them');
   }

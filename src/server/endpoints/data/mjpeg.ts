@@ -23,7 +23,9 @@ export async function getMjpeg(
   const selection = readSelection(grant.rights, encodedSid, query);
   const maxFps = parseMaxFps(query);
   const keys = selectedKeys(context.config, grant.rights, 'read', selection);
-  if (keys.length > 1) throw new Failure('bad_parameter', 'a picture shows one stream, not several');
+  if (keys.length > 1) {
+    throw new Failure('bad_parameter', `mjpeg needs exactly one stream, not ${keys.length}`);
+  }
   const named = await readStreamMediaType(context.control, keys[0]!);
   const parameters = { latest: true, count: 1, block: 0, ack: false, maxFps };
   const request = { selection, keys, cursors: [BEFORE_FIRST], parameters };

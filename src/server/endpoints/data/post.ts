@@ -39,7 +39,10 @@ function preparePost(
   const query = new Query(exchange.query);
   const selection = readSelection(rights, encodedSid, query);
   if (selection.sids.length !== 1) {
-    throw new Failure('bad_parameter', "a POST names one stream, or '*' with a form whose parts name theirs");
+    throw new Failure(
+      'bad_parameter',
+      "a POST needs exactly one stream, or '*' and a form whose parts name theirs",
+    );
   }
   const sid = selection.sids[0]!;
   checkWritable(sid);
@@ -71,6 +74,7 @@ function storeEntries(
   for (const { filename } of entries) {
     const named = sid === NAMED_BY_ENTRY ? filename : sid;
     if (streams.has(named)) continue;
+    if (named === '') throw unnamed();
     checkStreamId(named);
     checkWritable(named);
     streams.set(named, pipe.streams.get(selectedKey(context.config, rights, 'write', selection, named)));
@@ -98,6 +102,12 @@ function storeEntries(
     }
   });
 }
+
+const unnamed = () =>
+  new Failure(
+    'bad_name',
+    "a POST to '*' must be a form with parts named 'entries' whose filenames are stream ids",
+  );
 
 /** Collects what became of a request's entries and answers when all is known. */
 class PostReceipt implements Receipt {

@@ -3,7 +3,7 @@ import { getOperationAST, OperationTypeNode } from 'graphql';
 import { createHandler, parseRequestParams } from 'graphql-http';
 import type { Grant } from '../../../access/grant.js';
 import { checkRequestText, MAX_REQUEST_BYTES } from '../../../graphql/limits.js';
-import { Failure } from '../../../protocol/errors.js';
+import { FAILURES, Failure } from '../../../protocol/errors.js';
 import type { BodyHandler, GrantedHandler } from '../../admission/authorize.js';
 import type { GatewayContext } from '../../context.js';
 import type { Header } from '../../http/answer-head.js';
@@ -14,6 +14,8 @@ import { streamEvents } from './events.js';
 const EVENT_STREAM = 'text/event-stream';
 /** What is answered otherwise. */
 const JSON_TYPES = ['application/json', 'application/graphql-response+json', 'application/*', '*/*'];
+
+const WRONG_TYPE = FAILURES.unsupported_media_type.status;
 
 type Handle = (exchange: HttpExchange, grant: Grant, body: string | null) => Promise<void>;
 
@@ -69,6 +71,8 @@ function createHttpHandle(endpoint: GraphqlEndpoint): Handle {
   });
   return async (exchange, grant, body) => {
     const [text, { status, headers }] = await handler(portable(exchange, body, grant));
+    // The library gives no reason for this one.
+    if (status === WRONG_TYPE) throw wrongType();
     answerPortable(exchange, text, status, headers);
   };
 }
@@ -89,6 +93,9 @@ function answerPortable(
     body: body ?? '',
   });
 }
+
+const wrongType = () =>
+  new Failure('unsupported_media_type', 'the Content-Type of a body must be application/json');
 
 /** The media types of an Accept header, without their parameters. */
 export function acceptedTypes(exchange: Pick<HttpExchange, 'header'>): string[] {
@@ -113,7 +120,7 @@ async function readEventsRequest(
     throw new Failure('bad_body', `the request does not parse: ${error.message}`);
   });
   if (!('query' in request)) {
-    throw new Failure('unsupported_media_type', 'the body must be application/json');
+    throw wrongType();
   }
   const isFirst = !types.slice(0, events).some((type) => JSON_TYPES.includes(type));
   return isFirst || isSubscription(endpoint, request) ? request : undefined;

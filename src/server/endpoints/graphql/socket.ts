@@ -178,7 +178,7 @@ export function graphqlBehavior(
       const { onMessage, receiver, socket } = ws.getUserData();
       receiver?.completed(message.byteLength);
       if (isBinary) {
-        socket?.end(new Failure('bad_frame', 'a binary frame came where text belongs'));
+        socket?.end(new Failure('bad_frame', 'a message must be a text frame, not a binary frame'));
         return;
       }
       const bytes = message.byteLength;
@@ -197,7 +197,7 @@ export function graphqlBehavior(
           return;
         }
         context.logger.error({ err: error }, 'a GraphQL connection failed');
-        socket?.end(new Failure('internal', 'the gateway failed to answer'));
+        socket?.end(new Failure('internal', 'the gateway failed to answer this request'));
       });
     },
     drain: (ws) => ws.getUserData().socket?.drained(),

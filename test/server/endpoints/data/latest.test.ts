@@ -303,7 +303,7 @@ describe('requests', () => {
     ['/data/a/latest?at=1&after=1', 400, 'bad_parameter', /at and after/],
     ['/data/a/latest?after=1&block=x', 400, 'bad_parameter', /^block must be/],
     ['/data/%00/latest', 400, 'bad_name', /control/],
-    ['/data/text/latest', 409, 'wrong_type', /WRONGTYPE/],
+    ['/data/text/latest', 409, 'wrong_type', /^the key exists and is not a stream$/],
   ])('are refused: %s', async (path, status, code, message) => {
     await redis.client.set('default:text', 'x');
     const answer = await refused(await fetch(`${gateway.http}${path}`));

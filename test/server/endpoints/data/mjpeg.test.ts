@@ -226,7 +226,13 @@ describe('requests', () => {
     ['several streams', '/data/a+b/mjpeg', 400, 'bad_parameter', /one stream/],
     ['max_fps', '/data/a/mjpeg?max_fps=-1', 400, 'bad_parameter', /max_fps/],
     ['a bad name', '/data/%00/mjpeg', 400, 'bad_name', /control/],
-    ['a key that is no stream', '/data/text/mjpeg', 409, 'wrong_type', /WRONGTYPE/],
+    [
+      'a key that is no stream',
+      '/data/text/mjpeg',
+      409,
+      'wrong_type',
+      /^the key exists and is not a stream$/,
+    ],
   ])('are refused: %s', async (_what, path, status, code, message) => {
     await redis.client.set('default:text', 'x');
     const answer = await refused(await fetch(`${gateway.http}${path}`));

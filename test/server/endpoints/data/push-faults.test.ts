@@ -46,14 +46,14 @@ describe('Redis refuses', () => {
       ],
       'abc',
     );
-    expect(acks).toEqual([ID, { code: 'wrong_type', error: expect.stringContaining('WRONGTYPE') }, ID]);
+    expect(acks).toEqual([ID, { code: 'wrong_type', error: 'the key exists and is not a stream' }, ID]);
     expect(await textsIn(fixture.redis.client, `default:${good}`)).toEqual(['a', 'c']);
     expect(await fixture.redis.client.get(`default:${wrong}`)).toBe('text');
     await socket.close();
 
     const silent = await push(wrong);
     silent.send('[]', Buffer.from('x'));
-    expect(await silent.closed).toEqual({ code: 4409, reason: expect.stringContaining('WRONGTYPE') });
+    expect(await silent.closed).toEqual({ code: 4409, reason: 'the key exists and is not a stream' });
   });
 
   interface Fault {
@@ -286,7 +286,7 @@ describe('more waits for Redis than may', () => {
     for (const socket of sockets) for (let index = 0; index < 4; index++) socket.send('[]', payload);
     const { code, reason } = await Promise.race(sockets.map(({ closed }) => closed));
     expect(code).toBe(1013);
-    expect(reason).toMatch(/^\d+ bytes already wait for Redis \(MAX_BUFFERED_BYTES is 100000\)$/);
+    expect(reason).toMatch(/^\d+ bytes already wait for Redis \(MAX_BUFFERED_BYTES=100000\)$/);
     expect(await fixture.gateway.metric('append_queue_bytes')).toBeLessThanOrEqual(100_000 + 12 * 200);
   });
 });

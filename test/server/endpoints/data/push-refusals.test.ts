@@ -64,8 +64,8 @@ const BIN = Buffer.from('abc');
 const FUTURE = Date.now() + 86_400_000;
 
 const REFUSALS: readonly Refusal[] = [
-  json('a header that is not JSON', '[3', 'not JSON'),
-  json('an empty header', '', 'not JSON'),
+  json('a header that is not JSON', '[3', 'does not parse as JSON'),
+  json('an empty header', '', 'does not parse as JSON'),
   json('a header that is an object', {}, 'must be a JSON array'),
   json('a header that is a number', 3, 'must be a JSON array'),
   json('a header of nonsense', [{}], 'a header element must be'),
@@ -74,10 +74,10 @@ const REFUSALS: readonly Refusal[] = [
   json('a fraction', [1.5], 'a whole number'),
   json('a negative offset', [-1], 'a whole number'),
   json('an offset beyond all bounds', '[1e300]', 'a whole number'),
-  json('bytes over', [2], 'ends at byte 2 of a payload of 3 bytes'),
-  json('bytes over, for several entries', [1, 2], 'ends at byte 2', { owed: 2 }),
-  json('an end past the end', [4], 'ends at byte 4'),
-  json('a start past the end', [0, 4], "past the payload's 3 bytes", { owed: 2 }),
+  json('bytes over', [2], "the payload's length, 3 bytes, not 2"),
+  json('bytes over, for several entries', [1, 2], "the payload's length, 3 bytes, not 2", { owed: 2 }),
+  json('an end past the end', [4], "the payload's length, 3 bytes, not 4"),
+  json('a start past the end', [0, 4], "at most the payload's length, 3 bytes, not 4", { owed: 2 }),
   json('backwards', [2, 1, 3], 'must not go backwards', { owed: 3 }),
   json('a stream id that is a number', [[5, 3]], 'a stream id must be'),
   json('an object for a time', [['x', {}, 3]], "an entry's time must be"),
@@ -92,20 +92,19 @@ const REFUSALS: readonly Refusal[] = [
     `the time ${FUTURE}`,
     { code: 'time_in_future', owed: 2 },
   ),
-  json('too few offsets for the streams', [3], '1 offsets for 2 streams', { path: both }),
-  json('too many offsets for the streams', [1, 2, 3], '3 offsets for 2 streams', { path: both, owed: 3 }),
-  json('nothing for several streams', [], 'names no stream', { path: both }),
-  json('an entry without a stream', [3], 'names no stream', { path: named }),
-  json('null for a stream that the path does not name', [[null, 3]], 'names no stream', { path: named }),
-  json('a header of more than 16 384 entries', `[${'1,'.repeat(16_384)}1]`, 'more than 16384', {
+  json('too few offsets for the streams', [3], 'one offset for each of 2 streams, not 1', { path: both }),
+  json('too many offsets for the streams', [1, 2, 3], 'one offset for each of 2 streams, not 3', {
+    path: both,
+    owed: 3,
+  }),
+  json('nothing for several streams', [], 'must name its stream', { path: both }),
+  json('an entry without a stream', [3], 'must name its stream', { path: named }),
+  json('null for a stream that the path does not name', [[null, 3]], 'must name its stream', { path: named }),
+  json('a header of more than 16 384 entries', `[${'1,'.repeat(16_384)}1]`, 'at most 16384', {
     owed: 16_384,
   }),
-  json('a header of more than a MiB', '[3]'.padEnd(1024 * 1024 + 1), 'longer than 1048576 bytes'),
-  json(
-    'one that would be shorter in letters',
-    `[["漢漢漢",3]]${' '.repeat(1024 * 1024)}`,
-    'longer than 1048576',
-  ),
+  json('a header of more than a MiB', '[3]'.padEnd(1024 * 1024 + 1), 'at most 1048576 bytes'),
+  json('one that would be shorter in letters', `[["漢漢漢",3]]${' '.repeat(1024 * 1024)}`, 'at most 1048576'),
   {
     fault: 'a payload without a header',
     frames: [Buffer.from('abc')],
@@ -120,9 +119,17 @@ const REFUSALS: readonly Refusal[] = [
     told: 'a text frame came where the binary payload of a header belongs',
   },
   msgpack('no MessagePack', Buffer.from('c1', 'hex'), 'must be'),
-  msgpack('MessagePack cut short', pack([[null, null, BIN]]).subarray(0, -1), 'not MessagePack'),
-  msgpack('MessagePack with a byte too many', Buffer.concat([pack(BIN), BIN]), 'not MessagePack'),
-  msgpack('an empty message', Buffer.alloc(0), 'not MessagePack'),
+  msgpack(
+    'MessagePack cut short',
+    pack([[null, null, BIN]]).subarray(0, -1),
+    'does not parse as MessagePack',
+  ),
+  msgpack(
+    'MessagePack with a byte too many',
+    Buffer.concat([pack(BIN), BIN]),
+    'does not parse as MessagePack',
+  ),
+  msgpack('an empty message', Buffer.alloc(0), 'does not parse as MessagePack'),
   msgpack('a map', pack({ a: BIN }), 'must be a MessagePack bin or an array'),
   msgpack('an array of bins', pack([BIN]), 'an entry must be'),
   msgpack('text for a payload', pack([[null, null, 'abc']]), 'an entry must be'),
@@ -133,11 +140,11 @@ const REFUSALS: readonly Refusal[] = [
   msgpack('a time far ahead in MessagePack', pack([['x', FUTURE, BIN]]), `the time ${FUTURE}`, {
     code: 'time_in_future',
   }),
-  msgpack('a packed entry without a stream', pack([[null, null, BIN]]), 'names no stream', {
+  msgpack('a packed entry without a stream', pack([[null, null, BIN]]), 'must name its stream', {
     code: 'bad_header',
     path: named,
   }),
-  msgpack('a bin without a stream', pack(BIN), 'names no stream', { code: 'bad_header', path: both }),
+  msgpack('a bin without a stream', pack(BIN), 'must name its stream', { code: 'bad_header', path: both }),
 ];
 
 /** A message that is fine, as frames, for a connection of this query. */

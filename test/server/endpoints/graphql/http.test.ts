@@ -64,7 +64,9 @@ describe('methods and types', () => {
     const response = await fetch(address('?query={stream(id:"a?b"){id}}'));
     expect(await response.json()).toEqual({ data: { stream: { id: 'a?b' } } });
     const percent = await fetch(address('?query={stream(id:"a%3Fb%2Bc+d"){id}}'));
-    expect(((await percent.json()) as { errors: GraphqlProblem[] }).errors[0]!.message).toMatch(/has a '\+'/);
+    expect(((await percent.json()) as { errors: GraphqlProblem[] }).errors[0]!.message).toMatch(
+      /must not have a '\+'/,
+    );
   });
 
   test('a mutation by GET is 405 and changes nothing', async () => {
@@ -121,6 +123,10 @@ describe('methods and types', () => {
       body: JSON.stringify({ query: MUTATION }),
     });
     expect(response.status).toBe(415);
+    expect(await response.json()).toEqual({
+      code: 'unsupported_media_type',
+      error: 'the Content-Type of a body must be application/json',
+    });
     expect(await fixture.redis.client.dbsize()).toBe(0);
   });
 

@@ -31,7 +31,7 @@ function referenceSchema() {
   const fields = schema.getSubscriptionType()!.getFields();
   schema.getQueryType()!.getFields().stream!.resolve = (_, { id }) => ({ id, length: 3 });
   schema.getMutationType()!.getFields().flush!.resolve = () => {
-    throw new GraphQLError('flush is refused: ALLOW_FLUSH is not set', {
+    throw new GraphQLError('flush is not allowed; set ALLOW_FLUSH=1 to allow it', {
       extensions: { code: 'not_allowed' },
     });
   };
@@ -312,7 +312,7 @@ describe('where the reference says less', () => {
     const conversation = await Conversation.open(fixture.gateway.port);
     conversation.ws.send(Buffer.from(JSON.stringify(INIT)));
     await conversation.until(() => false);
-    expect(conversation.said).toEqual(['closed: 4400 a binary frame came where text belongs']);
+    expect(conversation.said).toEqual(['closed: 4400 a message must be a text frame, not a binary frame']);
   });
 
   test('a message over 1 MiB', async () => {
