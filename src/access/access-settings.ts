@@ -22,12 +22,12 @@ export function checkAccessSettings(config: Config): void {
   for (const name of ['JWT_AUDIENCE', 'JWT_ISSUER'] as const) {
     if (config[name] === undefined || config.JWT_SECRET || config.JWT_JWKS) continue;
     throw new AccessSettingsError(
-      `${name} is set without JWT_SECRET or JWT_JWKS, and would protect nothing.`,
+      `${name} is set without JWT_SECRET or JWT_JWKS, and protects nothing alone: set one of them.`,
     );
   }
   if (!isOpenToOthers(config) || config.ALLOW_ANONYMOUS) return;
   throw new AccessSettingsError(
-    `HOST is ${config.HOST}, where others can reach the gateway, and it asks nobody for a token: ` +
-      'set ACCESS_TOKENS_FILE, JWT_SECRET or JWT_JWKS, or ALLOW_ANONYMOUS=1 to let everybody do everything.',
+    `HOST is ${config.HOST}, which other machines may reach, but no token is needed: ` +
+      'set ACCESS_TOKENS_FILE, JWT_SECRET or JWT_JWKS, or ALLOW_ANONYMOUS=1 to allow everybody everything.',
   );
 }

@@ -7,7 +7,7 @@ import { ENTITLEMENT } from './rights.js';
 import { isTokenId } from './tokens.js';
 
 const RECORD = z.strictObject({
-  id: z.string().refine(isTokenId, 'is no id of a token'),
+  id: z.string().refine(isTokenId, 'is not a token id'),
   /** Of the whole token, in hex. */
   sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 hex digits in lower case'),
   ...ENTITLEMENT,
@@ -45,9 +45,7 @@ export async function readTokenFile(path: string): Promise<TokenRecord[]> {
   const checked = FILE.safeParse(content);
   if (!checked.success) {
     const { path: place, message } = checked.error.issues[0]!;
-    throw new TokenFileError(
-      `The tokens file ${path} is not as it should be: ${[...place, message].join(' ')}.`,
-    );
+    throw new TokenFileError(`The tokens file ${path} is not valid: ${[...place, message].join(' ')}.`);
   }
   return checked.data.tokens;
 }
@@ -67,7 +65,7 @@ export async function changeTokenFile(
   const file = await open(draft, 'wx', 0o600).catch((error: unknown) => {
     throw new TokenFileError(
       codeOf(error) === 'EEXIST'
-        ? `${draft} is there already: somebody changes the tokens file now, or broke off; then remove it.`
+        ? `${draft} exists: another command is changing the tokens file. If none is running, delete it.`
         : `${draft} cannot be written: ${codeOf(error)}.`,
     );
   });

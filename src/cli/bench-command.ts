@@ -184,7 +184,8 @@ async function removeStream(
 function within(parse: (text: string) => number, least: number, most: number) {
   return argument((text) => {
     const number = parse(text);
-    if (!(number >= least && number <= most)) throw new Error(`It must be from ${least} to ${most}.`);
+    if (!(number >= least && number <= most))
+      throw new Error(`It must be a number from ${least} to ${most}.`);
     return number;
   });
 }

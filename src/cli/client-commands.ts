@@ -51,7 +51,7 @@ function addPullCommand(program: Command): void {
     )
     .option(
       '--from <time>',
-      'from this time on: ISO 8601, a span that has passed as 10m, or an id',
+      'from this time on: ISO 8601, a duration ago such as 10m, or an id',
       argument(toMoment),
     )
     .option('--until <time>', 'end with this time: the same, or now', argument(toMoment))

@@ -15,5 +15,7 @@ export function parseMomentOption(text: string, now = Date.now()): string {
   const span = parseSpan(text);
   const time = span === undefined ? Date.parse(DAY.test(text) ? text : '') : now - span;
   if (time >= 0) return String(time);
-  throw new Error('It must be an ISO 8601 time, now, a span that has passed as 10m, ms since 1970 or an id.');
+  throw new Error(
+    'It must be an ISO 8601 time, now, a duration ago such as 10m, ms since 1970 or an entry id.',
+  );
 }

@@ -33,7 +33,7 @@ class Parts {
     this.#length += part.length;
     if (this.#length > MOST_BYTES) {
       throw new Error(
-        `an entry of more than ${MOST_BYTES} bytes: --lines, --split or --mjpeg makes many of it`,
+        `an entry may have at most ${MOST_BYTES} bytes: divide the input by --lines, --split or --mjpeg`,
       );
     }
     this.#parts.push(part);

@@ -27,7 +27,7 @@ function parseRight(text: string): Right {
   const named = actions.split(',');
   if (named.some((action) => !ACTIONS.includes(action as Action)) || device === '' || stream === '') {
     throw new InvalidArgumentError(
-      `It must be some of ${ACTIONS.join(',')}, and may go on with @DEVICE or @DEVICE:STREAM.`,
+      `It must be one or more of ${ACTIONS.join(',')}, then nothing, @DEVICE or @DEVICE:STREAM.`,
     );
   }
   return { device, stream: stream ?? ANY, actions: named as Action[] };
@@ -43,20 +43,25 @@ function parseExpiry(text: string): string {
   const span = parseSpan(text);
   const time = span === undefined ? Date.parse(text) : Date.now() + span;
   if ((span === undefined && !DAY.test(text)) || !(time > Date.now()) || time > 8.64e15) {
-    throw new InvalidArgumentError('It must be a span as 12h, 30d or 8w, or a day or time to come.');
+    throw new InvalidArgumentError(
+      'It must be a duration such as 12h, 30d or 8w, or a day or time in the future.',
+    );
   }
   return new Date(time).toISOString();
 }
 
 function parseDevice(text: string): string {
-  if (!ENTITLEMENT.device.safeParse(text).success) throw new InvalidArgumentError('It is no device id.');
+  if (!ENTITLEMENT.device.safeParse(text).success)
+    throw new InvalidArgumentError(
+      "It must be a device id: 1 to 512 bytes, without ':', '+' and control characters.",
+    );
   return text;
 }
 
 function parseId(text: string): string {
   if (!isTokenId(text)) {
     throw new InvalidArgumentError(
-      "It may have a to z, 0 to 9, '.' and '-', begins with neither of these, and has at most 63.",
+      "It must be 1 to 63 of a to z, 0 to 9, '.' and '-', and begin with a letter or digit.",
     );
   }
   return text;
@@ -101,7 +106,7 @@ async function create({ file, allow, device, expires, id, note }: CreateValues):
   const made = makeToken(id);
   await changeTokenFile(file, (tokens) => {
     if (tokens.some((token) => token.id === made.id)) {
-      throw new TokenFileError(`There is a token ${made.id} already.`);
+      throw new TokenFileError(`There is already a token ${made.id}: choose another --id.`);
     }
     const record: TokenRecord = {
       id: made.id,
@@ -127,7 +132,8 @@ async function list({ file }: FileValues): Promise<void> {
 async function revoke(id: string, { file }: FileValues): Promise<void> {
   await changeTokenFile(file, (tokens) => {
     const rest = tokens.filter((token) => token.id !== id);
-    if (rest.length === tokens.length) throw new TokenFileError(`There is no token ${id}.`);
+    if (rest.length === tokens.length)
+      throw new TokenFileError(`There is no token ${id}: 'streamgate token list' shows all.`);
     return rest;
   });
   process.stderr.write(`Token ${id} is revoked.\n`);
@@ -151,7 +157,7 @@ export function addTokenCommand(program: Command): void {
         .makeOptionMandatory(),
     )
     .option('--device <id>', 'a token for this device alone, whose client sees nothing else', parseDevice)
-    .option('--expires <when>', 'a span as 12h or 30d, or a day or time', parseExpiry)
+    .option('--expires <when>', 'a duration such as 12h or 30d, or a day or time', parseExpiry)
     .option('--id <id>', 'what to call it; else a number is drawn', parseId)
     .option('--note <text>', 'what it is for')
     .action((values: CreateValues) => plainly(() => create(values)));

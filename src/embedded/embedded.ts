@@ -61,7 +61,7 @@ export async function startEmbeddedRedis({ dataDir, logger }: EmbeddedRedisOptio
   // Before anything is made: whether there is a server, and one that can read what is there.
   await chooseServer(folder);
   await makeFolder(folder, 0o700).catch((cause: Error) => {
-    throw new EmbeddedRedisError(`The folder of STREAMGATE_DATA_DIR can't be made: ${cause.message}`);
+    throw new EmbeddedRedisError(`The folder of STREAMGATE_DATA_DIR cannot be made: ${cause.message}.`);
   });
   const lock = await lockFolder(folder);
   const supervisor = new Supervisor(folder, socketPath, lock, logger);
@@ -190,7 +190,7 @@ class Supervisor implements EmbeddedRedis {
       } catch (cause) {
         const { message } = cause as Error;
         trouble =
-          cause instanceof EmbeddedRedisError ? message : `The embedded Redis can't be started: ${message}.`;
+          cause instanceof EmbeddedRedisError ? message : `The embedded Redis cannot be started: ${message}.`;
       }
     }
   }

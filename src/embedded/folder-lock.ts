@@ -54,14 +54,16 @@ export async function lockFolder(folder: string): Promise<FolderLock> {
       const rivals = await findRivals(folder, `lock.${name}`);
       if (rivals.length === 0) return { release };
       if (rivals.some((rival) => rival < `lock.${name}`) || performance.now() > deadline) {
-        throw new EmbeddedRedisError(`The data folder ${folder} is in use by another streamgate.`);
+        throw new EmbeddedRedisError(
+          `The data folder ${folder} is in use by another streamgate: stop it, or set STREAMGATE_DATA_DIR to another folder.`,
+        );
       }
       await delay(POLL_MS);
     }
   } catch (cause) {
     await release();
     if (cause instanceof EmbeddedRedisError) throw cause;
-    throw new EmbeddedRedisError(`The data folder ${folder} can't be used: ${(cause as Error).message}.`);
+    throw new EmbeddedRedisError(`The data folder ${folder} cannot be used: ${(cause as Error).message}.`);
   }
 }
 

@@ -17,12 +17,12 @@ const POLL_MS = 20;
 export async function endOrphan(folder: string, name: string, logger: Logger): Promise<void> {
   const info = await say(name, 'INFO server');
   if (info === undefined) return;
-  logger.warn('An orphaned Redis is in the data folder; it is ended.');
+  logger.warn('An orphaned Redis uses the data folder; stopping it.');
   await say(name, 'SHUTDOWN');
   if (await isGone(name)) return;
   const pid = Number(/^process_id:(\d+)/m.exec(info)?.[1]);
   if (pid && (await kill(pid, folder)) && (await isGone(name))) return;
-  throw new EmbeddedRedisError(`A Redis that does not end holds ${name}; end it, then start again.`);
+  throw new EmbeddedRedisError(`Another Redis uses ${name} and does not stop: kill it, then start again.`);
 }
 
 /** The answer to `command`, empty if none comes in time, or undefined if nobody listens. */

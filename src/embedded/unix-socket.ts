@@ -17,7 +17,7 @@ export function socketName(path: string): string {
   if (name !== undefined) return name;
   throw new EmbeddedRedisError(
     `STREAMGATE_DATA_DIR must be a shorter path: ${path} has ${Buffer.byteLength(path)} bytes, ` +
-      `of which the name of a Unix socket holds ${LONGEST_PATH}.`,
+      `and the name of a Unix socket may have at most ${LONGEST_PATH}.`,
   );
 }
 

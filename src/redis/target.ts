@@ -58,7 +58,10 @@ export function unixTarget(path: string): RedisTarget {
 export function parseRedisUrl(url: string): RedisTarget {
   if (/^rediss?\+sentinel:/.test(url)) return parseSentinelUrl(url);
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
-  if (parsed === undefined) throw new ConfigError('REDIS_URL is not an address.');
+  if (parsed === undefined)
+    throw new ConfigError(
+      'REDIS_URL is not a valid address: the port may be at most 65535, and special characters in the password must be percent-encoded.',
+    );
   const database = parsed.protocol === 'unix:' ? parsed.searchParams.get('db') : parsed.pathname.slice(1);
   const login = {
     username: decodePart(parsed.username) || undefined,
@@ -106,13 +109,13 @@ function parseSentinelUrl(url: string): RedisTarget {
 function parseSentinelAddress(text: string): RedisAddress {
   const [, host, port = DEFAULT_SENTINEL_PORT] = HOST_AND_PORT.exec(text) ?? [];
   if (host === undefined || Number(port) > 65_535) {
-    throw new ConfigError('REDIS_URL names a Sentinel that is not host or host:port.');
+    throw new ConfigError('REDIS_URL must name each Sentinel as host or host:port.');
   }
   return { host: host.replace(/^\[|\]$/g, ''), port: Number(port) };
 }
 
 function parseDatabase(text: string): number {
-  if (!/^\d{0,5}$/.test(text)) throw new ConfigError('REDIS_URL names a database that is not a number.');
+  if (!/^\d{0,5}$/.test(text)) throw new ConfigError('REDIS_URL must name the database by a number.');
   return Number(text);
 }
 

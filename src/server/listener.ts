@@ -37,7 +37,7 @@ export async function checkCertificate({
 }: ListenSettings): Promise<Certificate | undefined> {
   if (TLS_CERT_FILE === undefined && TLS_KEY_FILE === undefined) return undefined;
   if (TLS_CERT_FILE === undefined || TLS_KEY_FILE === undefined) {
-    throw new ListenError('TLS_CERT_FILE and TLS_KEY_FILE need one another.');
+    throw new ListenError('TLS_CERT_FILE and TLS_KEY_FILE must be set together.');
   }
   // The library itself says no more than that something is wrong.
   try {
@@ -110,7 +110,7 @@ export class Listener {
       app = this.#createApp(await checkCertificate(this.#settings));
     } catch (error) {
       if (!(error instanceof ListenError)) throw error;
-      this.#logger.error({ reason: error.message }, 'the certificate stays as it was');
+      this.#logger.error({ reason: error.message }, 'the new certificate cannot be used; the old one stays');
       return;
     }
     // Who has been told to stop meanwhile must not begin again.
@@ -156,7 +156,7 @@ function listen(app: TemplatedApp, host: string, port: number): Promise<us_liste
       else {
         reject(
           new ListenError(
-            `Cannot listen on ${host} port ${port}: it is in use, or HOST is not an address of this machine.`,
+            `Cannot listen on ${host} port ${port}: the port is in use (set another as PORT), or HOST is not an address of this machine.`,
           ),
         );
       }

@@ -233,7 +233,7 @@ describe('a certificate that is renewed', () => {
     await hangUp('the certificate is read again');
     await spoil();
     const from = gateway.log.length;
-    const { reason } = await hangUp('the certificate stays as it was');
+    const { reason } = await hangUp('the new certificate cannot be used; the old one stays');
     expect(reason).toMatch(/^The certificate .+ with the key .+ cannot be used: .+\.$/);
     expect(reason).not.toContain('SECRET');
     expect(gateway.log.slice(from)).toHaveLength(1);

@@ -93,7 +93,7 @@ describe('the file', () => {
     await writeFile(file, JSON.stringify(content));
     const error = await readTokenFile(file).catch((cause: Error) => cause);
     expect(error).toBeInstanceOf(Error);
-    expect((error as Error).message).toMatch(/^The tokens file .* is not as it should be: .+\.$/);
+    expect((error as Error).message).toMatch(/^The tokens file .* is not valid: .+\.$/);
     expect((error as Error).message).toContain(place.replace('tokens', ''));
     expect((error as Error).message).not.toContain('secret');
   });
@@ -155,7 +155,7 @@ describe('a change', () => {
     expect((await ids()).sort()).toEqual([...made].sort());
     for (const result of done) {
       if (result.status === 'rejected')
-        expect(String(result.reason)).toContain('tokens.json.new is there already');
+        expect(String(result.reason)).toContain('tokens.json.new exists: another command is changing');
     }
   });
 });

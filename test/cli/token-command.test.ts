@@ -73,9 +73,9 @@ test.each<[string, string[], string]>([
   ['an action that there is not', ['create', '--allow', 'all'], 'read,write,meta,admin'],
   ['a right without an action', ['create', '--allow', '@cam1'], 'read,write,meta,admin'],
   ['a device without a name', ['create', '--allow', 'read@:x'], '@DEVICE'],
-  ['a device that is none', ['create', '--allow', 'read', '--device', 'a:b'], 'no device id'],
-  ['a time that has passed', ['create', '--allow', 'read', '--expires', '2001-01-01'], 'to come'],
-  ['a time that is none', ['create', '--allow', 'read', '--expires', 'soon'], 'to come'],
+  ['a device that is none', ['create', '--allow', 'read', '--device', 'a:b'], 'must be a device id'],
+  ['a time that has passed', ['create', '--allow', 'read', '--expires', '2001-01-01'], 'in the future'],
+  ['a time that is none', ['create', '--allow', 'read', '--expires', 'soon'], 'in the future'],
   ['an id that is none', ['create', '--allow', 'read', '--id', 'a_b'], 'a to z'],
   ['a file that is not there', ['list'], 'There is no tokens file'],
 ])('%s is refused in a sentence', async (_, args, reason) => {
@@ -89,8 +89,10 @@ test.each<[string, string[], string]>([
 test('an id is given once, and only one that there is can be revoked', async () => {
   await token('create', '--id', 'one', '--allow', 'read');
   expect((await token('create', '--id', 'one', '--allow', 'write')).stderr).toBe(
-    'streamgate: There is a token one already.\n',
+    'streamgate: There is already a token one: choose another --id.\n',
   );
-  expect((await token('revoke', 'two')).stderr).toBe('streamgate: There is no token two.\n');
+  expect((await token('revoke', 'two')).stderr).toBe(
+    "streamgate: There is no token two: 'streamgate token list' shows all.\n",
+  );
   expect(await readTokenFile(file)).toMatchObject([{ id: 'one', rights: [{ actions: ['read'] }] }]);
 });

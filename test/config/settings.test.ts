@@ -222,7 +222,7 @@ describe('streamgate serve', () => {
   test.each([
     [{ PORT: '0' }, ['--port', 'y'], "PORT must be a whole number from 0 to 65535, not 'y'."],
     [{}, ['--max-future-ms=-5'], "MAX_FUTURE_MS must be a whole number from 0 to 31536000000, not '-5'."],
-    [{ REDIS_URL: 'redis://:secret@host/x' }, [], 'REDIS_URL names a database that is not a number.'],
+    [{ REDIS_URL: 'redis://:secret@host/x' }, [], 'REDIS_URL must name the database by a number.'],
   ])('with %j %j ends with one line', async (env, flags, message) => {
     expect(await serve(env, ...flags)).toMatchObject({
       code: 1,

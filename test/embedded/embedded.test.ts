@@ -177,7 +177,7 @@ test('stops while it is coming back', async () => {
 
 test('a second start on one folder is refused, until the first has stopped', async () => {
   const first = await start();
-  await expect(start()).rejects.toThrow(`The data folder ${folder} is in use by another streamgate.`);
+  await expect(start()).rejects.toThrow(`The data folder ${folder} is in use by another streamgate: stop it`);
   expect(await command(first.socketPath, 'PING')).toEqual(['+PONG']);
   await first.stop();
   await start();

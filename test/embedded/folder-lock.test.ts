@@ -49,7 +49,9 @@ async function lockElsewhere(): Promise<ChildProcess> {
 test('is held by one, until it is released', async () => {
   const first = await lock();
   await expect(lock()).rejects.toThrow(
-    new EmbeddedRedisError(`The data folder ${folder} is in use by another streamgate.`),
+    new EmbeddedRedisError(
+      `The data folder ${folder} is in use by another streamgate: stop it, or set STREAMGATE_DATA_DIR to another folder.`,
+    ),
   );
   await first.release();
   const second = await lock();
@@ -116,6 +118,6 @@ test('one who visits and stays does not hold up the release', async () => {
 
 test('a folder that cannot be written to is told', async () => {
   await expect(lockFolder(join(folder, 'missing'))).rejects.toThrow(
-    new RegExp(`^The data folder ${folder}/missing can't be used: .*\\.$`),
+    new RegExp(`^The data folder ${folder}/missing cannot be used: .*\\.$`),
   );
 });

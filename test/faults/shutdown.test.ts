@@ -167,7 +167,9 @@ describe('a second gateway', () => {
     const first = await start();
     const { code, err } = await fail({});
     expect(code).toBe(1);
-    expect(err).toBe(`streamgate: The data folder ${dataDir} is in use by another streamgate.\n`);
+    expect(err).toBe(
+      `streamgate: The data folder ${dataDir} is in use by another streamgate: stop it, or set STREAMGATE_DATA_DIR to another folder.\n`,
+    );
     expect((await fetch(`${first.http}/readyz`)).status).toBe(200);
   });
 });
