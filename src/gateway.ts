@@ -207,7 +207,7 @@ async function maxConnections({ MAX_CONNECTIONS }: Config, logger: Logger): Prom
   if (possible >= MAX_CONNECTIONS) return MAX_CONNECTIONS;
   logger.info(
     { MAX_CONNECTIONS, connections: possible },
-    'the system lets this process open too few files for MAX_CONNECTIONS (ulimit -n): fewer are taken',
+    'MAX_CONNECTIONS is lowered: the system lets this process open too few files (ulimit -n)',
   );
   return possible;
 }

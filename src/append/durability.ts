@@ -31,7 +31,7 @@ function meaningOf(
   hasSnapshots: boolean | undefined,
 ): string {
   if (appendonly === 'yes') return SYNC_MEANINGS[appendfsync];
-  if (appendonly === 'unknown') return 'Redis does not tell what it keeps of what is acknowledged';
+  if (appendonly === 'unknown') return 'Redis does not report what it keeps of what is acknowledged';
   if (hasSnapshots === false) return 'nothing that is acknowledged outlives Redis';
   return 'Redis loses what was acknowledged since its last snapshot whenever it is killed';
 }

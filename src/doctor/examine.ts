@@ -10,6 +10,7 @@ import { EmbeddedRedisError } from '../embedded/embedded-error.js';
 import { releaseText } from '../embedded/server-program.js';
 import { isListening } from '../embedded/unix-socket.js';
 import { addressOptions } from '../redis/control.js';
+import { failureFromRedis } from '../redis/error-replies.js';
 import { describeTarget, parseRedisUrl, type RedisTarget, unixTarget } from '../redis/target.js';
 import { type Finding, runChecks } from './findings.js';
 import { REDIS_CHECKS } from './redis-checks.js';
@@ -40,7 +41,7 @@ async function examineProgram(folder: string): Promise<Omit<Finding, 'check'>> {
     const named = release === undefined ? path : `${releaseText(release)} (${path})`;
     return {
       level: 'ok',
-      message: `The embedded Redis is not running now; ${named} will be (look again while the gateway runs).`,
+      message: `The embedded Redis is not running; ${named} will be used (run doctor again while the gateway runs).`,
     };
   } catch (error) {
     if (error instanceof RedisBinaryError) {
@@ -71,7 +72,10 @@ async function examineRedis(target: RedisTarget, config: Config): Promise<Findin
       ...runChecks(REDIS_CHECKS, facts),
     ];
   } catch (error) {
-    const reason = (cause ?? (error as Error)).message.replace(/\.$/, '');
+    const { message } = cause ?? (error as Error);
+    const reason = NOT_LOGGED_IN.test(message)
+      ? failureFromRedis(message).message
+      : message.replace(/\.$/, '');
     return [
       { check: 'reachable', level: 'problem', message: `Redis cannot be used at ${where}: ${reason}.` },
     ];

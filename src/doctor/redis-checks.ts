@@ -40,7 +40,7 @@ function version({ info }: RedisFacts): Verdict {
 
 function loading({ info }: RedisFacts): Verdict {
   if (info.get('loading') !== '1') return undefined;
-  return warning('Redis is still reading its data and takes nothing until it has: look again then.');
+  return warning('Redis is still loading its data and takes no commands until then: run doctor again later.');
 }
 
 function role({ info }: RedisFacts): Verdict {
@@ -62,7 +62,7 @@ function cluster({ info }: RedisFacts): Verdict {
   if (info.get('cluster_enabled') !== '1') return undefined;
   return problem(
     'Redis runs as a Cluster, whose streams lie on many nodes: streamgate follows all of them with one ' +
-      'command, so it needs a Redis that is none.',
+      'command, so it needs a Redis that is not a Cluster.',
   );
 }
 
@@ -84,7 +84,7 @@ function memory({ info, settings }: RedisFacts): Verdict {
   const most = limit > 0 ? limit : system;
   if (!(used >= 0 && most > 0)) return undefined;
   const share = `${sizeText(used)} of ${sizeText(most)} (${limit > 0 ? 'maxmemory' : 'all that the machine has'})`;
-  const advice = 'keep fewer entries (REDIS_STREAM_MAXLEN), delete streams, or give it more';
+  const advice = 'keep fewer entries (REDIS_STREAM_MAXLEN), delete streams, or give Redis more memory';
   if (used >= FULL * most) {
     return problem(`Redis uses ${share}, and refuses writes or is killed beyond that: ${advice}.`);
   }
@@ -100,11 +100,12 @@ function persistence({ info, settings, isEmbedded }: RedisFacts): Verdict {
   const appendonly = settings.get('appendonly') ?? { '0': 'no', '1': 'yes' }[info.get('aof_enabled') ?? ''];
   const appendfsync = isEmbedded ? 'everysec' : settings.get('appendfsync');
   const advice = 'set appendonly yes and appendfsync everysec';
-  if (appendonly === undefined) return warning('Redis does not tell whether it keeps what it acknowledges.');
+  if (appendonly === undefined)
+    return warning('Redis does not report whether it keeps what it acknowledges.');
   if (appendonly === 'no') {
     return settings.get('save') === ''
-      ? warning(`Nothing that is acknowledged outlives Redis: where that is not meant, ${advice}.`)
-      : warning(`A killed Redis loses all since its last snapshot: where that is not meant, ${advice}.`);
+      ? warning(`Acknowledged entries do not survive a restart of Redis: to keep them, ${advice}.`)
+      : warning(`A killed Redis loses all entries since its last snapshot: to keep them, ${advice}.`);
   }
   if (appendfsync === 'no') {
     return warning(
@@ -123,18 +124,18 @@ function persistence({ info, settings, isEmbedded }: RedisFacts): Verdict {
 function disk({ info, settings }: RedisFacts): Verdict {
   if (info.get('aof_last_write_status') === 'err') {
     return problem(
-      'Redis cannot write its append-only file, so it refuses writes: see to the space and rights of its folder.',
+      'Redis cannot write its append-only file, so it refuses writes: check the free space and permissions of its folder.',
     );
   }
   if (info.get('rdb_last_bgsave_status') === 'err') {
     return settings.get('stop-writes-on-bgsave-error') === 'no'
-      ? warning('The last snapshot failed: see to the space and rights of the folder of Redis.')
+      ? warning('The last snapshot failed: check the free space and permissions of the folder of Redis.')
       : problem(
-          'The last snapshot failed, so Redis refuses writes: see to the space and rights of its folder.',
+          'The last snapshot failed, so Redis refuses writes: check the free space and permissions of its folder.',
         );
   }
   if (info.get('aof_last_bgrewrite_status') === 'err') {
-    return warning('Redis cannot rewrite its append-only file, which grows for ever: see to its disk.');
+    return warning('Redis cannot rewrite its append-only file, which keeps growing: check its disk.');
   }
   return info.has('rdb_last_bgsave_status') ? ok('Redis can write to its disk.') : undefined;
 }
@@ -178,7 +179,7 @@ function clients({ info, settings, config }: RedisFacts): Verdict {
   return limit - connected >= needed
     ? ok(`${connected} of ${limit} clients are connected.`)
     : problem(
-        `${connected} of ${limit} clients are connected, and streamgate is up to ${needed}: raise maxclients.`,
+        `${connected} of ${limit} clients are connected, and streamgate needs up to ${needed}: raise maxclients.`,
       );
 }
 
@@ -215,21 +216,21 @@ function clock({ skewMs, config }: RedisFacts): Verdict {
   if (off < SKEW_MS) return ok("Redis' clock and this machine's agree.");
   const told =
     `Redis' clock is ${(off / 1000).toFixed(1)} s ${skewMs > 0 ? 'ahead of' : 'behind'} this machine's, ` +
-    "which entries' own times are held against";
-  const advice = 'have both set by NTP';
+    'by which the times of entries are checked';
+  const advice = 'set both by NTP';
   return off > Math.max(MAX_SKEW_MS, config.MAX_FUTURE_MS)
-    ? problem(`${told}, so that honest ones are refused: ${advice}.`)
+    ? problem(`${told}, so correct times are refused: ${advice}.`)
     : warning(`${told}: ${advice}.`);
 }
 
 function rights({ refused }: RedisFacts): Verdict {
-  if (refused.length === 0) return ok('The user of REDIS_URL may do all that streamgate does.');
+  if (refused.length === 0) return ok('The user of REDIS_URL may run all commands that streamgate uses.');
   const needed = refused.filter(({ isOptional }) => !isOptional);
   const told = (needed.length > 0 ? needed : refused).map(
     ({ command, use }) => `${commandName(command)} (${use})`,
   );
   const message =
-    `The user of REDIS_URL may not do ${[...new Set(told)].join(', ')}: allow it the commands and their keys ` +
+    `The user of REDIS_URL may not run ${[...new Set(told)].join(', ')}: allow it the commands and their keys ` +
     'with ACL SETUSER.';
   return needed.length > 0 ? problem(message) : warning(message);
 }
@@ -242,8 +243,8 @@ function commandName([name, member]: readonly string[]): string {
 function visibility({ settings }: RedisFacts): Verdict {
   if (settings.size > 0) return undefined;
   return warning(
-    'Redis does not tell its settings (CONFIG GET is not allowed): see for yourself to maxmemory-policy ' +
-      'noeviction, appendonly yes and client-output-buffer-limit.',
+    'Redis does not report its settings (CONFIG GET is not allowed): check maxmemory-policy noeviction, ' +
+      'appendonly yes and client-output-buffer-limit yourself.',
   );
 }
 

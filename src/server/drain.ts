@@ -26,7 +26,7 @@ export async function drain(context: GatewayContext): Promise<void> {
   });
   if (!isDone) {
     const left = { requests: underway.count, entryBytes: pipes.bufferedBytes };
-    logger.warn(left, 'SHUTDOWN_GRACE_MS is over: what is still under way is given up');
+    logger.warn(left, 'SHUTDOWN_GRACE_MS is over: giving up what is still under way');
   }
   const readOn = Math.min(deadline, performance.now() + READ_ON_MS);
   for (;;) {

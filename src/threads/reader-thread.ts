@@ -126,7 +126,7 @@ export class ReaderThread {
     this.#startedAt = performance.now();
     this.#consumedBytes = 0;
     const heartbeat = new Heartbeat(SILENCE_MS, () => {
-      this.#logger.error('a reader thread has stopped and is ended');
+      this.#logger.error('a reader thread does not answer and is replaced');
       void worker.terminate();
     });
     worker.on('message', (event: ReaderEvent) => {
@@ -146,7 +146,7 @@ export class ReaderThread {
   #exited(code: number): void {
     this.isConnected = false;
     if (this.#isClosed) return;
-    this.#logger.error({ code }, 'a reader thread ended unasked and is replaced');
+    this.#logger.error({ code }, 'a reader thread ended and is replaced');
     this.replacements++;
     if (performance.now() - this.#startedAt > SETTLED_MS) this.#backOff.reset();
     this.#respawnTimer = setTimeout(() => {
@@ -185,7 +185,7 @@ export class ReaderThread {
         this.#logger.warn({ err: event.reason }, 'a reader lost its connection to Redis');
         break;
       case 'refused':
-        this.#logger.warn({ err: event.reason }, 'Redis refuses to read streams, and is asked again');
+        this.#logger.warn({ err: event.reason }, 'Redis refuses to read streams; trying again');
         break;
     }
   }

@@ -54,7 +54,10 @@ export interface ThreadsOptions {
 export class Threads {
   readonly readers: readonly ReaderThread[];
   readonly #pool: Piscina;
-  readonly #deadlines = new TaskDeadlines(TASK_MS, () => new Failure('overloaded', 'the read took too long'));
+  readonly #deadlines = new TaskDeadlines(
+    TASK_MS,
+    () => new Failure('overloaded', `the read took more than ${TASK_MS / 1000} s`),
+  );
   /** Of the pool's threads, by their ids. */
   readonly #heartbeats = new Map<number, Heartbeat>();
   readonly #logger: Logger;
@@ -149,7 +152,9 @@ export class Threads {
     const { streams, scriptsRefused } = await this.#run<'describe'>({ type: 'describe', ...request });
     if (scriptsRefused && !this.#toldOfScripts) {
       this.#toldOfScripts = true;
-      this.#logger.warn('Redis runs no scripts for streamgate: describing streams moves their entries');
+      this.#logger.warn(
+        'Redis does not allow scripts (EVAL): describing a stream transfers its newest entry',
+      );
     }
     return streams;
   }
@@ -197,7 +202,7 @@ export class Threads {
     const worker = this.#pool.threads.find((thread) => thread.threadId === threadId);
     if (worker === undefined) return;
     const heartbeat = new Heartbeat(POOL_SILENCE_MS, () => {
-      this.#logger.error('a pool thread has stopped and is ended');
+      this.#logger.error('a pool thread does not answer and is replaced');
       void worker.terminate();
     });
     worker.once('exit', () => {
@@ -215,6 +220,6 @@ export class Threads {
     if (this.#isClosed) return new Failure('shutting_down', 'the gateway is going down');
     // Its thread is gone, with all that it had under way, or has met what nobody has foreseen.
     this.#logger.error({ err: error }, 'a pool thread failed');
-    return new Failure('internal', 'a pool thread failed', error);
+    return new Failure('internal', 'the gateway failed to answer this request', error);
   }
 }

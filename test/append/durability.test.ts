@@ -46,7 +46,7 @@ describe('what Redis is set to', () => {
     expect(await readDurability(client, false)).toEqual({
       appendonly: 'unknown',
       appendfsync: 'unknown',
-      meaning: expect.stringMatching(/does not tell/),
+      meaning: expect.stringMatching(/does not report/),
     });
   });
 });

@@ -60,7 +60,12 @@ describe('a setting that hurts', () => {
     [['--maxmemory-policy', 'volatile-lru'], 'eviction', 'ok', /No stream is ever evicted/],
     [['--maxmemory', '512kb'], 'memory', 'problem', /of 524288 bytes \(maxmemory\)/],
     [['--maxmemory', '0'], 'memory', 'warning', /has no limit.*set maxmemory/],
-    [['--appendonly', 'no'], 'persistence', 'warning', /^Nothing .* outlives Redis.*appendonly yes/],
+    [
+      ['--appendonly', 'no'],
+      'persistence',
+      'warning',
+      /^Acknowledged entries do not survive.*appendonly yes/,
+    ],
     [['--appendonly', 'no', '--save', '60 1'], 'persistence', 'warning', /since its last snapshot/],
     [['--appendfsync', 'no'], 'persistence', 'warning', /power cut.*everysec/],
     [['--appendfsync', 'always'], 'persistence', 'ok', /on the disk/],
@@ -155,7 +160,7 @@ describe('who may not do all', () => {
       const findings = await examined(url.replace('PORT', String(port)));
       expect(found(findings, 'reachable')).toMatchObject({
         level: 'problem',
-        message: expect.stringMatching(/NOAUTH|WRONGPASS/),
+        message: expect.stringMatching(/: Redis (requires a password|does not accept the user and password)/),
       });
       expect(JSON.stringify(findings)).not.toContain('wrong@');
     },

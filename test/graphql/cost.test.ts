@@ -218,7 +218,7 @@ describe('a Redis that runs no scripts for the gateway', () => {
       const answers = await Promise.all(Array.from({ length: 4 }, () => askGraphql(gateway, document)));
       for (const answer of answers) expect(answer).toEqual({ data: expected });
     }
-    const told = gateway.log.filter(({ msg }) => String(msg).startsWith('Redis runs no scripts'));
+    const told = gateway.log.filter(({ msg }) => String(msg).startsWith('Redis does not allow scripts'));
     expect(told).toHaveLength(1);
     expect(told[0]).toMatchObject({ level: 40 });
   });
