@@ -53,6 +53,8 @@ export async function isListening(name: string): Promise<boolean> {
 
 /** Whether `cause`, thrown on connecting, says that nobody listens on that socket, or that there is none. */
 export function isNobody(cause: unknown): boolean {
-  // ENOTSOCK is what macOS says of a plain file.
-  return ['ECONNREFUSED', 'ENOENT', 'ENOTSOCK'].includes((cause as NodeJS.ErrnoException).code ?? '');
+  // ENOTSOCK is what macOS says of a plain file, and EINVAL Node.js 24 of a path that is too long for a socket.
+  return ['ECONNREFUSED', 'ENOENT', 'ENOTSOCK', 'EINVAL'].includes(
+    (cause as NodeJS.ErrnoException).code ?? '',
+  );
 }
