@@ -124,7 +124,7 @@ function unknownOutcome(cause: unknown): GatewayError {
   const why = cause instanceof Error ? cause.message : String(cause);
   return new GatewayError(
     'unknown_outcome',
-    `the connection was lost before the entry was acknowledged, which may be stored or not: ${why}`,
+    `the connection was lost before the entry was acknowledged, and it may be stored or not: ${why}`,
     { cause },
   );
 }

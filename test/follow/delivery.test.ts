@@ -253,7 +253,7 @@ describe('a frame over MAX_PAYLOAD_BYTES', () => {
     send(limit + 1);
     expect(await socket.closed).toEqual({
       code: 1009,
-      reason: `a frame of ${limit + 1} bytes; MAX_PAYLOAD_BYTES is ${limit}`,
+      reason: `a frame of ${limit + 1} bytes is too large (MAX_PAYLOAD_BYTES=${limit})`,
     });
     expect(await redis.client.xlen(`default:${sid}`)).toBe(1);
   });

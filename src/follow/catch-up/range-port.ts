@@ -43,7 +43,7 @@ export class RangePort {
     this.#port = port1;
     port1.on('message', (news: RangeNews) => this.#take(news));
     // Its thread has ended.
-    port1.on('close', () => this.#fail(new Failure('internal', 'a pool thread failed')));
+    port1.on('close', () => this.#fail(new Failure('internal', 'the gateway failed to answer this request')));
     threads.serveRanges({ ...task, port: port2 }).catch((failure: Failure) => this.#fail(failure));
     this.#wish(first);
   }

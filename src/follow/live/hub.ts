@@ -103,7 +103,7 @@ export class Hub implements ReaderListener {
     if (this.#streams.size + more <= this.#maxStreams) return;
     throw new Failure(
       'overloaded',
-      `${this.#streams.size} streams are followed already; MAX_FOLLOWED_STREAMS is ${this.#maxStreams}`,
+      `too many streams are followed at once (MAX_FOLLOWED_STREAMS=${this.#maxStreams})`,
     );
   }
 

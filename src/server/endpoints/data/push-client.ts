@@ -107,7 +107,10 @@ export class PushClient implements Receipt {
     const limit = this.#context.config.MAX_PAYLOAD_BYTES;
     if (bytes.length > limit) {
       this.#end(
-        new Failure('payload_too_large', `a frame of ${bytes.length} bytes; MAX_PAYLOAD_BYTES is ${limit}`),
+        new Failure(
+          'payload_too_large',
+          `a frame of ${bytes.length} bytes is too large (MAX_PAYLOAD_BYTES=${limit})`,
+        ),
       );
     } else if (this.#rawStream !== undefined) {
       this.#takeRaw(this.#rawStream, bytes);
@@ -161,7 +164,7 @@ export class PushClient implements Receipt {
     if (forsaken === undefined) return;
     const failure = new Failure(
       'bad_frame',
-      'a text frame came where the binary payload of a header belongs',
+      'after a header the payload must come, as a binary frame, not a text frame',
     );
     this.#refuseMessage(countEntries(forsaken), failure);
   }
@@ -172,7 +175,7 @@ export class PushClient implements Receipt {
     if (header === undefined) {
       this.#refuseMessage(
         1,
-        new Failure('bad_frame', 'a binary frame came where the text of a header belongs'),
+        new Failure('bad_frame', 'the header must come first, as a text frame, not a binary frame'),
       );
       return;
     }
@@ -188,7 +191,11 @@ export class PushClient implements Receipt {
         (rules) => unpackEntries(message, rules),
         () => 1,
       );
-    else this.#refuseMessage(1, new Failure('bad_frame', 'a text frame came where MessagePack belongs'));
+    else
+      this.#refuseMessage(
+        1,
+        new Failure('bad_frame', 'a message must be a binary frame of MessagePack, not a text frame'),
+      );
   }
 
   /** @param owed how many acks a message is owed that is refused as a whole */

@@ -4,7 +4,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type PushFixture, startPushFixture, textsIn } from '../../../support/push-fixture.js';
 
 const LIMIT = 10_000;
-const TOO_LARGE = { code: 1009, reason: `a frame of ${LIMIT + 1} bytes; MAX_PAYLOAD_BYTES is ${LIMIT}` };
+const TOO_LARGE = {
+  code: 1009,
+  reason: `a frame of ${LIMIT + 1} bytes is too large (MAX_PAYLOAD_BYTES=${LIMIT})`,
+};
 
 let fixture: PushFixture;
 

@@ -109,14 +109,14 @@ const REFUSALS: readonly Refusal[] = [
     fault: 'a payload without a header',
     frames: [Buffer.from('abc')],
     code: 'bad_frame',
-    told: 'a binary frame came where the text of a header belongs',
+    told: 'the header must come first, as a text frame, not a binary frame',
   },
   {
     fault: 'text where the payload belongs',
     frames: ['[1,2,3]', 'abc'],
     code: 'bad_frame',
     owed: 3,
-    told: 'a text frame came where the binary payload of a header belongs',
+    told: 'after a header the payload must come, as a binary frame, not a text frame',
   },
   msgpack('no MessagePack', Buffer.from('c1', 'hex'), 'must be'),
   msgpack(
@@ -133,9 +133,14 @@ const REFUSALS: readonly Refusal[] = [
   msgpack('a map', pack({ a: BIN }), 'must be a MessagePack bin or an array'),
   msgpack('an array of bins', pack([BIN]), 'an entry must be'),
   msgpack('text for a payload', pack([[null, null, 'abc']]), 'an entry must be'),
-  msgpack('a text frame for MessagePack', 'abc', 'a text frame came where MessagePack belongs', {
-    code: 'bad_frame',
-  }),
+  msgpack(
+    'a text frame for MessagePack',
+    'abc',
+    'a message must be a binary frame of MessagePack, not a text frame',
+    {
+      code: 'bad_frame',
+    },
+  ),
   msgpack('a number for a stream', pack([[5, null, BIN]]), 'a stream id must be', { code: 'bad_header' }),
   msgpack('a time far ahead in MessagePack', pack([['x', FUTURE, BIN]]), `the time ${FUTURE}`, {
     code: 'time_in_future',
