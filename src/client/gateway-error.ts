@@ -69,6 +69,11 @@ export class GatewayError extends Error {
     this.mayPass = isPassing(code, details);
   }
 
+  /** The connection broke, as it also does on a message far over `MAX_PAYLOAD_BYTES`. */
+  get isBrokenOff(): boolean {
+    return this.closeCode === NO_FRAME;
+  }
+
   /** The gateway went down in order: what it took was answered, and nothing else was stored. */
   get isGoingAway(): boolean {
     return this.closeCode === GOING_AWAY;

@@ -18,6 +18,9 @@ const MESSAGE_BYTES = 256 * 1024;
 /** What an entry costs besides its payload. */
 const ENTRY_BYTES = 64;
 
+/** Smaller entries are rarely over the limit of a gateway. */
+const LARGE_BYTES = 1024 * 1024;
+
 const bytesOf = ({ data }: NewEntry) => data.length + ENTRY_BYTES;
 const bytesOfAll = (entries: readonly NewEntry[]) => entries.reduce((sum, entry) => sum + bytesOf(entry), 0);
 
@@ -85,7 +88,7 @@ export class Outbox {
         if (index === culprit) this.#refuse(entry, error);
         else if (!wasTaken) again.push(entry);
         else if (resend || hasOwnId(entry)) again.push({ ...entry, maybeStored: true });
-        else this.#refuse(entry, unknownOutcome(error));
+        else this.#refuse(entry, unknownOutcome(error, error.isBrokenOff ? entry.data.length : 0));
       }
     }
     this.#waiting = [...again, ...this.#waiting];
@@ -120,11 +123,12 @@ function settle(entry: OutgoingEntry, ack: string | GatewayError): void {
   else entry.reject(ack);
 }
 
-function unknownOutcome(cause: unknown): GatewayError {
-  const why = cause instanceof Error ? cause.message : String(cause);
+function unknownOutcome(cause: unknown, bytes = 0): GatewayError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  const hint = bytes > LARGE_BYTES ? `; its ${bytes} bytes may be over MAX_PAYLOAD_BYTES` : '';
   return new GatewayError(
     'unknown_outcome',
-    `the connection was lost before the entry was acknowledged, and it may be stored or not: ${why}`,
+    `the connection was lost before the entry was acknowledged, and it may be stored or not: ${reason}${hint}`,
     { cause },
   );
 }

@@ -40,6 +40,30 @@ function take(): string[] | undefined {
   return entries.map(([, , data]) => Buffer.from(data).toString().replaceAll('\0', ''));
 }
 
+/** What is said of an entry of so many bytes that a lost connection leaves open. */
+function lostMessage(size: number, error = BROKEN): string {
+  let message = '';
+  outbox.add({
+    stream: null,
+    time: null,
+    data: new Uint8Array(size),
+    resolve: () => {},
+    reject: (reason) => {
+      message = (reason as Error).message;
+    },
+  });
+  outbox.take();
+  outbox.lose(error, false);
+  return message;
+}
+
+test('a large entry on which the connection breaks off may be over the limit, and is said to be', () => {
+  const hint = /\(close code 1006\); its 1048577 bytes may be over MAX_PAYLOAD_BYTES$/;
+  expect(lostMessage(1_048_577)).toMatch(hint);
+  expect(lostMessage(1_048_576)).toMatch(/ it may be stored or not: .+\(close code 1006\)$/);
+  expect(lostMessage(2_000_000, errorFromClose(1012, 'restart'))).not.toContain('MAX_PAYLOAD_BYTES');
+});
+
 describe('an outbox', () => {
   test('sends what waits as one message, and settles each by its ack', () => {
     add('a');
