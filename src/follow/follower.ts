@@ -13,8 +13,10 @@
 
 import { entryTime } from '../protocol/entry-id.js';
 import type { Failure } from '../protocol/errors.js';
+import { ReadSlots } from './catch-up/read-slots.js';
 import { FollowedStream, type FollowerStream, type StreamFollower } from './followed-stream.js';
 import type { FollowerContext, FollowerState } from './follower-context.js';
+import { Heartbeat } from './heartbeat.js';
 import { ReplayClock } from './replay/clock.js';
 import { ReplayTurns, replayShare } from './replay/replay-turns.js';
 import type { Run } from './run.js';
@@ -60,9 +62,6 @@ const LARGE_BYTES = 16 * 1024;
 /** A follower that has sent so much lets others have their turn. */
 const TURN_BYTES = 4 * 1024 * 1024;
 const TURN_MESSAGES = 2000;
-const RETRY_MS = 100;
-/** Streams that the pool may read for at once: what a client of many makes it hold is bounded. */
-const MAX_FETCHING = 4;
 /** The longest time that a timer takes. */
 const MAX_TIMER_MS = 0x7fff_ffff;
 /** A client whose connection takes nothing for so long is not read for in advance. */
@@ -75,19 +74,13 @@ export class Follower implements StreamFollower {
   readonly #streams: readonly FollowedStream[];
   readonly #replay: ReplayTurns | undefined;
   readonly #turns: Turns | ReplayTurns;
-  #fetching = 0;
-  /** Streams that the pool may not read for yet, in the order in which they asked. */
-  readonly #waitToFetch = new Set<FollowedStream>();
+  readonly slots = new ReadSlots();
+  readonly #heartbeat: Heartbeat;
   #isPumping = false;
   #isEnded = false;
   #awaitsAck = false;
   #nextFrameAt = 0;
-  #lastSentAt = performance.now();
-  /** With `block=-1`: whether a client that has caught up is still to be told so. */
-  #owesHeartbeat = true;
   #frameTimer: NodeJS.Timeout | undefined;
-  #heartbeatTimer: NodeJS.Timeout | undefined;
-  #retryTimer: NodeJS.Timeout | undefined;
   #stallTimer: NodeJS.Timeout | undefined;
   #turnTimer: NodeJS.Immediate | undefined;
   #untilTimer: NodeJS.Timeout | undefined;
@@ -112,7 +105,7 @@ export class Follower implements StreamFollower {
     const wants = { latest, until, share, gaps };
     this.#streams = streams.map((stream, index) => new FollowedStream(context, this, index, stream, wants));
     for (const stream of this.#streams) this.#turns.add(stream);
-    this.#armHeartbeat();
+    this.#heartbeat = new Heartbeat(parameters.block, () => this.#sendHeartbeat());
     this.#watchUntil();
     context.counters.followers.add(this);
   }
@@ -127,50 +120,14 @@ export class Follower implements StreamFollower {
     this.pump();
   }
 
-  askToFetch(stream: FollowedStream): boolean {
-    if (this.#fetching < MAX_FETCHING) {
-      this.#fetching++;
-      return true;
-    }
-    this.#waitToFetch.add(stream);
-    return false;
-  }
-
-  endFetch(): void {
-    const [next] = this.#waitToFetch;
-    if (next === undefined) {
-      this.#fetching--;
-      return;
-    }
-    this.#waitToFetch.delete(next);
-    next.mayFetch();
-    this.#turns.add(next);
-  }
-
-  onFetchFailed(failure: Failure): void {
-    // The client keeps its connection through whatever passes.
-    if (!failure.mayPass && failure.code !== 'internal') {
-      this.#outlet.end(failure);
-      return;
-    }
-    this.#retryTimer ??= setTimeout(() => {
-      this.#retryTimer = undefined;
-      for (const stream of this.#streams) {
-        stream.retry();
-        this.#turns.add(stream);
-      }
-      this.pump();
-    }, RETRY_MS);
-  }
-
-  onEvicted(failure: Failure): void {
+  onFailed(failure: Failure): void {
     this.#outlet.end(failure);
   }
 
   /** The client acknowledged a message. */
   acknowledge(): void {
     this.#awaitsAck = false;
-    this.#owesHeartbeat = true;
+    this.#heartbeat.isOwed = true;
     this.pump();
   }
 
@@ -191,8 +148,7 @@ export class Follower implements StreamFollower {
     this.#isEnded = true;
     this.#context.counters.followers.delete(this);
     clearTimeout(this.#frameTimer);
-    clearTimeout(this.#heartbeatTimer);
-    clearTimeout(this.#retryTimer);
+    this.#heartbeat.close();
     clearTimeout(this.#stallTimer);
     clearImmediate(this.#turnTimer);
     clearTimeout(this.#untilTimer);
@@ -220,7 +176,7 @@ export class Follower implements StreamFollower {
       }
     };
     for (;;) {
-      if (messages > 0) this.#lastSentAt = sentAt;
+      if (messages > 0) this.#heartbeat.lastSentAt = sentAt;
       if (!mayGoOn()) {
         this.#turnTimer ??= setImmediate(() => {
           this.#turnTimer = undefined;
@@ -274,7 +230,7 @@ export class Follower implements StreamFollower {
     const bytes = this.#outlet.send(run);
     this.#context.counters.bytes += bytes;
     this.#streams[run.index]!.sent(run);
-    this.#owesHeartbeat = true;
+    this.#heartbeat.isOwed = true;
     this.#awaitsAck = ack;
     if (maxFps > 0) this.#nextFrameAt = Math.max(this.#nextFrameAt, performance.now() - 1) + 1000 / maxFps;
     return bytes;
@@ -286,11 +242,11 @@ export class Follower implements StreamFollower {
    */
   #watchForStall(): void {
     if (this.#isEnded || this.#stallTimer !== undefined) return;
-    if (this.#awaitsAck || (this.#fetching === 0 && this.#replay === undefined)) return;
+    if (this.#awaitsAck || (this.slots.used === 0 && this.#replay === undefined)) return;
     this.#stallTimer = setTimeout(() => {
       this.#stallTimer = undefined;
       if (this.#outlet.isWritable()) return;
-      for (const stream of this.#streams) if (stream.giveUpBacklog()) this.#turns.add(stream);
+      for (const stream of this.#streams) if (stream.giveUp()) this.#turns.add(stream);
     }, STALL_MS);
   }
 
@@ -299,28 +255,15 @@ export class Follower implements StreamFollower {
       this.#outlet.complete?.();
       return;
     }
-    if (this.#parameters.block >= 0 || !this.#owesHeartbeat) return;
+    if (!this.#heartbeat.isWantedAtEnd) return;
     if (this.#streams.some((stream) => stream.isBehind)) return;
-    this.#sendHeartbeat();
+    this.#heartbeat.beat();
   }
 
-  #sendHeartbeat(): void {
-    this.#owesHeartbeat = false;
-    if (this.#awaitsAck || !this.#outlet.isWritable() || !this.#outlet.sendHeartbeat()) return;
-    this.#lastSentAt = performance.now();
+  #sendHeartbeat(): boolean {
+    if (this.#awaitsAck || !this.#outlet.isWritable() || !this.#outlet.sendHeartbeat()) return false;
     this.#awaitsAck = this.#parameters.ack;
-  }
-
-  #armHeartbeat(): void {
-    const { block } = this.#parameters;
-    if (block <= 0) return;
-    const fire = () => {
-      if (performance.now() - this.#lastSentAt >= block) this.#sendHeartbeat();
-      // What was sent since the timer was set puts the next heartbeat off.
-      const due = Math.ceil(this.#lastSentAt + block - performance.now());
-      this.#heartbeatTimer = setTimeout(fire, due > 0 ? due : block);
-    };
-    this.#heartbeatTimer = setTimeout(fire, block);
+    return true;
   }
 
   /** Has the streams read to their end once the time of `until` has passed. */

@@ -2,13 +2,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { MessagePort } from 'node:worker_threads';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import {
-  Backlog,
-  type BacklogOwner,
-  type Question,
-  type RangeAnswer,
-} from '../../../src/follow/catch-up/backlog.js';
 import { isFull, RangePort, type RangeSize } from '../../../src/follow/catch-up/range-port.js';
+import { RangeSequence } from '../../../src/follow/catch-up/range-sequence.js';
+import { ReadWindow } from '../../../src/follow/catch-up/read-window.js';
 import { EntryBatch } from '../../../src/protocol/batch.js';
 import { CommandConnection } from '../../../src/redis/command-connection.js';
 import { RangeReader } from '../../../src/redis/range-reader.js';
@@ -188,48 +184,17 @@ test('a thread reads for few ports at a time, and for all of them in turn', asyn
   expect(most).toBe(AT_ONCE);
 });
 
-describe('a backlog', () => {
+describe('a sequence of ranges', () => {
   const FIRST_BYTES = 256 * 1024;
 
-  /** Holds what it is told, as a follower's stream does. */
-  class Owner implements BacklogOwner {
-    readonly answers: RangeAnswer[] = [];
-    readonly failures: unknown[] = [];
-    wake: (() => void) | undefined;
-    askToRead = () => true;
-    endRead = () => {};
-    onRead = (answer: RangeAnswer) => this.answers.push(answer);
-    onReady = () => this.wake?.();
-    onReadFailed = (failure: unknown) => {
-      this.failures.push(failure);
-      this.wake?.();
-    };
-  }
-
-  const question = (after: string, entryBytes: number): Question => ({
-    after,
-    until: undefined,
-    latest: false,
-    detectTrimming: false,
-    entryBytes,
-    known: '0-0',
-    isLast: false,
-  });
-
-  async function newBacklog(redis: TestRedis, entryBytes = BYTES) {
+  async function newSequence(redis: TestRedis, entryBytes = BYTES) {
     const { threads, ports } = await newThreads(redis);
-    const owner = new Owner();
-    const backlog = new Backlog(threads, KEY, owner, undefined);
-    onTestFinished(() => backlog.close());
-    const read = async (after: string) => {
-      const ready = new Promise<void>((resolve) => {
-        owner.wake = resolve;
-      });
-      void backlog.read(question(after, entryBytes));
-      await ready;
-      return owner.answers.at(-1)?.batch;
-    };
-    return { owner, backlog, read, ports };
+    const window = new ReadWindow(undefined);
+    const ranges = new RangeSequence(threads, KEY, window);
+    onTestFinished(() => ranges.close());
+    const read = (after: string) =>
+      ranges.read({ after, until: undefined, latest: false, detectTrimming: false, entryBytes });
+    return { ranges, window, read, ports };
   }
 
   /** Entries of whole ranges, and of nothing more. */
@@ -238,7 +203,7 @@ describe('a backlog', () => {
   test('does not take what was not there in advance for what is not there', async () => {
     const redis = await redisForTest();
     await fill(redis, FULL);
-    const { read, ports } = await newBacklog(redis);
+    const { read, ports } = await newSequence(redis);
     const first = await read('0-0');
     expect(first).toHaveLength(FULL);
     // What follows is being read, and there is nothing yet.
@@ -253,7 +218,7 @@ describe('a backlog', () => {
     const LARGE = 300_000;
     const redis = await redisForTest();
     for (let id = 1; id <= 60; id++) await redis.client.xadd(KEY, `${id}-0`, 'd', Buffer.alloc(LARGE));
-    const { read, ports, owner, backlog } = await newBacklog(redis, LARGE);
+    const { read, ports, window } = await newSequence(redis, LARGE);
     let largest = 0;
     for (let after = '0-0'; after !== '60-0'; ) {
       const batch = await read(after);
@@ -261,52 +226,29 @@ describe('a backlog', () => {
       after = batch!.lastId;
       largest = Math.max(largest, batch!.bytes.length);
       // Its client takes all of it.
-      backlog.hold(batch!, false);
-      backlog.entry = batch!.length;
-      backlog.current();
+      window.grow();
     }
     // As much as is ever read at once, and the rest of the entry that was begun.
     expect(largest).toBe(Math.ceil((4 * 1024 * 1024) / LARGE) * LARGE);
     expect(ports).toHaveLength(1);
-    expect(owner.failures).toEqual([]);
   });
 
   test('does not have entries read in advance of which a few are more than all that is read at once', async () => {
     const LARGE = 9 * 1024 * 1024;
     const redis = await redisForTest();
     for (let id = 1; id <= 3; id++) await redis.client.xadd(KEY, `${id}-0`, 'd', Buffer.alloc(LARGE));
-    const { read, ports } = await newBacklog(redis, LARGE);
+    const { read, ports } = await newSequence(redis, LARGE);
     expect(numbersOf(await read('0-0'))).toEqual([1]);
     expect(numbersOf(await read('1-0'))).toEqual([2]);
     expect(ports).toEqual([]);
   });
 
-  test('goes on by itself after its thread has ended', async () => {
-    const redis = await redisForTest();
-    await fill(redis, 4 * FULL);
-    const { read, ports, owner, backlog } = await newBacklog(redis);
-    let after = (await read('0-0'))!.lastId;
-    ports[0]!.close();
-    for (let turn = 0; turn < 10 && after !== `${4 * FULL}-0`; turn++) {
-      const known = owner.answers.length;
-      const batch = await read(after);
-      if (owner.answers.length === known) {
-        backlog.retry();
-        continue;
-      }
-      expect(batch!.after).toBe(after);
-      after = batch!.lastId;
-    }
-    expect(after).toBe(`${4 * FULL}-0`);
-    expect(owner.failures.length).toBeLessThanOrEqual(1);
-  });
-
   test('that was let go reads where it is asked to', async () => {
     const redis = await redisForTest();
     await fill(redis, 3 * FULL);
-    const { read, backlog } = await newBacklog(redis);
+    const { read, ranges } = await newSequence(redis);
     await read('0-0');
-    backlog.letGo();
+    ranges.letGo();
     expect(numbersOf(await read('10-0'))![0]).toBe(11);
     expect(numbersOf(await read('5-0'))![0]).toBe(6);
   });

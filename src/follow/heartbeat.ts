@@ -1,0 +1,42 @@
+/** When a follower's client is sent a heartbeat: the parameter `block` of docs/protocol.md. */
+
+export class Heartbeat {
+  readonly #block: number;
+  readonly #send: () => boolean;
+  /** With `block=-1`: a client that has caught up has not been told so. */
+  isOwed = true;
+  /** When data or a heartbeat was sent last, by `performance.now`. */
+  lastSentAt = performance.now();
+  #timer: NodeJS.Timeout | undefined;
+
+  /**
+   * @param block ms without data after which a heartbeat is sent; 0: none; -1: at once, whenever caught up
+   * @param send @returns whether it was sent
+   */
+  constructor(block: number, send: () => boolean) {
+    this.#block = block;
+    this.#send = send;
+    if (block > 0) this.#timer = setTimeout(() => this.#fire(), block);
+  }
+
+  /** Whether one is to be sent as soon as the client has caught up. */
+  get isWantedAtEnd(): boolean {
+    return this.#block < 0 && this.isOwed;
+  }
+
+  beat(): void {
+    this.isOwed = false;
+    if (this.#send()) this.lastSentAt = performance.now();
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+  }
+
+  #fire(): void {
+    if (performance.now() - this.lastSentAt >= this.#block) this.beat();
+    // What was sent since the timer was set puts the next heartbeat off.
+    const due = Math.ceil(this.lastSentAt + this.#block - performance.now());
+    this.#timer = setTimeout(() => this.#fire(), due > 0 ? due : this.#block);
+  }
+}
