@@ -21,7 +21,8 @@ import {
   statusLine,
 } from './answer-head.js';
 import { AnswerStream, type StreamListener } from './answer-stream.js';
-import { bodyRefusal, isDrained, ReceivedBody } from './received-body.js';
+import { BoundedBody } from './bounded-body.js';
+import { bodyRefusal, isDrained } from './received-body.js';
 import { readHeaders } from './request-headers.js';
 
 /** Bodies from this size on are written as the socket takes them instead of being copied whole. */
@@ -209,7 +210,7 @@ export class HttpExchange {
   readBody(limit: number, take: (body: Uint8Array) => void): void {
     const length = this.header('content-length');
     const declared = Number(length);
-    let refusal = bodyRefusal(length, this.header('content-encoding'), limit);
+    const refusal = bodyRefusal(length, this.header('content-encoding'), limit);
     if (length === '') {
       // Not at once: the library goes on with what it takes for the next request, and closes a connection
       // on which one comes before the last is answered.
@@ -222,42 +223,15 @@ export class HttpExchange {
       this.fail(refusal);
       return;
     }
-    const body = new ReceivedBody(declared);
-    let hasBegun = false;
+    const { bodies } = this.#context;
+    const body = new BoundedBody(bodies, this, declared, refusal, () => this.#res.close());
     this.#res.onData((chunk, isLast) => {
       if (this.#isOver) return;
-      const bytes = new Uint8Array(chunk);
-      if (refusal === undefined && isLast && !hasBegun) {
-        this.#guard(() => take(bytes));
-        return;
-      }
-      hasBegun = true;
-      refusal ??= this.#keep(body, bytes);
-      if (!isLast) return;
-      this.#context.bodies.release(this);
       this.#guard(() => {
-        if (refusal !== undefined) throw refusal;
-        take(body.bytes);
+        const whole = body.take(new Uint8Array(chunk), isLast);
+        if (whole !== undefined) take(whole);
       });
     });
-  }
-
-  /** Adds a chunk to the body. @returns why it cannot be held any longer */
-  #keep(body: ReceivedBody, chunk: Uint8Array): Failure | undefined {
-    const { bodies } = this.#context;
-    let refusal: Failure;
-    try {
-      if (bodies.hold(this, this.client, body.growthFor(chunk.length), () => this.#res.close())) {
-        body.add(chunk);
-        return undefined;
-      }
-      refusal = new Failure('overloaded', 'too many bytes of bodies are being received (MAX_BUFFERED_BYTES)');
-    } catch (error) {
-      refusal = asFailure(error);
-    }
-    bodies.release(this);
-    body.clear();
-    return refusal;
   }
 
   /** Runs a step of an endpoint; what it throws or rejects with is answered. */

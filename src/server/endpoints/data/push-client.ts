@@ -15,7 +15,7 @@ import type { AppendStream } from '../../../append/command.js';
 import type { NotReplicated } from '../../../append/not-replicated.js';
 import type { EntryPipe } from '../../../append/pipes.js';
 import { tracePipe } from '../../../append/traced-pipe.js';
-import { asFailure, Failure, type FailureBody, isOutOfMemory } from '../../../protocol/errors.js';
+import { asFailure, Failure, isOutOfMemory } from '../../../protocol/errors.js';
 import { checkStreamId, checkWritable } from '../../../protocol/names.js';
 import { NAMED_BY_ENTRY, type PushParameters, type StreamSelection } from '../../../protocol/parameters.js';
 import {
@@ -32,6 +32,7 @@ import type { EntryTrace } from '../../../system/entry-trace.js';
 import type { Share } from '../../admission/client-shares.js';
 import type { GatewayContext } from '../../context.js';
 import type { Traffic } from '../../counters.js';
+import { type AckResult, PushAcks } from './push-acks.js';
 import { selectedKey } from './selected-keys.js';
 
 /** Streams whose names are kept checked; a producer that names more starts anew. */
@@ -43,12 +44,6 @@ export interface ProducerTransport {
   end(failure: Failure): void;
 }
 
-/** One message's answer while its entries are under way. */
-interface PendingAck {
-  readonly results: (string | FailureBody)[];
-  pending: number;
-}
-
 export class PushClient implements Receipt {
   readonly #context: GatewayContext;
   readonly #rights: Rights;
@@ -56,14 +51,13 @@ export class PushClient implements Receipt {
   readonly #parameters: PushParameters;
   readonly #transport: ProducerTransport;
   readonly #pipe: EntryPipe;
-  readonly #trace: EntryTrace | undefined;
   /** What all producers have stored, for the metrics. */
   readonly #traffic: Traffic;
   readonly #streams = new Map<string, AppendStream>();
   /** The stream of every frame in raw framing. */
   readonly #rawStream: AppendStream | undefined;
   #header: string | undefined;
-  #acks: PendingAck[] = [];
+  readonly #acks: PushAcks;
   /** Counts the bytes that wait for Redis. */
   readonly #share: Share;
   #isEnded = false;
@@ -94,7 +88,10 @@ export class PushClient implements Receipt {
     this.#parameters = parameters;
     this.#transport = transport;
     this.#share = share;
-    this.#trace = trace;
+    this.#acks = new PushAcks((results) => {
+      transport.send(JSON.stringify(results));
+      trace?.acknowledged(results);
+    });
     this.#pipe = tracePipe(context.pipes.to(parameters.minReplicas), trace);
     this.#traffic = context.counters.in.push;
     if (parameters.header === 'raw') this.#rawStream = this.#stream(selection.sids[0]!);
@@ -126,7 +123,7 @@ export class PushClient implements Receipt {
   close(): void {
     this.#isEnded = true;
     this.#share.close();
-    this.#acks = [];
+    this.#acks.forget();
   }
 
   /** Without acks; the token is the entry's bytes. */
@@ -147,9 +144,7 @@ export class PushClient implements Receipt {
       this.#append(stream, AUTO_ID, payload, this, payload.length);
       return;
     }
-    const ack: PendingAck = { results: new Array(1), pending: 1 };
-    this.#acks.push(ack);
-    this.#append(stream, AUTO_ID, payload, this.#ackReceipt(ack, [payload.length]), 0);
+    this.#append(stream, AUTO_ID, payload, this.#ackReceipt([payload.length]), 0);
   }
 
   #takeHeader(bytes: Uint8Array): void {
@@ -214,15 +209,8 @@ export class PushClient implements Receipt {
       for (const entry of entries) this.#appendEntry(entry, this, entry.payload.length);
       return;
     }
-    const ack: PendingAck = { results: new Array(entries.length), pending: entries.length };
-    this.#acks.push(ack);
-    const receipt = this.#ackReceipt(
-      ack,
-      entries.map(({ payload }) => payload.length),
-    );
+    const receipt = this.#ackReceipt(entries.map(({ payload }) => payload.length));
     entries.forEach((entry, index) => this.#appendEntry(entry, receipt, index));
-    // An array without entries is a message like any other, and answered when its turn comes.
-    if (entries.length === 0) this.#sendAcks();
   }
 
   #appendEntry({ sid, id, payload }: PushEntry, receipt: Receipt, token: number): void {
@@ -256,12 +244,12 @@ export class PushClient implements Receipt {
     }
   }
 
-  #ackReceipt(ack: PendingAck, sizes: readonly number[]): Receipt {
-    const settle = (index: number, result: string | FailureBody) => {
+  /** For a message whose entries have these sizes; the token is the entry's place in it. */
+  #ackReceipt(sizes: readonly number[]): Receipt {
+    const ack = this.#acks.begin(sizes.length);
+    const settle = (index: number, result: AckResult) => {
       this.#share.give(sizes[index]!);
-      ack.results[index] = result;
-      ack.pending--;
-      if (ack.pending === 0 && this.#acks[0] === ack) this.#sendAcks();
+      this.#acks.settle(ack, index, result);
     };
     return {
       stored: (index: number, reply: ReplyCursor, shortage?: NotReplicated) => {
@@ -282,20 +270,7 @@ export class PushClient implements Receipt {
       this.#end(failure);
       return;
     }
-    this.#acks.push({ results: Array.from({ length: entries }, () => failure.body), pending: 0 });
-    this.#sendAcks();
-  }
-
-  /** Acks leave in the order of their messages. */
-  #sendAcks(): void {
-    let sent = 0;
-    while (sent < this.#acks.length && this.#acks[sent]!.pending === 0) {
-      const { results } = this.#acks[sent]!;
-      this.#transport.send(JSON.stringify(results));
-      this.#trace?.acknowledged(results);
-      sent++;
-    }
-    if (sent > 0) this.#acks.splice(0, sent);
+    this.#acks.refuse(entries, failure.body);
   }
 
   #stream(sid: string): AppendStream {
