@@ -8,6 +8,7 @@ import { bulkReply, encodeCommand } from '../../src/redis/resp.js';
 const FAILURE = new Failure('unknown_outcome', 'lost');
 /** So small that they lie in the slab. */
 const SMALL = 1000;
+const LARGE_BYTES = 16 * 1024;
 
 const stream = new AppendStream('k', 1000);
 const ping = encodeCommand(['PING']);
@@ -77,6 +78,15 @@ describe('an answer', () => {
     expect(told).toEqual(['0 1-1', '1 unknown_outcome']);
   });
 
+  test('may refuse one and store the next', () => {
+    add(0);
+    add(1);
+    queue.write();
+    queue.refused(FAILURE);
+    queue.stored(bulkReply('1-1'));
+    expect(told).toEqual(['0 unknown_outcome', '1 1-1']);
+  });
+
   test.each([
     ['nothing is there', () => {}],
     ['nothing is written', () => void add(0)],
@@ -108,6 +118,7 @@ describe('an answer', () => {
   test('to a whole batch is a sample of the latency, in seconds', () => {
     vi.useFakeTimers();
     try {
+      vi.advanceTimersByTime(60_000);
       add(0);
       add(1);
       expect(queue.oldestAt).toBe(performance.now());
@@ -122,6 +133,40 @@ describe('an answer', () => {
     } finally {
       vi.useRealTimers();
     }
+  });
+});
+
+describe('memory is used again', () => {
+  /** Writes one entry and has it answered. @returns the buffers that it was in */
+  function roundTrip(bytes: number): ArrayBufferLike[] {
+    add(0, bytes);
+    const buffers = queue.write().map(({ buffer }) => buffer);
+    queue.stored(bulkReply('1-1'));
+    return buffers;
+  }
+
+  test('a slab, and the buffer of a large payload', () => {
+    const [slab, payload] = roundTrip(LARGE_BYTES);
+    const again = roundTrip(LARGE_BYTES);
+    expect([again[0] === slab, again[1] === payload]).toEqual([true, true]);
+  });
+
+  test('64 slabs and no more', () => {
+    /** Has so many batches written and answered. @returns their slabs */
+    const fillMany = (batches: number) => {
+      const slabs = new Set<ArrayBufferLike>();
+      let count = 0;
+      while (slabs.size < batches) {
+        add(0, SMALL);
+        count++;
+        for (const { buffer } of queue.write()) slabs.add(buffer);
+      }
+      for (; count > 0; count--) queue.stored(bulkReply('1-1'));
+      return slabs;
+    };
+    const first = fillMany(70);
+    const again = fillMany(70);
+    expect([...again].filter((slab) => first.has(slab))).toHaveLength(64);
   });
 });
 
@@ -188,6 +233,30 @@ describe('after a lost connection', () => {
     expect(told).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map((token) => `${token} 1-1`));
   });
 
+  test('also after others were answered', () => {
+    add(0);
+    queue.write();
+    answer(1);
+    putBack(1, 2, 3);
+    add(4, 4);
+    for (const tokens of [[1], [2, 3], [4]]) {
+      expect(written()).toEqual(tokens);
+      answer(tokens.length);
+    }
+  });
+
+  test('large payloads are put back without another copy', () => {
+    for (const token of [1, 2, 3]) add(token, LARGE_BYTES);
+    queue.write();
+    const { uncertain } = queue.takeWritten(Number.POSITIVE_INFINITY, FAILURE);
+    queue.putBack(uncertain);
+    const parts = queue.write();
+    answer(1);
+    parts.push(...queue.write());
+    const large = parts.filter(({ length }) => length === LARGE_BYTES);
+    expect(large.map((part, index) => part === uncertain[index]!.payload)).toEqual([true, true, true]);
+  });
+
   test('what comes meanwhile does not join what is put back', () => {
     putBack(1);
     add(2, 2);
@@ -216,8 +285,8 @@ describe('after a lost connection', () => {
     queue.giveUp(FAILURE);
     expect(told).toEqual([1, 2, 3].map((token) => `${token} unknown_outcome`));
     expect(queue.isWritten).toBe(false);
-    add(4, 4);
-    add(5, 5);
-    expect(written()).toEqual([4, 5]);
+    // Without care, however many batches they are.
+    const count = fillBatch();
+    expect(written()).toHaveLength(count);
   });
 });

@@ -88,18 +88,18 @@ test.each([
 });
 
 test('entries that come during a WAIT are for the next one', async () => {
-  append(1);
+  append(0, 1);
   await nextTurn();
   append(2);
   await nextTurn();
   append(3);
   await nextTurn();
-  expect(commands()).toEqual(['* e1', 'WAIT', '* e2', '* e3']);
-  answer('1-1', WANTED);
-  expect(told).toEqual(['1 1-1']);
+  expect(commands()).toEqual(['* e0', '* e1', 'WAIT', '* e2', '* e3']);
+  answer('1-0', '1-1', WANTED);
+  expect(told).toEqual(['0 1-0', '1 1-1']);
   expect(commands()).toEqual(['* e2', '* e3', 'WAIT']);
   answer('1-2', '1-3', 0);
-  expect(told).toEqual(['1 1-1', '2 1-2 on 0', '3 1-3 on 0']);
+  expect(told.slice(2)).toEqual(['2 1-2 on 0', '3 1-3 on 0']);
   // Nothing is left to wait for, until another comes.
   expect(commands()).toEqual([]);
   append(4);
@@ -145,4 +145,13 @@ test('an entry whose answer comes after that to the WAIT is acknowledged then', 
   expect(told).toEqual([]);
   late!.stored(bulkReply('1-1'));
   expect(told).toEqual(['1 1-1', '2 1-2']);
+});
+
+test('an entry that is refused after that does not hold up the others', async () => {
+  append(1, 2);
+  await nextTurn();
+  const [late] = written.splice(0, 1);
+  answer('1-2', WANTED);
+  late!.refused();
+  expect(told).toEqual(['1 redis_error', '2 1-2']);
 });

@@ -104,6 +104,11 @@ describe('the count of the next piece', () => {
     expect(counts(3)).toEqual([8, 10, 10]);
   });
 
+  test('is what a MiB has room for, with what Redis puts around entries', async () => {
+    await read(entryOf('5-0', 'd', Buffer.alloc(16 * KIB)));
+    expect(counts(4)).toEqual([8, 16, 32, 63]);
+  });
+
   test('is two at least, since the first is known', async () => {
     await read(entryOf('5-0', 'd', Buffer.alloc(2 * MIB)));
     expect(counts(2)).toEqual([2, 2]);

@@ -29,7 +29,14 @@ function fill(): void {
 
 describe('a batch that is added', () => {
   test('is counted with its overhead, and is the newest', () => {
-    expect(stream).toMatchObject({ lastId: '1-0', newest: undefined, nextNumber: 0, bytes: 0, length: 0 });
+    expect(stream).toMatchObject({
+      key: 'k',
+      lastId: '1-0',
+      newest: undefined,
+      nextNumber: 0,
+      bytes: 0,
+      length: 0,
+    });
     const batch = batchOf('1-0', '2-0', '3-0');
     expect(stream.add(batch, true)).toBe(6 + OVERHEAD);
     expect(stream).toMatchObject({ lastId: '3-0', nextNumber: 1, bytes: 6 + OVERHEAD, length: 1 });
