@@ -76,7 +76,10 @@ describe('the answer to an entry is lost', () => {
       proxy.isRefusing = false;
     };
     await lose(() => socket.send('first'));
-    const unknown = { code: 'unknown_outcome', error: expect.stringMatching(/^the connection to Redis was lost/) };
+    const unknown = {
+      code: 'unknown_outcome',
+      error: expect.stringMatching(/^the connection to Redis was lost/),
+    };
     expect(await socket.receiveJson()).toEqual([unknown]);
     let posting: Promise<Response> | undefined;
     await lose(() => {
@@ -117,7 +120,10 @@ test('an entry that is lost with the connection is not acknowledged with the id 
   socket.send('on');
   await cut;
   proxy.isRefusing = false;
-  const unknown = { code: 'unknown_outcome', error: expect.stringMatching(/^the connection to Redis was lost/) };
+  const unknown = {
+    code: 'unknown_outcome',
+    error: expect.stringMatching(/^the connection to Redis was lost/),
+  };
   expect(await socket.receiveJson()).toEqual([unknown]);
   expect(await held()).toEqual([
     [first, 'first'],
