@@ -1,23 +1,16 @@
 /** Every test checks something: its body reaches an `expect`, directly or through a function of the tests. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { type ESTree, parseSync } from 'vite';
+import { parseSync } from 'vite';
 import { expect, test } from 'vitest';
-
-type Node = ESTree.Node;
+import { childrenOf, type SyntaxNode as Node } from './support/syntax.js';
 
 interface TestFile {
   readonly tests: readonly { readonly line: number; readonly body: Node }[];
-  /** Functions and methods by their names. Without types, methods of the same name are not told apart. */
+  /** Functions and methods by their names. Without types, methods of the same name count as one. */
   readonly functions: ReadonlyMap<string, readonly Node[]>;
   /** The files of the tests that it imports. */
   readonly imports: readonly string[];
-}
-
-const isNode = (value: unknown): value is Node => typeof (value as Node | null)?.type === 'string';
-
-function childrenOf(node: Node): Node[] {
-  return Object.values(node).flat().filter(isNode);
 }
 
 function visit(node: Node, see: (node: Node) => void): void {

@@ -27,8 +27,10 @@ export class Questions implements Asking {
 
   ask<T>(command: Buffer, take: (reply: ReplyCursor) => T): Promise<T> {
     if (this.#loss !== undefined) return Promise.reject(this.#loss);
+    // First, since the connection may be lost in writing.
+    const reply = this.#replies.expect(take);
     this.#write([command]);
-    return this.#replies.expect(take);
+    return reply;
   }
 
   /** Hands the reply to the oldest question. @throws Error where there is none */

@@ -202,35 +202,35 @@ function entrySize({ settings, config }: RedisFacts): Verdict {
 }
 
 function latency({ pingMs }: RedisFacts): Verdict {
-  const told = `Redis answers within ${pingMs.toFixed(pingMs < 10 ? 2 : 0)} ms`;
+  const finding = `Redis answers within ${pingMs.toFixed(pingMs < 10 ? 2 : 0)} ms`;
   if (pingMs > HOPELESS_PING_MS) {
-    return problem(`${told}, which every ack and every read waits for: run streamgate near Redis.`);
+    return problem(`${finding}, which every ack and every read waits for: run streamgate near Redis.`);
   }
   return pingMs > SLOW_PING_MS
-    ? warning(`${told}, which every ack and every read waits for: run streamgate near Redis.`)
-    : ok(`${told}.`);
+    ? warning(`${finding}, which every ack and every read waits for: run streamgate near Redis.`)
+    : ok(`${finding}.`);
 }
 
 function clock({ skewMs, config }: RedisFacts): Verdict {
   const off = Math.abs(skewMs);
   if (off < SKEW_MS) return ok("Redis' clock and this machine's agree.");
-  const told =
+  const finding =
     `Redis' clock is ${(off / 1000).toFixed(1)} s ${skewMs > 0 ? 'ahead of' : 'behind'} this machine's, ` +
     'by which the times of entries are checked';
   const advice = 'set both by NTP';
   return off > Math.max(MAX_SKEW_MS, config.MAX_FUTURE_MS)
-    ? problem(`${told}, so correct times are refused: ${advice}.`)
-    : warning(`${told}: ${advice}.`);
+    ? problem(`${finding}, so correct times are refused: ${advice}.`)
+    : warning(`${finding}: ${advice}.`);
 }
 
 function rights({ refused }: RedisFacts): Verdict {
   if (refused.length === 0) return ok('The user of REDIS_URL may run all commands that streamgate uses.');
   const needed = refused.filter(({ isOptional }) => !isOptional);
-  const told = (needed.length > 0 ? needed : refused).map(
+  const commands = (needed.length > 0 ? needed : refused).map(
     ({ command, use }) => `${commandName(command)} (${use})`,
   );
   const message =
-    `The user of REDIS_URL may not run ${[...new Set(told)].join(', ')}: allow it the commands and their keys ` +
+    `The user of REDIS_URL may not run ${[...new Set(commands)].join(', ')}: allow it the commands and their keys ` +
     'with ACL SETUSER.';
   return needed.length > 0 ? problem(message) : warning(message);
 }

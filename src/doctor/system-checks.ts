@@ -77,11 +77,11 @@ function overcommit({ overcommit: mode, hasRedis }: SystemFacts): Verdict {
 
 function freeDisk({ freeDiskBytes: free, config }: SystemFacts): Verdict {
   if (free === undefined) return undefined;
-  const told = `${sizeText(free)} are free where ${config.STREAMGATE_DATA_DIR} is`;
+  const finding = `${sizeText(free)} are free where ${config.STREAMGATE_DATA_DIR} is`;
   const advice = 'make room, or set STREAMGATE_DATA_DIR to a larger disk';
   if (free < NO_DISK_BYTES)
-    return problem(`${told}, and with none the embedded Redis takes no writes: ${advice}.`);
-  return free < LITTLE_DISK_BYTES ? warning(`${told}: ${advice}.`) : ok(`${told}.`);
+    return problem(`${finding}, and with none the embedded Redis takes no writes: ${advice}.`);
+  return free < LITTLE_DISK_BYTES ? warning(`${finding}: ${advice}.`) : ok(`${finding}.`);
 }
 
 export const SYSTEM_CHECKS: Checks<SystemFacts> = {

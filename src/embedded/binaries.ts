@@ -30,7 +30,7 @@ export function findRedisServers(): Promise<string[]> {
 
 /**
  * The path of a server program, which is installed first if there is none and that is
- * possible without asking; `log` is told so first, and then what the package manager prints.
+ * possible without asking; `log` gets a line about it first, then the package manager's output.
  * @throws RedisBinaryError
  */
 export async function ensureRedisServer(log: (line: string) => void): Promise<string> {
@@ -39,17 +39,15 @@ export async function ensureRedisServer(log: (line: string) => void): Promise<st
   log('No Redis server is on the PATH, and REDIS_URL names none, so one is installed.');
   let advice: string | undefined;
   for (const packages of PACKAGES) {
-    const found = await findRedisServer();
-    if (found) return found;
     try {
       await installPackages(packages, log);
     } catch (cause) {
       if (!(cause instanceof PackageError)) throw cause;
       advice ??= cause.message;
     }
+    const found = await findRedisServer();
+    if (found) return found;
   }
-  const found = await findRedisServer();
-  if (found) return found;
   throw new RedisBinaryError(
     advice ?? 'install one by hand, since the package that was installed holds none',
   );

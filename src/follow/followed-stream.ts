@@ -229,9 +229,13 @@ export class FollowedStream implements HubListener, SourceListener {
     });
   }
 
-  /** The source that has ended leaves it to the other. */
-  #moveOn(): void {
-    this.#change(this.#source instanceof LiveSource ? this.#catchUp() : this.#live());
+  /** The next batch, from the other source where this one has ended. */
+  #pull(isNewest: boolean, limit?: string): EntryBatch | undefined {
+    while (true) {
+      const batch = isNewest ? this.#source.newest(limit) : this.#source.next();
+      if (batch !== undefined || !this.#source.hasEnded) return batch;
+      this.#change(this.#source instanceof LiveSource ? this.#catchUp() : this.#live());
+    }
   }
 
   #change(source: Source): void {
@@ -242,11 +246,7 @@ export class FollowedStream implements HubListener, SourceListener {
   }
 
   #orderedRun(count: number, limit?: string): Run | undefined {
-    let batch = this.#source.next();
-    while (batch === undefined && this.#source.hasEnded) {
-      this.#moveOn();
-      batch = this.#source.next();
-    }
+    const batch = this.#pull(false);
     if (batch === undefined) return undefined;
     const { entry: from } = this.#source;
     const { until } = this.#progress;
@@ -266,11 +266,7 @@ export class FollowedStream implements HubListener, SourceListener {
   #newestRun(limit: string | undefined): Run | undefined {
     const { until } = this.#progress;
     if (until !== undefined && compareEntryIds(this.#hub.lastId, until) > 0) this.passUntil();
-    let batch = this.#source.newest(limit);
-    while (batch === undefined && this.#source.hasEnded) {
-      this.#moveOn();
-      batch = this.#source.newest(limit);
-    }
+    const batch = this.#pull(true, limit);
     if (batch === undefined) return undefined;
     const { entry: from } = this.#source;
     const gap = this.#progress.gapBeforeNewest(batch.ids[from]!);

@@ -3,7 +3,7 @@
 export class Heartbeat {
   readonly #block: number;
   readonly #send: () => boolean;
-  /** With `block=-1`: a client that has caught up has not been told so. */
+  /** With `block=-1`: the client has caught up, and its heartbeat has not been sent yet. */
   isOwed = true;
   /** When data or a heartbeat was sent last, by `performance.now`. */
   lastSentAt = performance.now();

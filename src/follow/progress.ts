@@ -97,7 +97,7 @@ export class Progress {
     const isAhead =
       compareEntryIds(this.#cursor, lastId) > 0 && compareEntryIds(this.#cursor, this.#tail) > 0;
     if (this.#isOwnCursor || !isAhead) {
-      // Where Redis is back in an older state, entries that nobody has read may be gone.
+      // Redis may have come back with older data, so unread entries may be missing.
       this.#loss ??= { after: this.#cursor, reason: 'deleted' };
       if (compareEntryIds(this.#cursor, base) > 0) this.#cursor = base;
       this.#isOwnCursor = this.#cursor !== BEFORE_FIRST;

@@ -12,7 +12,7 @@ import type { ReplyCursor } from './resp.js';
 import type { RedisTarget } from './target.js';
 
 const SILENCE_MS = 4000;
-/** A server that is still loading its data after that may be so for minutes: who asks is told so. */
+/** A server that is still loading its data after that may be so for minutes, so callers get an error. */
 const CONNECT_MS = 5000;
 /** Large range reads follow one another: memory taken anew for each would cost more than the reading. */
 const KEEP_BYTES = 8 * 1024 * 1024;

@@ -10,7 +10,7 @@ const KIB = 1024;
 const LARGE_BYTES = 16 * KIB;
 const MAX_LENGTH = 1000;
 
-const NOBODY: Receipt = { stored: () => {}, refused: () => {} };
+const NO_RECEIVER: Receipt = { stored: () => {}, refused: () => {} };
 
 interface Append {
   readonly key: string;
@@ -23,7 +23,7 @@ const encode = ({ key, id, payload }: Append) =>
 
 const newBatch = () => new AppendBatch(Buffer.alloc(SLAB_BYTES, 0xee), new SpareBuffers());
 
-const add = (batch: AppendBatch, { key, id, payload }: Append, token = 0, receipt = NOBODY) =>
+const add = (batch: AppendBatch, { key, id, payload }: Append, token = 0, receipt = NO_RECEIVER) =>
   batch.add(new AppendStream(key, MAX_LENGTH), id, payload, receipt, token);
 
 const unanswered = (batch: AppendBatch) => Buffer.concat(batch.unansweredParts());
@@ -97,13 +97,13 @@ test('the bytes are those of the commands, and of the rest once some are answere
 test('the id of the newest answer is kept with its stream', () => {
   const batch = newBatch();
   const streams = ['a', 'b'].map((key) => new AppendStream(key, MAX_LENGTH));
-  for (const index of [0, 1, 0, 0]) batch.add(streams[index]!, '*', Buffer.from('x'), NOBODY, 0);
+  for (const index of [0, 1, 0, 0]) batch.add(streams[index]!, '*', Buffer.from('x'), NO_RECEIVER, 0);
   expect(streams.map(({ lastId }) => lastId)).toEqual([undefined, undefined]);
   const longest = '18446744073709551615-18446744073709551615';
   for (const id of [longest, '7-0', '5-12']) batch.stored(bulkReply(id));
   batch.refused(new Failure('overloaded', ''));
   expect(streams.map(({ lastId }) => lastId)).toEqual(['5-12', '7-0']);
-  batch.add(streams[1]!, '*', Buffer.from('x'), NOBODY, 0);
+  batch.add(streams[1]!, '*', Buffer.from('x'), NO_RECEIVER, 0);
   batch.stored(bulkReply(longest));
   expect(streams[1]!.lastId).toBe(longest);
 });
@@ -143,10 +143,10 @@ describe('what is taken out', () => {
 
   test('leaves out other commands, which are refused', () => {
     const batch = newBatch();
-    const told: unknown[] = [];
+    const outcomes: unknown[] = [];
     const receipt: Receipt = {
-      stored: (token, reply) => told.push([token, reply.text()]),
-      refused: (token, { code }) => told.push([token, code]),
+      stored: (token, reply) => outcomes.push([token, reply.text()]),
+      refused: (token, { code }) => outcomes.push([token, code]),
     };
     const wait = encodeCommand(['WAIT', 1, 1000]);
     const payload = Buffer.alloc(LARGE_BYTES, 'x');
@@ -161,7 +161,7 @@ describe('what is taken out', () => {
       wait,
     ]);
     const entries = batch.takeWithin(batch.bytes - 1, new Failure('overloaded', ''));
-    expect(told).toEqual([[1, 'overloaded']]);
+    expect(outcomes).toEqual([[1, 'overloaded']]);
     expect(entries.map(({ id, token }) => [id, token])).toEqual([
       ['*', 0],
       ['5-*', 2],
@@ -184,10 +184,10 @@ describe('what is taken out', () => {
 
 test('answers go to their receivers in order', () => {
   const batch = newBatch();
-  const told: string[] = [];
+  const outcomes: string[] = [];
   const receiver = (name: string): Receipt => ({
-    stored: (token, reply) => told.push(`${name} ${token} ${reply.text()}`),
-    refused: (token, failure) => told.push(`${name} ${token} ${failure.code}`),
+    stored: (token, reply) => outcomes.push(`${name} ${token} ${reply.text()}`),
+    refused: (token, failure) => outcomes.push(`${name} ${token} ${failure.code}`),
   });
   const receipts = [receiver('a'), receiver('b'), receiver('a')];
   receipts.forEach((receipt, index) => {
@@ -197,7 +197,7 @@ test('answers go to their receivers in order', () => {
   const { length } = encode({ key: 'k', id: '*', payload: Buffer.from('x') });
   expect(batch.refused(new Failure('overloaded', ''))).toBe(length);
   batch.stored(bulkReply('1-2'));
-  expect(told).toEqual(['a 0 1-1', 'b 10 overloaded', 'a 20 1-2']);
+  expect(outcomes).toEqual(['a 0 1-1', 'b 10 overloaded', 'a 20 1-2']);
 });
 
 describe('a payload', () => {
@@ -268,7 +268,7 @@ describe('a slab', () => {
   test('takes another command where it just fits', () => {
     const wait = encodeCommand(['WAIT', 1, 1000]);
     const take = (room: number) =>
-      new AppendBatch(Buffer.alloc(room), new SpareBuffers()).addCommand(wait, NOBODY, 0);
+      new AppendBatch(Buffer.alloc(room), new SpareBuffers()).addCommand(wait, NO_RECEIVER, 0);
     expect([take(wait.length - 1), take(wait.length)]).toEqual([0, wait.length]);
   });
 

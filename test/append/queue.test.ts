@@ -14,17 +14,17 @@ const stream = new AppendStream('k', 1000);
 const ping = encodeCommand(['PING']);
 const goOn = vi.fn();
 let queue: AppendQueue;
-let told: string[];
+let outcomes: string[];
 
 const receipt: Receipt = {
-  stored: (token, reply) => told.push(`${token} ${reply.text()}`),
-  refused: (token, { code }) => told.push(`${token} ${code}`),
+  stored: (token, reply) => outcomes.push(`${token} ${reply.text()}`),
+  refused: (token, { code }) => outcomes.push(`${token} ${code}`),
 };
 
 beforeEach(() => {
   goOn.mockClear();
   queue = new AppendQueue(goOn);
-  told = [];
+  outcomes = [];
 });
 
 const add = (token: number, bytes = 1) => queue.add(stream, '*', Buffer.alloc(bytes), receipt, token);
@@ -55,7 +55,7 @@ describe('what is written', () => {
     const count = fillBatch();
     expect(written()).toEqual(new Array(count).fill(SMALL));
     for (let token = 0; token < count; token++) queue.stored(bulkReply('1-1'));
-    expect(told).toHaveLength(count);
+    expect(outcomes).toHaveLength(count);
     expect(queue.isWritten).toBe(false);
   });
 
@@ -75,7 +75,7 @@ describe('an answer', () => {
     const bytes = [add(0), add(1, 20)];
     queue.write();
     expect([queue.stored(bulkReply('1-1')), queue.refused(FAILURE)]).toEqual(bytes);
-    expect(told).toEqual(['0 1-1', '1 unknown_outcome']);
+    expect(outcomes).toEqual(['0 1-1', '1 unknown_outcome']);
   });
 
   test('may refuse one and store the next', () => {
@@ -84,7 +84,7 @@ describe('an answer', () => {
     queue.write();
     queue.refused(FAILURE);
     queue.stored(bulkReply('1-1'));
-    expect(told).toEqual(['0 unknown_outcome', '1 1-1']);
+    expect(outcomes).toEqual(['0 unknown_outcome', '1 1-1']);
   });
 
   test.each([
@@ -171,7 +171,7 @@ describe('memory is used again', () => {
 });
 
 describe('after a lost connection', () => {
-  test('what Redis may have read is told from what it has not', () => {
+  test('what Redis may have read is kept apart from what it has not', () => {
     const bytes = [add(0), add(1), add(2)];
     queue.write();
     add(3);
@@ -183,7 +183,7 @@ describe('after a lost connection', () => {
     // What was not written stays.
     expect(written()).toEqual([1]);
     queue.stored(bulkReply('1-2'));
-    expect(told).toEqual(['0 1-1', '3 1-2']);
+    expect(outcomes).toEqual(['0 1-1', '3 1-2']);
   });
 
   test('the bytes that Redis may have read reach over batches', () => {
@@ -201,7 +201,7 @@ describe('after a lost connection', () => {
     queue.write();
     const { uncertain, unsent, refusedBytes } = queue.takeWritten(0, FAILURE);
     expect([uncertain, unsent.map(({ token }) => token), refusedBytes]).toEqual([[], [0], ping.length]);
-    expect(told).toEqual(['1 unknown_outcome']);
+    expect(outcomes).toEqual(['1 unknown_outcome']);
   });
 
   /** Has entries written and lost, and puts them back. */
@@ -230,7 +230,7 @@ describe('after a lost connection', () => {
     answer(1);
     // Nothing was held back for it.
     expect(goOn).not.toHaveBeenCalled();
-    expect(told).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map((token) => `${token} 1-1`));
+    expect(outcomes).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map((token) => `${token} 1-1`));
   });
 
   test('also after others were answered', () => {
@@ -283,7 +283,7 @@ describe('after a lost connection', () => {
     add(3, 3);
     queue.write();
     queue.giveUp(FAILURE);
-    expect(told).toEqual([1, 2, 3].map((token) => `${token} unknown_outcome`));
+    expect(outcomes).toEqual([1, 2, 3].map((token) => `${token} unknown_outcome`));
     expect(queue.isWritten).toBe(false);
     // Without care, however many batches they are.
     const count = fillBatch();

@@ -14,7 +14,7 @@ const WANTED = 2;
 /** What was written, in order, each with a way to answer it. */
 let written: { readonly what: string; stored(reply: ReplyCursor): void; refused(): void }[];
 let disconnects: number;
-let told: string[];
+let outcomes: string[];
 let replicated: ReplicatedPipe;
 
 function note(what: string, receipt: Receipt, token: number): void {
@@ -36,13 +36,13 @@ const pipe = {
 
 const receipt: Receipt = {
   stored: (token, reply, shortage) =>
-    told.push(`${token} ${reply.text()}${shortage === undefined ? '' : ` on ${shortage.replicas}`}`),
-  refused: (token, { code }) => told.push(`${token} ${code}`),
+    outcomes.push(`${token} ${reply.text()}${shortage === undefined ? '' : ` on ${shortage.replicas}`}`),
+  refused: (token, { code }) => outcomes.push(`${token} ${code}`),
 };
 
 beforeEach(() => {
   written = [];
-  told = [];
+  outcomes = [];
   disconnects = 0;
   replicated = new ReplicatedPipe(pipe, WANTED);
 });
@@ -70,9 +70,9 @@ test('entries of one turn share a WAIT, and are acknowledged by it', async () =>
   await nextTurn();
   expect(commands()).toEqual(['* e7', '* e8', 'WAIT']);
   answer('1-1', '1-2');
-  expect(told).toEqual([]);
+  expect(outcomes).toEqual([]);
   answer(WANTED);
-  expect(told).toEqual(['7 1-1', '8 1-2']);
+  expect(outcomes).toEqual(['7 1-1', '8 1-2']);
 });
 
 test.each([
@@ -84,7 +84,7 @@ test.each([
   append(7);
   await nextTurn();
   answer('1-1', replicas);
-  expect(told).toEqual([`7 1-1${shortage}`]);
+  expect(outcomes).toEqual([`7 1-1${shortage}`]);
 });
 
 test('entries that come during a WAIT are for the next one', async () => {
@@ -96,10 +96,10 @@ test('entries that come during a WAIT are for the next one', async () => {
   await nextTurn();
   expect(commands()).toEqual(['* e0', '* e1', 'WAIT', '* e2', '* e3']);
   answer('1-0', '1-1', WANTED);
-  expect(told).toEqual(['0 1-0', '1 1-1']);
+  expect(outcomes).toEqual(['0 1-0', '1 1-1']);
   expect(commands()).toEqual(['* e2', '* e3', 'WAIT']);
   answer('1-2', '1-3', 0);
-  expect(told.slice(2)).toEqual(['2 1-2 on 0', '3 1-3 on 0']);
+  expect(outcomes.slice(2)).toEqual(['2 1-2 on 0', '3 1-3 on 0']);
   // Nothing is left to wait for, until another comes.
   expect(commands()).toEqual([]);
   append(4);
@@ -111,9 +111,9 @@ test('an entry that Redis refuses is reported at once, and its neighbours by the
   append(1, 2);
   await nextTurn();
   written.shift()!.refused();
-  expect(told).toEqual(['1 redis_error']);
+  expect(outcomes).toEqual(['1 redis_error']);
   answer('1-2', WANTED);
-  expect(told).toEqual(['1 redis_error', '2 1-2']);
+  expect(outcomes).toEqual(['1 redis_error', '2 1-2']);
 });
 
 test('a WAIT that is refused stands for no replica', async () => {
@@ -121,7 +121,7 @@ test('a WAIT that is refused stands for no replica', async () => {
   await nextTurn();
   answer('1-1');
   written.shift()!.refused();
-  expect(told).toEqual(['1 1-1 on 0']);
+  expect(outcomes).toEqual(['1 1-1 on 0']);
 });
 
 test('a WAIT on the next connection says nothing of entries on the last', async () => {
@@ -129,11 +129,11 @@ test('a WAIT on the next connection says nothing of entries on the last', async 
   await nextTurn();
   disconnects++;
   answer('1-1', WANTED);
-  expect(told).toEqual(['1 1-1 on 0']);
+  expect(outcomes).toEqual(['1 1-1 on 0']);
   append(2);
   await nextTurn();
   answer('1-2', WANTED);
-  expect(told).toEqual(['1 1-1 on 0', '2 1-2']);
+  expect(outcomes).toEqual(['1 1-1 on 0', '2 1-2']);
 });
 
 test('an entry whose answer comes after that to the WAIT is acknowledged then', async () => {
@@ -142,9 +142,9 @@ test('an entry whose answer comes after that to the WAIT is acknowledged then', 
   // As after a lost connection, when what became of it is found out.
   const [late] = written.splice(0, 1);
   answer('1-2', WANTED);
-  expect(told).toEqual([]);
+  expect(outcomes).toEqual([]);
   late!.stored(bulkReply('1-1'));
-  expect(told).toEqual(['1 1-1', '2 1-2']);
+  expect(outcomes).toEqual(['1 1-1', '2 1-2']);
 });
 
 test('an entry that is refused after that does not hold up the others', async () => {
@@ -153,5 +153,5 @@ test('an entry that is refused after that does not hold up the others', async ()
   const [late] = written.splice(0, 1);
   answer('1-2', WANTED);
   late!.refused();
-  expect(told).toEqual(['1 redis_error', '2 1-2']);
+  expect(outcomes).toEqual(['1 redis_error', '2 1-2']);
 });

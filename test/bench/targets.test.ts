@@ -1,4 +1,4 @@
-/** A figure without a target tells nobody whether it is good. */
+/** A figure without a target does not show whether it is good. */
 import { expect, test } from 'vitest';
 import { SCENARIOS } from '../../bench/scenarios.js';
 

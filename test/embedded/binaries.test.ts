@@ -30,9 +30,9 @@ test('finds the first that may be executed, Redis before Valkey before Redict', 
 });
 
 test('says that it installs one, and in one line what to do where nothing can', async () => {
-  const told: string[] = [];
-  await expect(ensureRedisServer((line) => told.push(line))).rejects.toThrow(
+  const lines: string[] = [];
+  await expect(ensureRedisServer((line) => lines.push(line))).rejects.toThrow(
     /^None of redis-server, valkey-server, redict-server is on the PATH\. Set REDIS_URL .* or install it by hand, since none of .*$/,
   );
-  expect(told).toEqual(['No Redis server is on the PATH, and REDIS_URL names none, so one is installed.']);
+  expect(lines).toEqual(['No Redis server is on the PATH, and REDIS_URL names none, so one is installed.']);
 });

@@ -1,7 +1,6 @@
 /** The small changes to a source file that some test should notice. */
-import { type ESTree, parseSync } from 'vite';
-
-type Node = ESTree.Node;
+import { parseSync } from 'vite';
+import { childrenOf, type SyntaxNode as Node } from '../support/syntax.js';
 
 /** One changed expression or statement. */
 export interface Mutant {
@@ -38,7 +37,6 @@ const OPERATORS: Readonly<Record<string, readonly string[]>> = {
   '--': ['++'],
 };
 
-const isNode = (value: unknown): value is Node => typeof (value as Node | null)?.type === 'string';
 const isText = (node: Node): boolean =>
   node.type === 'TemplateLiteral' || (node.type === 'Literal' && typeof node.value === 'string');
 
@@ -68,7 +66,7 @@ export class MutantFinder {
     // Types are gone when the code runs.
     if (/^TS(?:Type|Interface|Literal)/.test(node.type)) return;
     this.#look(node);
-    for (const child of Object.values(node).flat()) if (isNode(child)) this.#visit(child);
+    for (const child of childrenOf(node)) this.#visit(child);
   }
 
   #look(node: Node): void {

@@ -88,7 +88,7 @@ test('the oldest batch goes first', () => {
   expect([stream.dropOldest(), stream.firstNumber, stream.startAfter]).toEqual([0, 3, '8-0']);
 });
 
-test('a reset begins anew after an id, and goes on in numbers', () => {
+test('a reset starts again after an id, and the numbers go on', () => {
   fill();
   while (stream.length > 0) stream.dropOldest();
   stream.reset('0-0');
