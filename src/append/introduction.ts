@@ -35,17 +35,12 @@ export async function introduce(asking: Asking, role: string): Promise<Introduct
 
 /** A reply's text; undefined where it is an error: not allowed, or not known to the server. */
 export function readText(reply: ReplyCursor): string | undefined {
-  if (!reply.isError) return reply.text();
-  reply.skip();
-  return undefined;
+  return reply.isError ? undefined : reply.text();
 }
 
 /** TIME's reply in ms; undefined where it is none. */
 function readTime(reply: ReplyCursor): number | undefined {
-  if (!reply.isArray) {
-    reply.skip();
-    return undefined;
-  }
+  if (!reply.isArray) return undefined;
   reply.array();
   const seconds = reply.number();
   return Math.floor(seconds * 1000 + reply.number() / 1000);

@@ -27,12 +27,9 @@ return {added, last}
 
 export const encodeStreamCount = (key: string): Buffer => encodeCommand(['EVAL', COUNT_SCRIPT, 1, key]);
 
-/** @returns undefined where the server does not count, or refuses */
+/** @returns undefined where the server does not count, or answers something else */
 export function readStreamCount(reply: ReplyCursor): StreamCount | undefined {
-  if (!reply.isArray) {
-    reply.skip();
-    return undefined;
-  }
+  if (!reply.isArray) return undefined;
   reply.array();
   const added = reply.number();
   const lastId = reply.text();

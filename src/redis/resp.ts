@@ -92,7 +92,7 @@ export class ReplyBuffer {
 
   /**
    * @returns a cursor at the next whole reply, or undefined. The cursor and every view it gives are
-   *   valid until the next call of `room`. It must be read to its end or skipped.
+   *   valid until the next call of `room`. What is not read of it harms no other.
    * @throws ProtocolError
    */
   next(cursor: ReplyCursor): boolean {

@@ -2,6 +2,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { beforeEach, expect, test } from 'vitest';
 import type { Receipt } from '../../src/append/batch.js';
+import { NotReplicated } from '../../src/append/not-replicated.js';
 import type { AppendPipe } from '../../src/append/pipe.js';
 import { ReplicatedPipe } from '../../src/append/replicated.js';
 import { AppendStreams } from '../../src/append/streams.js';
@@ -154,4 +155,13 @@ test('an entry that is refused after that does not hold up the others', async ()
   answer('1-2', WANTED);
   late!.refused();
   expect(outcomes).toEqual(['1 redis_error', '2 1-2']);
+});
+
+test('the producer of an entry on too few replicas is sent its id, and how many have it', () => {
+  expect(new NotReplicated(WANTED, 1).bodyOf('1-1')).toEqual({
+    error: 'the entry is stored; 1 of 2 replicas have it so far',
+    code: 'not_replicated',
+    id: '1-1',
+    replicas: 1,
+  });
 });

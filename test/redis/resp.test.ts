@@ -102,6 +102,23 @@ describe('replies', () => {
     );
   });
 
+  test('need not be read to their end, or at all', () => {
+    fc.assert(
+      fc.property(replies, anyReply, sizes, (unread, last, random) => {
+        const bytes = Buffer.concat([...unread, last].map(encodeReply));
+        let seen = 0;
+        let read: Reply | undefined;
+        feed(cut(bytes, random), (cursor) => {
+          if (seen === unread.length) read = copyOf(readReply(cursor, last));
+          else if (unread[seen]!.type === 'array') cursor.array();
+          seen++;
+        });
+        expect(seen).toBe(unread.length + 1);
+        expect(read).toEqual(last);
+      }),
+    );
+  });
+
   test('an element can be skipped within its array', () => {
     fc.assert(
       fc.property(anyReply, (skipped) => {

@@ -8,7 +8,5 @@ export function encodeOvertaken(key: string, cursor: string): Buffer {
 
 /** @returns whether they were, or may have been; undefined where Redis does not tell, as where scripts are not allowed */
 export function readOvertaken(reply: ReplyCursor): boolean | undefined {
-  if (!reply.isError) return reply.number() === 1;
-  reply.skip();
-  return undefined;
+  return reply.isError ? undefined : reply.number() === 1;
 }

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import type { Asking } from '../../../src/append/questions.js';
 import { type SearchBudget, StreamPieces } from '../../../src/append/recovery/stream-pieces.js';
 import { ReplyCursor } from '../../../src/redis/resp.js';
-import { array, bulk, encodeReply, type Reply } from '../../support/replies.js';
+import { array, bulk, encodeReply, type Reply, text } from '../../support/replies.js';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -122,9 +122,12 @@ test.each([
   [array(number(-1), bulk('7-0')), undefined],
   [error('WRONGTYPE of another kind'), 'no stream'],
   [error('NOPERM no permissions'), undefined],
+  // A server that only pretends to run scripts.
+  [text('OK'), undefined],
 ])('how the stream stands: %j', async (given, count) => {
   reply = given;
   expect(await pieces.askCount()).toEqual(count);
+  expect(asked[0]).toMatch(/\r\nEVAL\r\n.*\r\nsome key\r\n$/s);
 });
 
 test.each([
