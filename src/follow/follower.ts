@@ -260,10 +260,9 @@ export class Follower implements StreamFollower {
     this.#heartbeat.beat();
   }
 
-  #sendHeartbeat(): boolean {
-    if (this.#awaitsAck || !this.#outlet.isWritable() || !this.#outlet.sendHeartbeat()) return false;
-    this.#awaitsAck = this.#parameters.ack;
-    return true;
+  #sendHeartbeat(): void {
+    if (this.#awaitsAck || !this.#outlet.isWritable()) return;
+    if (this.#outlet.sendHeartbeat()) this.#awaitsAck = this.#parameters.ack;
   }
 
   /** Has the streams read to their end once the time of `until` has passed. */

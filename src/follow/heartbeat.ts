@@ -2,18 +2,18 @@
 
 export class Heartbeat {
   readonly #block: number;
-  readonly #send: () => boolean;
+  readonly #send: () => void;
   /** With `block=-1`: the client has caught up, and its heartbeat has not been sent yet. */
   isOwed = true;
-  /** When data or a heartbeat was sent last, by `performance.now`. */
+  /** When data was sent, or a heartbeat tried, last, by `performance.now`. */
   lastSentAt = performance.now();
   #timer: NodeJS.Timeout | undefined;
 
   /**
    * @param block ms without data after which a heartbeat is sent; 0: none; -1: at once, whenever caught up
-   * @param send @returns whether it was sent
+   * @param send sends one if the client can take it
    */
-  constructor(block: number, send: () => boolean) {
+  constructor(block: number, send: () => void) {
     this.#block = block;
     this.#send = send;
     if (block > 0) this.#timer = setTimeout(() => this.#fire(), block);
@@ -26,7 +26,8 @@ export class Heartbeat {
 
   beat(): void {
     this.isOwed = false;
-    if (this.#send()) this.lastSentAt = performance.now();
+    this.#send();
+    this.lastSentAt = performance.now();
   }
 
   close(): void {
@@ -37,6 +38,6 @@ export class Heartbeat {
     if (performance.now() - this.lastSentAt >= this.#block) this.beat();
     // What was sent since the timer was set puts the next heartbeat off.
     const due = Math.ceil(this.lastSentAt + this.#block - performance.now());
-    this.#timer = setTimeout(() => this.#fire(), due > 0 ? due : this.#block);
+    this.#timer = setTimeout(() => this.#fire(), due);
   }
 }
