@@ -8,13 +8,17 @@ import { dirname, join } from 'node:path';
 /** What imports these starts servers, browsers, commands, bundlers or threads. */
 const STARTING =
   /^(?:node:(?:child_process|worker_threads)|playwright-core|vite)$|\/embedded\/choose-server\.js$/;
+/** Types are gone when the code runs. */
+const TYPES = /\bimport type [^;]*;/g;
 const IMPORT = /(?:\bfrom\s*|\bimport\s*\(?\s*)'([^'\s]+)'/g;
 /** The tests' own code. What the source imports says nothing: it can start a server, and mostly is not asked to. */
 const OWN = /^(?:test|bench)\//;
 
 /** The files that a file imports, directly, of the tests' own code; undefined where it imports what starts a process. */
 function importsOf(path: string): string[] | undefined {
-  const specifiers = [...readFileSync(path, 'utf8').matchAll(IMPORT)].map(([, specifier]) => specifier!);
+  const specifiers = [...readFileSync(path, 'utf8').replaceAll(TYPES, '').matchAll(IMPORT)].map(
+    ([, specifier]) => specifier!,
+  );
   if (specifiers.some((specifier) => STARTING.test(specifier))) return undefined;
   return specifiers
     .filter((specifier) => specifier.startsWith('.') && specifier.endsWith('.js'))
