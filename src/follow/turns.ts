@@ -38,8 +38,7 @@ export class Turns {
   }
 
   #advance(): void {
-    this.#taken++;
-    if (this.#taken < this.#queue.length && this.#taken < MAX_TAKEN) return;
+    if (++this.#taken < MAX_TAKEN) return;
     this.#queue.splice(0, this.#taken);
     this.#taken = 0;
   }

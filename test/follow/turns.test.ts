@@ -61,9 +61,11 @@ test('one that had nothing has a turn again once it is added', () => {
 test('the only one has all turns, and lets those that come meanwhile have theirs', () => {
   const { streams, turns, add, rest } = newTurns(3, 0);
   expect([turns.next(1)?.index, turns.next(1)?.index]).toEqual([0, 0]);
+  add(streams[0]!);
   streams[1]!.left = 1;
   add(streams[1]!);
   expect(rest()).toEqual([0, 1]);
+  expect(streams.map(({ asked }) => asked)).toEqual([4, 3]);
 });
 
 test('one that is added while it is asked has its turn behind the others', () => {
