@@ -61,6 +61,17 @@ describe('Failure', () => {
     expect(failure.kind).toBe(FAILURES.wrong_type);
   });
 
+  test('brings the log its cause, if it has one', () => {
+    const cause = new Error('what is the matter');
+    expect(new Failure('internal', 'the thread ended', cause).cause).toBe(cause);
+    expect(failure).not.toHaveProperty('cause');
+  });
+
+  test('spends no time on a stack trace, and leaves other errors theirs', () => {
+    expect(failure.stack).not.toContain('errors.test');
+    expect(new Error('a fault').stack).toContain('errors.test');
+  });
+
   test('is told as a sentence and a code', () => {
     expect(JSON.stringify(failure.body)).toBe('{"error":"the key holds another type","code":"wrong_type"}');
   });
@@ -87,6 +98,15 @@ describe('asFailure', () => {
   });
 });
 
+test('a client that meets a lack of memory may come again', () => {
+  const failure = asFailure(new RangeError('Array buffer allocation failed'));
+  expect(failure.body).toEqual({
+    error: 'the gateway has too little memory for this',
+    code: 'overloaded',
+  });
+  expect(failure.mayPass).toBe(true);
+});
+
 test('every close code that a WebSocket may end with is described, and no other', () => {
   const [reserved, described] = [RESERVED, Object.keys(CLOSE_CODES).map(Number)];
   expect(described.filter((close) => reserved.includes(close))).toEqual([]);
@@ -102,5 +122,6 @@ test('memory that cannot be had is told from other errors, by all releases of No
   expect(isOutOfMemory(coded(new RangeError('Failed to allocate memory')))).toBe(true);
   expect(isOutOfMemory(coded(new Error('Failed to allocate memory')))).toBe(true);
   expect(isOutOfMemory(new RangeError('Invalid array length'))).toBe(false);
+  expect(isOutOfMemory(Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' }))).toBe(false);
   expect(isOutOfMemory('Array buffer allocation failed')).toBe(false);
 });
