@@ -76,7 +76,6 @@ export function isTextType(type: string): boolean {
 }
 
 function holds(bytes: Uint8Array, at: number, wanted: string): boolean {
-  if (bytes.length < at + wanted.length) return false;
   for (let index = 0; index < wanted.length; index++) {
     if (bytes[at + index] !== wanted.charCodeAt(index)) return false;
   }

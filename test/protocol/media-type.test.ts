@@ -1,6 +1,6 @@
 import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
-import { detectMediaType, readMediaType } from '../../src/protocol/media-type.js';
+import { detectMediaType, isTextType, readMediaType } from '../../src/protocol/media-type.js';
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const BINARY = 'application/octet-stream';
@@ -48,6 +48,16 @@ describe('finding what a payload is', () => {
     }
     expect(detectMediaType(bytes(`[${'1,'.repeat(60_000)}1] \n`))).toBe(JSON_TYPE);
     expect(detectMediaType(bytes(`[${'1,'.repeat(60_000)}`))).toBe(TEXT);
+    expect(detectMediaType(bytes(`{"x": "${'a'.repeat(120_000)}"}`))).toBe(JSON_TYPE);
+    expect(detectMediaType(bytes(`{"x": "${'a'.repeat(120_000)}"]`))).toBe(TEXT);
+  });
+
+  test('a text of 64 KiB is still looked at as a whole', () => {
+    const most = 64 * 1024;
+    const cut = new Uint8Array(most).fill(0x61);
+    cut[most - 1] = 0xc3;
+    expect(detectMediaType(cut)).toBe(BINARY);
+    expect(detectMediaType(bytes(`{${'a'.repeat(most - 2)}}`))).toBe(TEXT);
   });
 
   test('a large payload costs no more than a small one', () => {
@@ -87,7 +97,50 @@ describe('a media type as metadata names it', () => {
     expect(readMediaType(value)).toBeUndefined();
   });
 
+  test('may have 300 characters', () => {
+    const ofLength = (length: number) =>
+      `image/png${`;a=${'x'.repeat(92)}`.repeat(2)};b=`.padEnd(length, 'y');
+    expect(readMediaType(ofLength(300))).toBe(ofLength(300));
+    expect(readMediaType(ofLength(301))).toBeUndefined();
+  });
+
   test('white space around it is left out', () => {
     expect(readMediaType(' image/png ')).toBe('image/png');
+  });
+});
+
+describe('payloads that events carry as text, by their media type', () => {
+  test.each([
+    'text/plain',
+    'text/html; charset=utf-8',
+    'TEXT/CSV',
+    'application/json',
+    'application/JSON ; charset=utf-8',
+    'application/xml',
+    'application/yaml',
+    'application/toml',
+    'application/javascript',
+    'application/x-ndjson',
+    'application/jsonl',
+    'application/json-seq',
+    'application/graphql',
+    'application/sql',
+    'application/geo+json',
+    'image/svg+xml',
+    'application/vnd.x+yaml; version=2',
+  ])('%s', (type) => {
+    expect(isTextType(type)).toBe(true);
+  });
+
+  test.each([
+    BINARY,
+    'image/jpeg',
+    'application/jsonp',
+    'application/xml+gzip',
+    'application/pdf; as=text/plain',
+    'video/text',
+    'undefined',
+  ])('not %s', (type) => {
+    expect(isTextType(type)).toBe(false);
   });
 });
