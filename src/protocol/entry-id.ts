@@ -22,8 +22,8 @@ function canonicalNumber(digits: string): string | undefined {
   let zeros = 0;
   while (zeros < digits.length - 1 && digits[zeros] === '0') zeros++;
   const number = digits.slice(zeros);
-  const fits = number.length < LARGEST.length || (number.length === LARGEST.length && number <= LARGEST);
-  return fits ? number : undefined;
+  // ID takes no more digits than LARGEST has, and texts of the same length compare as their numbers do.
+  return number.length < LARGEST.length || number <= LARGEST ? number : undefined;
 }
 
 /**
@@ -47,7 +47,7 @@ export function compareEntryIds(a: string, b: string): number {
   if (a.length === b.length) return a < b ? -1 : a > b ? 1 : 0;
   const msA = a.slice(0, dash);
   const msB = b.slice(0, dash);
-  return msA === msB ? a.length - b.length : msA < msB ? -1 : 1;
+  return msA < msB ? -1 : msA > msB ? 1 : a.length - b.length;
 }
 
 /** The id right before a canonical one; `0-0` has none before it and stays. */

@@ -27,14 +27,13 @@ function parseIsoTime(text: string): number | undefined {
   const match = ISO_8601.exec(text);
   if (match === null) return undefined;
   const [, date, time = '00:00', zone = 'Z'] = match;
-  const ms = Date.parse(`${date}T${time.replace(',', '.')}${extendedZone(zone.toUpperCase())}`);
+  const ms = Date.parse(`${date}T${time.replace(',', '.')}${extendedZone(zone)}`);
   if (!(ms >= 0) || !isOfCalendar(date!)) return undefined;
   return Math.floor(ms);
 }
 
-/** `+02`, `+0200` and ` 02:00` as `+02:00`, which is all that JavaScript takes. */
+/** `Z` as `+00:00`; `+02`, `+0200` and ` 02:00` as `+02:00`, which is the one form that JavaScript takes. */
 function extendedZone(zone: string): string {
-  if (zone === 'Z') return zone;
   const digits = zone.slice(1).replace(':', '').padEnd(4, '0');
   return `${zone[0] === '-' ? '-' : '+'}${digits.slice(0, 2)}:${digits.slice(2)}`;
 }
