@@ -72,7 +72,6 @@ function shorten(value: string): string {
 }
 
 function decode(name: string, encoded: string): string {
-  if (!encoded.includes('%')) return encoded;
   try {
     return decodeURIComponent(encoded);
   } catch {
@@ -86,13 +85,12 @@ export class Query {
 
   /** @throws Failure `bad_parameter` */
   constructor(query: string) {
-    if (query === '') return;
     for (const pair of query.split('&')) {
       if (pair === '') continue;
-      const equals = pair.indexOf('=');
-      const name = decode('a parameter name', equals < 0 ? pair : pair.slice(0, equals));
-      // Forms write a space as '+'; a literal '+' in a cursor list is undone in `parseCursors`.
-      const value = equals < 0 ? '' : decode(name, pair.slice(equals + 1).replaceAll('+', ' '));
+      const [encodedName = '', ...rest] = pair.split('=');
+      const name = decode('a parameter name', encodedName);
+      // Forms write a space as '+'; a literal '+' in a cursor list is undone in `parseRange`.
+      const value = decode(name, rest.join('=').replaceAll('+', ' '));
       if (this.#values.has(name)) throw new Failure('bad_parameter', `${name} is given more than once`);
       this.#values.set(name, value);
     }

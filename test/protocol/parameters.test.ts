@@ -91,6 +91,8 @@ test.each([
   ['last_entry_id=0-0', { cursors: ['0-0'], resumes: [true] }],
   ['last_entry_id=-', { cursors: ['0-0'], resumes: [false] }],
   ['last_entry_id=$', { cursors: ['$'], resumes: [true] }],
+  // The end of a millisecond is a time that somebody asks for, not an entry that a client has had.
+  [`last_entry_id=${MS_7}`, { cursors: [MS_7], resumes: [false] }],
   ['offsets=start', { offsets: 'start' }],
   ['offsets=end', { offsets: 'end' }],
   ['keep_device_id_in_stream_id=true', { keepDevicePrefix: true }],
@@ -152,12 +154,14 @@ describe('every refusal names its parameter', () => {
   test('and what was given, cut where it is long', () => {
     expect(() => pull('count=many')).toThrow(refusal('count', 'from 1 to 1000000', "'many'"));
     expect(() => pull(`count=${'9'.repeat(10_000)}`)).toThrow(refusal('count', `'${'9'.repeat(64)}…'`));
+    expect(() => pull(`count=${'9'.repeat(64)}`)).toThrow(refusal('count', `'${'9'.repeat(64)}'`));
   });
 
   test('a range that ends before it begins, or begins twice', () => {
     expect(() => pull('from=5&until=4')).toThrow(refusal('until', 'from'));
     expect(() => pull('from=5-2&until=5-1')).toThrow(refusal('until', 'from'));
     expect(pull('from=5&until=5')).toMatchObject({ until: '5-18446744073709551615' });
+    expect(pull('from=5-3&until=5-3')).toMatchObject({ cursors: ['5-2'], until: '5-3' });
     for (const id of ['0', '$', '3-1']) {
       expect(() => pull(`from=5&last_entry_id=${id}`)).toThrow(refusal('from', 'last_entry_id'));
     }
@@ -185,6 +189,21 @@ test('a query is decoded once, with + for a space', () => {
   expect(query.text('eq')).toBe('a=b');
   expect(query.text('café')).toBe('漢');
   expect(query.text('constructor')).toBeUndefined();
+});
+
+test('a client that comes back goes on after what it has, with all else that it asked for', () => {
+  const first = new Query('prefix=p&from=5&until=9&gaps=1');
+  const resumed = first.resumedAfter('7-1');
+  expect(parsePullParameters(resumed, select('s'), 'rest')).toMatchObject({
+    cursors: ['7-1'],
+    until: '9-18446744073709551615',
+    gaps: true,
+  });
+  expect(resumed.text('prefix')).toBe('p');
+  expect(resumed.resumedAfter('8-0').text('last_entry_id')).toBe('8-0');
+  // The first is as it was.
+  expect(first.text('from')).toBe('5');
+  expect(first.text('last_entry_id')).toBeUndefined();
 });
 
 describe('last_entry_id', () => {
@@ -263,6 +282,10 @@ describe('the selection', () => {
     );
   });
 
+  test('says which stream is named twice', () => {
+    expect(() => select('a+b+c+b')).toThrow("'b'");
+  });
+
   test('has a limit', () => {
     const sids = (count: number) => Array.from({ length: count }, (_, index) => `s${index}`).join('+');
     expect(select(sids(1024)).sids).toHaveLength(1024);
@@ -285,6 +308,11 @@ describe('header=0', () => {
     expect(push('header=0')).toMatchObject({ header: 'raw', ack: false });
     expect(() => push('header=0', 'a+b')).toThrow(refusal('header=0', 'one stream'));
     expect(() => push('header=0', '*')).toThrow(refusal('header=0', 'one stream'));
+  });
+
+  test('is the only framing that does', () => {
+    for (const header of ['json', 'msgpack'])
+      for (const sids of ['a+b', '*']) expect(push(`header=${header}`, sids)).toMatchObject({ header });
   });
 });
 
