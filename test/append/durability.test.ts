@@ -1,6 +1,7 @@
 /** What an ack means on disk, as Redis tells it and as the gateway passes it on. */
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { readDurability } from '../../src/append/durability.js';
+import { DurabilityWatch, readDurability } from '../../src/append/durability.js';
+import { createLogger } from '../../src/system/logger.js';
 import { freePort } from '../support/free-port.js';
 import { startGatewayProcess } from '../support/gateway-process.js';
 import { startRedis } from '../support/redis-server.js';
@@ -48,6 +49,88 @@ describe('what Redis is set to', () => {
       appendfsync: 'unknown',
       meaning: expect.stringMatching(/does not report/),
     });
+  });
+});
+
+test('a file that the gateway has written to the disk is so every second, whatever Redis does', async () => {
+  const { client } = await redisWith('--appendonly', 'yes', '--appendfsync', 'no');
+  expect(await readDurability(client, true)).toMatchObject({
+    appendfsync: 'everysec',
+    meaning: expect.stringMatching(/last second$/),
+  });
+});
+
+describe('the watch', () => {
+  const READ_AGAIN_MS = 60_000;
+
+  async function newWatch(isSyncedHere = false) {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    const { client } = await redisWith('--appendonly', 'yes', '--appendfsync', 'always');
+    const connection = client.duplicate({ lazyConnect: true });
+    connection.on('error', () => {});
+    const logger = createLogger('silent');
+    const told = vi.spyOn(logger, 'info').mockImplementation(() => {});
+    const timers = vi.getTimerCount();
+    const watch = new DurabilityWatch(connection, isSyncedHere, logger);
+    ending.push(async () => {
+      watch.close();
+      connection.disconnect();
+      expect([connection.listenerCount('ready'), vi.getTimerCount()]).toEqual([0, timers]);
+      vi.useRealTimers();
+    });
+    return { client, connection, told, watch };
+  }
+
+  test('logs what an ack means once, and again when that has changed', async () => {
+    const { client, connection, told, watch } = await newWatch();
+    expect(watch.current).toEqual({
+      appendonly: 'unknown',
+      appendfsync: 'unknown',
+      meaning: 'Redis does not report what it keeps of what is acknowledged',
+    });
+    await connection.connect();
+    await vi.waitFor(() => expect(watch.current).toMatchObject({ appendfsync: 'always' }));
+    const always = [
+      { appendonly: 'yes', appendfsync: 'always' },
+      'durability of acks: what is acknowledged is on the disk',
+    ];
+    expect(told.mock.calls).toEqual([always]);
+    const readAgain = async (appendfsync: string) => {
+      const last = watch.current;
+      await client.config('SET', 'appendfsync', appendfsync);
+      vi.advanceTimersByTime(READ_AGAIN_MS);
+      await vi.waitFor(() => expect(watch.current).not.toBe(last));
+    };
+    await readAgain('always');
+    expect(told.mock.calls).toEqual([always]);
+    await readAgain('no');
+    expect(told.mock.calls).toEqual([
+      always,
+      [{ appendonly: 'yes', appendfsync: 'no' }, expect.stringMatching(/had not written yet$/)],
+    ]);
+    await client.config('SET', 'appendonly', 'no');
+    await readAgain('no');
+    expect(told).toHaveBeenCalledTimes(3);
+  });
+
+  test('says what the gateway does itself', async () => {
+    const { connection, watch } = await newWatch(true);
+    await connection.connect();
+    await vi.waitFor(() => expect(watch.current).toMatchObject({ appendfsync: 'everysec' }));
+  });
+
+  test('keeps what it knew while Redis is away', async () => {
+    const { connection, told, watch } = await newWatch();
+    await connection.connect();
+    await vi.waitFor(() => expect(told).toHaveBeenCalledOnce());
+    const known = watch.current;
+    // Lost while it asks, and before it asks.
+    vi.advanceTimersByTime(READ_AGAIN_MS);
+    connection.disconnect();
+    await vi.waitFor(() => expect(connection.status).toBe('end'));
+    vi.advanceTimersByTime(READ_AGAIN_MS);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect([watch.current, told.mock.calls.length]).toEqual([known, 1]);
   });
 });
 
