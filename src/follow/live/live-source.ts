@@ -9,7 +9,7 @@ import type { Progress } from '../progress.js';
 import type { Source } from '../source.js';
 import type { HubStream } from './hub-stream.js';
 
-/** The place must be looked up by the cursor. */
+/** The place must be looked up by the cursor: no batch has this number. */
 const UNKNOWN = -1;
 
 export class LiveSource implements Source {
@@ -34,11 +34,10 @@ export class LiveSource implements Source {
     // What came before the reader began to count for this follower is read from Redis, with proof.
     if (this.#countsLosses && compareEntryIds(this.#progress.cursor, hub.countedAfter) < 0)
       return this.#end();
-    if (this.#number === UNKNOWN && !this.#locate()) return undefined;
     while (this.#number !== hub.nextNumber) {
       const batch = hub.batch(this.#number);
       if (batch === undefined) {
-        // The hub has let it go, perhaps after all of it was sent.
+        // It is not known yet, or the hub has let it go, perhaps after all of it was sent.
         if (!this.#locate()) return undefined;
       } else if (this.entry < batch.length) {
         return batch;
