@@ -1,0 +1,57 @@
+/** What a pipe knows of its connection, by what Redis tells and what it does not. */
+import { expect, test } from 'vitest';
+import { introduce } from '../../src/append/introduction.js';
+import { ReplyCursor } from '../../src/redis/resp.js';
+import { array, bulk, encodeReply, type Reply } from '../support/replies.js';
+
+const NOT_ALLOWED: Reply = { type: 'error', value: 'NOPERM no permissions' };
+const INFO = bulk('id=17 addr=127.0.0.1:1 name=streamgate-append-x age=1 flags=N\n');
+const SERVER = bulk('# Server\r\nredis_version:7.2.4\r\nrun_id:0a1b2c\r\ntcp_port:6379\r\n');
+const TIME = array(bulk('1700000000'), bulk('123999'));
+
+async function introduceBy(...replies: Reply[]) {
+  const asked: string[] = [];
+  const introduction = await introduce(
+    {
+      ask: async (command, take) => {
+        asked.push(
+          String(command)
+            .split('\r\n')
+            .filter((_, index) => index > 0 && index % 2 === 0)
+            .join(' '),
+        );
+        const cursor = new ReplyCursor();
+        cursor.place(encodeReply(replies.shift()!), 0);
+        return take(cursor);
+      },
+    },
+    'append-x',
+  );
+  expect(asked).toEqual(['CLIENT INFO', 'INFO server', 'TIME']);
+  return introduction;
+}
+
+test('the connection’s number, the server’s process and its time', async () => {
+  const begun = performance.now();
+  const { askedAt, localTime, ...told } = await introduceBy(INFO, SERVER, TIME);
+  // Whole ms: ids have no more.
+  expect(told).toEqual({ role: 'append-x', clientId: '17', runId: '0a1b2c', redisTime: 1_700_000_000_123 });
+  const order = [begun, askedAt, localTime, performance.now()];
+  expect(order).toEqual(order.toSorted((a, b) => a - b));
+});
+
+test('is unknown where Redis does not tell', async () => {
+  expect(await introduceBy(NOT_ALLOWED, NOT_ALLOWED, NOT_ALLOWED)).toMatchObject({
+    clientId: undefined,
+    runId: undefined,
+    redisTime: undefined,
+  });
+});
+
+test.each(['', 'streamgate-append-xy', 'streamgate-append-'])(
+  'the number of a connection under another name is not taken for ours: "%s"',
+  async (name) => {
+    const { clientId, runId } = await introduceBy(bulk(`id=17 name=${name} age=1\n`), SERVER, TIME);
+    expect([clientId, runId]).toEqual([undefined, '0a1b2c']);
+  },
+);
