@@ -43,7 +43,7 @@ class Session {
   readonly #child: ChildProcess;
 
   private constructor(file: string) {
-    const config = options.servers ? 'vitest.config.ts' : 'vitest.unit.config.ts';
+    const config = options.servers ? 'test/mutation/servers.config.ts' : 'vitest.unit.config.ts';
     this.#child = fork(join(import.meta.dirname, 'session.js'), [file, config], {
       // A process group of its own, so that its workers end with it.
       detached: true,
@@ -113,9 +113,14 @@ async function testFile(file: string): Promise<{ all: number; survived: number }
     return { all: mutants.length, survived: mutants.length };
   }
   const begun = performance.now();
-  const broken = await session.run(null, START_LIMIT_MS);
-  if (broken !== undefined) throw new Error(`the tests of ${file} fail without a change: ${broken}`);
-  const limitMs = Math.max(LEAST_LIMIT_MS, MOST_TIMES * Math.ceil(performance.now() - begun));
+  const failing = await session.run(null, START_LIMIT_MS);
+  if (failing !== undefined) throw new Error(`the tests of ${file} fail without a change: ${failing}`);
+  const runMs = performance.now() - begun;
+  // Or each change would seem to make no difference.
+  const broken = { start: 0, end: 0, replacement: "throw new Error('changed');\n" };
+  if ((await session.run(broken, START_LIMIT_MS)) === undefined)
+    throw new Error(`the tests of ${file} do not notice that it cannot be loaded`);
+  const limitMs = Math.max(LEAST_LIMIT_MS, MOST_TIMES * Math.ceil(runMs));
   let survived = 0;
   for (const mutant of mutants) {
     while (options['wait-while'] !== undefined && existsSync(options['wait-while'])) await sleep(2000);
