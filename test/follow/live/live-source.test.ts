@@ -152,7 +152,10 @@ describe('the newest entry', () => {
     bring('3-0', '4-0', '5-0');
     const source = newSource('1-0');
     expect(sendNewest(source, '2-0')).toBe('2-0');
-    expect([send(source), send(source)]).toEqual([['3-0'], ['4-0', '5-0']]);
+    expect(send(source)).toEqual(['3-0']);
+    expect(sendNewest(source)).toBe('5-0');
+    bring('5-0', '6-0');
+    expect(send(source)).toEqual(['6-0']);
   });
 
   test.each([
