@@ -28,18 +28,18 @@ const SYNC_MEANINGS: Readonly<Record<Durability['appendfsync'], string>> = {
 function meaningOf(
   appendonly: Durability['appendonly'],
   appendfsync: Durability['appendfsync'],
-  hasSnapshots: boolean | undefined,
+  hasSnapshots: boolean,
 ): string {
   if (appendonly === 'yes') return SYNC_MEANINGS[appendfsync];
   if (appendonly === 'unknown') return 'Redis does not report what it keeps of what is acknowledged';
-  if (hasSnapshots === false) return 'nothing that is acknowledged outlives Redis';
+  if (!hasSnapshots) return 'nothing that is acknowledged outlives Redis';
   return 'Redis loses what was acknowledged since its last snapshot whenever it is killed';
 }
 
 const UNKNOWN: Durability = {
   appendonly: 'unknown',
   appendfsync: 'unknown',
-  meaning: meaningOf('unknown', 'unknown', undefined),
+  meaning: meaningOf('unknown', 'unknown', true),
 };
 
 const known = <T extends string>(value: string | undefined, values: readonly T[]): T | 'unknown' =>
@@ -55,11 +55,11 @@ export async function readDurability(redis: Redis, isSyncedHere: boolean): Promi
   const appendfsync = isSyncedHere
     ? 'everysec'
     : known(settings.get('appendfsync'), ['always', 'everysec', 'no']);
-  const save = settings.get('save');
   return {
     appendonly,
     appendfsync,
-    meaning: meaningOf(appendonly, appendfsync, save === undefined ? undefined : save !== ''),
+    // Where that is not told there may be some.
+    meaning: meaningOf(appendonly, appendfsync, settings.get('save') !== ''),
   };
 }
 

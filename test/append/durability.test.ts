@@ -40,14 +40,26 @@ describe('what Redis is set to', () => {
   });
 
   test('is unknown where it may not be asked, as far as it is not told otherwise', async () => {
-    const { client } = await redisWith('--appendonly', 'yes');
-    await client.acl('SETUSER', 'default', '-config');
+    const { client } = await redisWith('--appendonly', 'yes', '--appendfsync', 'always');
+    await client.acl('SETUSER', 'default', '-info');
+    expect(await readDurability(client, false)).toMatchObject({ appendonly: 'yes', appendfsync: 'always' });
+    await client.acl('SETUSER', 'default', '+info', '-config');
     expect(await readDurability(client, false)).toMatchObject({ appendonly: 'yes', appendfsync: 'unknown' });
     await client.acl('SETUSER', 'default', '-info');
     expect(await readDurability(client, false)).toEqual({
       appendonly: 'unknown',
       appendfsync: 'unknown',
       meaning: expect.stringMatching(/does not report/),
+    });
+  });
+
+  test('may be to write snapshots where that may not be asked', async () => {
+    const { client } = await redisWith('--save', '');
+    await client.acl('SETUSER', 'default', '-config');
+    expect(await readDurability(client, false)).toEqual({
+      appendonly: 'no',
+      appendfsync: 'unknown',
+      meaning: expect.stringMatching(/since its last snapshot/),
     });
   });
 });

@@ -179,6 +179,21 @@ describe('entries that nobody else can have written', () => {
     expect(await find(['a'], lost, now)).toEqual([fate]);
   });
 
+  test.each([
+    [{}, { id: '15000-1' }],
+    [{ redisTime: undefined }, 'unknown'],
+    // It was put back.
+    [{ redisTime: 18_989 }, 'unknown'],
+  ])(
+    'are not if the clock says nothing, though they are of the time of the last that was answered: %j',
+    async (now, fate) => {
+      hold('k', '15000-0 x');
+      count('k');
+      hold('k', '15000-1 a');
+      expect(await find(['a'], {}, now)).toEqual([fate]);
+    },
+  );
+
   test('are not where the stream has got more than ours', async () => {
     hold('k', '9000-0 x');
     count('k');
