@@ -297,6 +297,13 @@ describe('without an answer or a count', () => {
     },
   );
 
+  test('of the stream, those behind the last that was answered are looked for', async () => {
+    streamOf('k').found(bulkReply('500-0'));
+    hold('k', '15000-0 a');
+    expect(await find(['a', 'b'])).toEqual(['unknown', 'missing']);
+    expect(asked[1]).toMatch(/^XRANGE k 500-0 \+ /);
+  });
+
   test('an equal one since then may be another’s', async () => {
     hold('k', '10000-0 a');
     expect(await find(['a', 'b'])).toEqual(['unknown', 'missing']);
