@@ -88,10 +88,8 @@ class Cursor {
   /** A number, as text where it has 64 bits; undefined where the next value is none. */
   number(): string | number | undefined {
     const { format } = this;
-    if (format < 0x80 || format >= 0xe0) {
-      this.#at++;
-      return format < 0x80 ? format : format - 0x100;
-    }
+    // A small number is its own format.
+    if (format < 0x80 || format >= 0xe0) return this.#bytes.readInt8(this.#at++);
     if (format === FLOAT_32) return this.#bytes.readFloatBE(this.#skip(1, 4));
     if (format === FLOAT_64) return this.#bytes.readDoubleBE(this.#skip(1, 8));
     const isSigned = format >= INT_8;
