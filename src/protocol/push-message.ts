@@ -66,11 +66,10 @@ function shown(value: unknown): string {
 
 /** The stream of an entry that names none: that of the path, if that is one. */
 function soleStream(rules: PushRules): string {
-  const [sid] = rules.sids;
-  if (rules.sids.length !== 1 || sid === undefined || sid === NAMED_BY_ENTRY) {
+  if (rules.sids.length !== 1 || rules.sids[0] === NAMED_BY_ENTRY) {
     throw badHeader('an entry must name its stream, unless the path names exactly one');
   }
-  return sid;
+  return rules.sids[0]!;
 }
 
 function entrySid(value: unknown, rules: PushRules): string {
@@ -85,9 +84,10 @@ function entrySid(value: unknown, rules: PushRules): string {
  */
 export function entryId(time: unknown, rules: PushRules): string {
   if (time === null || time === undefined) return AUTO_ID;
-  const text = typeof time === 'number' && Number.isSafeInteger(time) ? String(time) : time;
-  const id = typeof text === 'string' ? parseEntryId(text) : undefined;
-  if (typeof text !== 'string' || id === undefined) {
+  // An empty text is no id either.
+  const text = typeof time === 'string' ? time : Number.isSafeInteger(time) ? String(time) : '';
+  const id = parseEntryId(text);
+  if (id === undefined) {
     throw badHeader(`an entry's time must be null, whole milliseconds or ms-seq, not ${shown(time)}`);
   }
   if (entryTime(id) > rules.latestTime) {

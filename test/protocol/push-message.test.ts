@@ -237,9 +237,29 @@ describe('a JSON header is refused', () => {
     expect(() => split(header, 'abc')).toThrow(failing('bad_header', message));
   });
 
+  test.each([
+    ['null', 'null'],
+    ['true', 'true'],
+    ['1.5', '1.5'],
+    ['"3"', "'3'"],
+    [`"${'x'.repeat(64)}"`, `'${'x'.repeat(64)}'`],
+    [`"${'x'.repeat(65)}"`, `'${'x'.repeat(64)}…'`],
+    ['[3]', 'an array'],
+    ['{"a":3}', 'an object'],
+  ])('and the sentence shows what was given: %.20s', (value, shown) => {
+    expect(() => split(`[["s",${value}]]`, 'abc')).toThrow(
+      expect.objectContaining({ message: `${WHOLE} of bytes from 0, not ${shown}` }),
+    );
+  });
+
   test('where it holds a million nested arrays', () => {
     const deep = '['.repeat(500_000) + ']'.repeat(500_000);
-    expect(() => split(deep, '')).toThrow(failing('bad_header'));
+    expect(() => split(deep, '')).toThrow(failing('bad_header', 'none of which nests deeper'));
+  });
+
+  test('where one element takes as long to parse as many entries', () => {
+    const wide = `[[${'1,'.repeat(70_000)}1]]`;
+    expect(() => split(wide, '')).toThrow(failing('bad_header', 'may have at most 16384 entries'));
   });
 
   test.each([
