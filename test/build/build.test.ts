@@ -1,7 +1,7 @@
 /** `npm start` builds what has changed: the build script, in a small project with compilers that only copy. */
 import { execFile } from 'node:child_process';
 import { appendFile, mkdir, readFile, rm, utimes } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { makeProject, type SmallProject, TSC } from './small-project.js';
@@ -23,6 +23,38 @@ test('npm start builds once, as long as nothing changes', async () => {
     await promisify(execFile)('npm', ['start'], { cwd: project.folder });
   }
   expect(await project.builds()).toBe(1);
+});
+
+test('a start says that it builds, and says nothing where it does not', async () => {
+  const { folder } = await makeProject();
+  const start = async () => {
+    const script = join(folder, 'src/build/build.mjs');
+    return (await promisify(execFile)(process.execPath, [script, '--if-changed'], { cwd: folder })).stderr;
+  };
+  expect(await start()).toMatch(/^build: building the gateway.*\n$/);
+  expect(await start()).toBe('');
+});
+
+test('a start compiles the gateway alone, a build the tests and benchmarks too', async () => {
+  const project = await makeProject();
+  await project.build('--if-changed');
+  await project.build();
+  const compilations = await project.compilations();
+  expect(compilations).toEqual(['-p src/build/tsconfig.json', '-p tsconfig.json']);
+  const [gateway, all] = await Promise.all(
+    compilations.map(async (args) => {
+      const list = [...args.split(' '), '--listFilesOnly'];
+      const { stdout } = await promisify(execFile)('node_modules/.bin/tsc', list, { maxBuffer: 1 << 24 });
+      return stdout.split('\n').filter((file) => !file.includes('/node_modules/'));
+    }),
+  );
+  const isTested = (file: string) => /^(?:test|bench)\/|^vitest\./.test(relative('.', file));
+  // Of the pages, which Vite bundles, tests import single files.
+  const isNeeded = (file: string) => /^(?:src|workers)\/(?!web\/)/.test(relative('.', file));
+  expect(all!.filter(isTested).length).toBeGreaterThan(100);
+  expect(gateway!.filter(isTested)).toEqual([]);
+  expect(gateway!.filter(isNeeded).length).toBeGreaterThan(100);
+  expect(gateway!.filter(isNeeded).sort()).toEqual(all!.filter(isNeeded).sort());
 });
 
 test('new times alone, as after a git checkout, build nothing', async () => {

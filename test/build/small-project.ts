@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { onTestFinished } from 'vitest';
 
 /** Copies the sources, and fails as tsc does: with its output written. */
-export const TSC = '#!/bin/sh\necho built >> builds\ncp -r src workers dist/\n! grep -q broken src/main.js\n';
+export const TSC = '#!/bin/sh\necho "$@" >> builds\ncp -r src workers dist/\n! grep -q broken src/main.js\n';
 const VITE = '#!/bin/sh\nmkdir -p dist/web && cp -r "$2" dist/web/\n';
 
 export class SmallProject {
@@ -33,9 +33,14 @@ export class SmallProject {
     );
   }
 
+  /** The arguments of the compiler, each time that it was run so far. */
+  async compilations(): Promise<string[]> {
+    return (await readFile(join(this.folder, 'builds'), 'utf8')).trim().split('\n');
+  }
+
   /** How often it was compiled so far. */
   async builds(): Promise<number> {
-    return (await readFile(join(this.folder, 'builds'), 'utf8')).trim().split('\n').length;
+    return (await this.compilations()).length;
   }
 }
 
