@@ -17,6 +17,14 @@ export interface FollowerCounters {
   trimmed: number;
 }
 
+export const followerCounters = (): FollowerCounters => ({
+  followers: new Set(),
+  entries: 0,
+  bytes: 0,
+  skipped: 0,
+  trimmed: 0,
+});
+
 export interface FollowerContext {
   readonly hub: Hub;
   readonly threads: Threads;

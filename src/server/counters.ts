@@ -1,6 +1,6 @@
 /** What the endpoints count: plain numbers, so that counting costs an addition. `metrics.ts` tells them. */
 
-import type { FollowerCounters } from '../follow/follower-context.js';
+import { type FollowerCounters, followerCounters } from '../follow/follower-context.js';
 import { FAILURES, type Failure, type FailureCode } from '../protocol/errors.js';
 
 /** Where clients hold a connection open; `graphql_events` are GraphQL's server-sent events. */
@@ -31,12 +31,12 @@ export class ServerCounters {
   readonly in: { readonly push: Traffic; readonly post: Traffic } = { push: traffic(), post: traffic() };
   /** What clients were sent. */
   readonly out = {
-    pull: followed(),
+    pull: followerCounters(),
     get: traffic(),
     latest: traffic(),
-    mjpeg: followed(),
-    events: followed(),
-    graphql: followed(),
+    mjpeg: followerCounters(),
+    events: followerCounters(),
+    graphql: followerCounters(),
   };
   /** Entries that were not stored, and why. */
   readonly entriesRefused = byCode();
@@ -65,13 +65,6 @@ export class ServerCounters {
 }
 
 const traffic = (): Traffic => ({ entries: 0, bytes: 0 });
-const followed = (): FollowerCounters => ({
-  followers: new Set(),
-  entries: 0,
-  bytes: 0,
-  skipped: 0,
-  trimmed: 0,
-});
 
 function byEndpoint(): Record<ConnectionEndpoint, number> {
   const numbers = Object.fromEntries(CONNECTION_ENDPOINTS.map((endpoint) => [endpoint, 0]));

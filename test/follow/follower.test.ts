@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { FollowedStream } from '../../src/follow/followed-stream.js';
 import { Follower, type FollowerOutlet } from '../../src/follow/follower.js';
-import type { FollowerCounters } from '../../src/follow/follower-context.js';
+import { type FollowerCounters, followerCounters } from '../../src/follow/follower-context.js';
 import { Hub } from '../../src/follow/live/hub.js';
 import type { Run } from '../../src/follow/run.js';
 import { EntryBatch } from '../../src/protocol/batch.js';
@@ -76,7 +76,7 @@ beforeEach(() => {
   generation = 0;
   followers = [];
   outlets = [];
-  counters = { followers: new Set(), entries: 0, bytes: 0, skipped: 0, trimmed: 0 };
+  counters = followerCounters();
 });
 
 afterEach(() => {

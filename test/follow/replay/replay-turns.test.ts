@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { FollowedStream } from '../../../src/follow/followed-stream.js';
 import { Follower, type FollowerOutlet, type FollowerParameters } from '../../../src/follow/follower.js';
-import type { FollowerCounters } from '../../../src/follow/follower-context.js';
+import { type FollowerCounters, followerCounters } from '../../../src/follow/follower-context.js';
 import { Hub } from '../../../src/follow/live/hub.js';
 import type { Run } from '../../../src/follow/run.js';
 import { EntryBatch } from '../../../src/protocol/batch.js';
@@ -121,7 +121,7 @@ beforeEach(() => {
   hub.attach([
     { streams: 0, follow: () => {}, unfollow: () => {}, check: () => {} } as unknown as ReaderThread,
   ]);
-  counters = { followers: new Set(), entries: 0, bytes: 0, skipped: 0, trimmed: 0 };
+  counters = followerCounters();
   followers = [];
 });
 
