@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config';
 export const MEASURED = [
   'test/attacks/{bombs,ledger,listings,memory,raw-websocket,unfinished-messages}.test.ts',
   'test/faults/{leaks,little-memory,redis-killed,silent-redis,slow-among-fast,threads}.test.ts',
+  'test/follow/large-frames.test.ts',
   'test/graphql/cost.test.ts',
   'test/growth/**/*.test.ts',
 ];

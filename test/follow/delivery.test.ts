@@ -5,9 +5,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startForFile } from '../support/gateway-fixture.js';
 import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
 import { TestSocket } from '../support/socket.js';
-import { stampedFrame, stampOf } from '../support/stamped-frames.js';
+import { stampedFrame } from '../support/stamped-frames.js';
 import { type Stored, storedEntries } from '../support/stored-entries.js';
-import { type Framing, StreamFollower, unpackMessage } from '../support/stream-follower.js';
+import { type Framing, StreamFollower } from '../support/stream-follower.js';
 import { StreamWriter } from '../support/stream-writer.js';
 
 const MIB = 1024 * 1024;
@@ -188,38 +188,6 @@ test('fifty followers that come and go with cursors of all kinds miss nothing in
     });
   }
   await Promise.all(writers.map((writer) => writer.close()));
-});
-
-describe('frames of 60 MB go through whole', () => {
-  const bytes = 60 * MIB;
-
-  test.each(['1', '0', 'msgpack'] as const)('header=%s', async (framing) => {
-    const sid = `huge-${framing}`;
-    const live = await TestSocket.open(`${gateway.ws}/data/${sid}/pull?header=${framing}&block=0`);
-    const producer = await TestSocket.open(`${gateway.ws}/data/${sid}/push?header=${framing}&ack=1`);
-    const payload = stampedFrame(`huge-${framing}`, 0, bytes);
-    if (framing === '1') producer.send(JSON.stringify([payload.length]), payload);
-    else if (framing === '0') producer.send(payload);
-    else producer.send(new Packr().pack([[sid, null, payload]]));
-    const [id] = await producer.receiveJson<string[]>();
-    expect(id).toMatch(/^\d+-\d+$/);
-    const late = await TestSocket.open(
-      `${gateway.ws}/data/${sid}/pull?header=${framing}&block=0&last_entry_id=0`,
-    );
-    for (const socket of [live, late]) {
-      if (framing === '1') expect(await socket.receiveJson()).toEqual([[sid, id, 0]]);
-      let received = (await socket.receive()) as Buffer;
-      if (framing === 'msgpack') {
-        const message = unpackMessage(received);
-        expect(message.map(([sid, id]) => [sid, id])).toEqual([[sid, id]]);
-        received = message[0]![2];
-      }
-      expect(stampOf(received)).toBe(`huge-${framing}#0`);
-      expect(received.length).toBe(payload.length);
-    }
-    await Promise.all([live, late, producer].map((socket) => socket.close()));
-    await redis.client.del(`default:${sid}`);
-  });
 });
 
 describe('a frame over MAX_PAYLOAD_BYTES', () => {
