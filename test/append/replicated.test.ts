@@ -190,3 +190,22 @@ test('during an outage entries are refused', async () => {
   append(1, ledger, 'x');
   expect(ledger.results[1]).toMatchObject({ code: 'shutting_down' });
 });
+
+test('all pipes together say how long answers took, how often they were lost, and when nothing waits', async () => {
+  const ledger = new Ledger();
+  const measured = () => pipes.latency.counts.reduce((sum, count) => sum + count);
+  await vi.waitFor(() => expect(pipes.isReady).toBe(true), WAIT);
+  const before = await waits();
+  append(0, ledger, 'a');
+  await pipes.idle();
+  // Nobody waits for replicas.
+  expect([ledger.told, await waits()]).toEqual([1, before]);
+  const first = measured();
+  append(1, ledger, 'b');
+  await pipes.idle();
+  expect(ledger.results).toEqual([ID, ID]);
+  expect(measured()).toBeGreaterThan(first);
+  expect(pipes.disconnects).toBe(0);
+  await redis.master.client.call('CLIENT', 'KILL', 'TYPE', 'normal');
+  await vi.waitFor(() => expect(pipes.disconnects).toBe(2), WAIT);
+});

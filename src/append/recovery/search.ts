@@ -149,12 +149,13 @@ export class StreamSearch {
     return numbers.map((_, index) => own[index]);
   }
 
-  /** An entry with the time of ours and the bytes of ours may be another writer's; one with its id may be used as ours. */
+  /**
+   * An entry with the time of ours and the bytes of ours may be another writer's, so that its fate is not known; one
+   * with its id may be used as ours.
+   */
   #doubtTimed(): void {
     for (const place of [...this.timedIds.keys()]) {
-      if (!this.#entries[place]!.id.endsWith(ANY_SEQUENCE)) continue;
-      this.timedIds.delete(place);
-      this.fates.set(place, 'unknown');
+      if (this.#entries[place]!.id.endsWith(ANY_SEQUENCE)) this.timedIds.delete(place);
     }
   }
 

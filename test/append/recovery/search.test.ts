@@ -112,9 +112,12 @@ function trim(key: string, count: number): void {
   redis.get(key)!.entries.splice(0, count);
 }
 
-function streamOf(key: string): AppendStream {
-  const stream = streams.get(key) ?? new AppendStream(key, 1000);
-  streams.set(key, stream);
+/** Under another name after `#` what was known of the stream was forgotten, and is gathered again. */
+const keyOf = (name: string) => name.split('#')[0]!;
+
+function streamOf(name: string): AppendStream {
+  const stream = streams.get(name) ?? new AppendStream(keyOf(name), 1000);
+  streams.set(name, stream);
   return stream;
 }
 
@@ -190,7 +193,7 @@ describe('entries that nobody else can have written', () => {
       hold('k', '15000-0 x');
       count('k');
       hold('k', '15000-1 a');
-      expect(await find(['a'], {}, now)).toEqual([fate]);
+      expect(await find(['a', 'b'], {}, now)).toEqual([fate, 'missing']);
     },
   );
 
@@ -214,10 +217,27 @@ describe('entries that nobody else can have written', () => {
     expect(streamOf('k').isShared).toBe(false);
   });
 
-  test('of a stream that never got more than these are looked for from its beginning', async () => {
-    hold('k', '15000-0 a');
-    expect(await find(['a', 'b'])).toEqual([...idsOf('15000-0'), 'missing']);
-    expect(asked[1]).toMatch(/^XRANGE k 0-0 /);
+  test.each([
+    [
+      ['a', 'b'],
+      [{ id: '15000-0' }, 'missing'],
+    ],
+    [['a'], [{ id: '15000-0' }]],
+  ])(
+    'of a stream that never got more than these are looked for from its beginning: %j',
+    async (sent, fates) => {
+      hold('k', '15000-0 a');
+      expect(await find(sent)).toEqual(fates);
+      expect(asked[1]).toMatch(/^XRANGE k 0-0 /);
+    },
+  );
+
+  test('are not where there is something though the stream got as many as were answered', async () => {
+    hold('k', '9000-0 x', '9000-1 y');
+    count('k');
+    hold('k', '15000-0 a').added = 2;
+    expect(await find(['a'])).toEqual(['unknown']);
+    expect(streamOf('k').isShared).toBe(true);
   });
 
   test('of a stream that got one more are not', async () => {
@@ -235,6 +255,27 @@ describe('entries that nobody else can have written', () => {
     expect(await find(['b'])).toEqual(idsOf('15001-0'));
     expect(asked.at(-1)).toMatch(/^XRANGE k 15000-0 15001-0 /);
   });
+});
+
+test('a stream that got more before ours is not taken to be shared: what comes next is found', async () => {
+  hold('k', '500-0 x', '500-1 y', '500-2 z', '15000-0 a');
+  expect(await find(['a'])).toEqual(['unknown']);
+  hold('k', '15001-0 b');
+  expect(await find(['b'])).toEqual(idsOf('15001-0'));
+});
+
+test.each([
+  ['9000-0', '9500-0', '9500-0'],
+  ['9500-0', '9000-0', '9500-0'],
+  [undefined, '9000-0', '9000-0'],
+  ['9000-0', undefined, '9000-0'],
+])('a stream of which %s and %s were answered is read from %s on', async (first, second, from) => {
+  hold('k', '9000-0 x', '9500-0 y').added = -1;
+  if (first !== undefined) streamOf('k').found(bulkReply(first));
+  if (second !== undefined) streamOf('k#again').found(bulkReply(second));
+  hold('k', '15000-0 z');
+  expect(await find(['k * a', 'k#again * b'])).toEqual(['missing', 'missing']);
+  expect(asked[1]!.split(' ')[2]).toBe(from);
 });
 
 describe('a stream to which nothing was added', () => {
@@ -351,6 +392,28 @@ describe('a long stream', () => {
     expect(await find(['a', 'b'])).toEqual(['unknown', 'unknown']);
   });
 
+  test('may lose what was read before: if all of it is ours, that was stored', async () => {
+    const payloads = Array.from({ length: 100 }, (_, index) => `p${index}`);
+    hold('k', ...payloads.map((payload, index) => `${15_000 + index}-0 ${payload}`));
+    let pieces = 0;
+    onAsked = (question) => {
+      // The known end, and 90 of ours.
+      if (question.startsWith('XRANGE') && ++pieces === 3) trim('k', 91);
+    };
+    expect(await find(payloads)).toEqual(
+      payloads.map((_, index) => (index < 90 ? 'stored' : { id: `${15_000 + index}-0` })),
+    );
+  });
+
+  test('lost nothing where the last entry that was answered was deleted by itself', async () => {
+    hold('k', '11000-0 x', '12000-0 y');
+    count('k');
+    trim('k', 1);
+    redis.get('k')!.entries.pop();
+    hold('k', '15000-0 a');
+    expect(await find(['a', 'b'])).toEqual([...idsOf('15000-0'), 'missing']);
+  });
+
   test('what was trimmed was stored before what is left, if all of it is ours', async () => {
     hold('k', '15000-0 a', '15000-1 b', '15000-2 c');
     trim('k', 4);
@@ -424,11 +487,34 @@ describe('entries with times of their own', () => {
     ]);
   });
 
+  test('behind a known end are not known where something there was trimmed', async () => {
+    hold('k', '100-5 x');
+    count('k');
+    hold('k', '200-0 b');
+    trim('k', 2);
+    hold('k', '300-0 y');
+    expect(await find(['k 250-1 c', 'k 99-1 c'])).toEqual(['unknown', 'missing']);
+  });
+
   test('that others may have written: one with its id may be used as ours, one of its time not', async () => {
     hold('k', '100-5 x');
     count('k');
     hold('k', '150-0 other', '200-0 a', '201-7 b');
     expect(await find(['k 200-* a', 'k 201-7 b'])).toEqual(['unknown', { id: '201-7' }]);
+  });
+
+  test.each([
+    ['200-*', 'unknown', 'unknown'],
+    ['200-0', 'stored', { id: '200-0' }],
+  ])('show that those before them were stored only if they are ours: %s', async (id, before, fate) => {
+    for (const key of ['j', 'k']) {
+      hold(key, '100-5 x');
+      count(key);
+    }
+    hold('j', '15000-0 a');
+    trim('j', 2);
+    hold('k', '150-0 other', '200-0 b');
+    expect(await find(['j * a', `k ${id} b`])).toEqual([before, fate]);
   });
 
   test('are not taken for entries without, nor these for them', async () => {
