@@ -6,7 +6,7 @@ import type { Receipt } from '../../src/append/batch.js';
 import { AppendStream } from '../../src/append/command.js';
 import { AppendPipe, type AppendPipeOptions } from '../../src/append/pipe.js';
 import type { Failure } from '../../src/protocol/errors.js';
-import type { ReplyCursor } from '../../src/redis/resp.js';
+import { encodeCommand, type ReplyCursor } from '../../src/redis/resp.js';
 import { parseRedisUrl } from '../../src/redis/target.js';
 import { createLogger } from '../../src/system/logger.js';
 import { type Answer, type FakeRedis, politely } from '../support/fake-redis.js';
@@ -273,9 +273,11 @@ describe('what may wait', () => {
     pipe.close();
     await idle;
     append(pipe, 'k', 'x', ledger, 2);
+    pipe.command(encodeCommand(['PING']), ledger, 3);
     // Redis has the first, and may have stored it.
     expect(ledger.results).toEqual([
       failing('unknown_outcome'),
+      failing('shutting_down'),
       failing('shutting_down'),
       failing('shutting_down'),
     ]);

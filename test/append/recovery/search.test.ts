@@ -5,6 +5,7 @@ import { AppendStream } from '../../../src/append/command.js';
 import type { Asking } from '../../../src/append/questions.js';
 import type { Fate } from '../../../src/append/recovery/matching.js';
 import { findFates, type LostEntries } from '../../../src/append/recovery/recovery.js';
+import { StreamSearch } from '../../../src/append/recovery/search.js';
 import { compareEntryIds, lastIdOf } from '../../../src/protocol/entry-id.js';
 import { bulkReply, ReplyCursor } from '../../../src/redis/resp.js';
 import { array, bulk, encodeReply, type Reply } from '../../support/replies.js';
@@ -128,18 +129,21 @@ function count(key: string): void {
 }
 
 /** Entries without an answer: `payload` of k, or `key id payload`. */
-function find(
-  sent: readonly string[],
-  lost: Partial<LostEntries> = {},
-  now: Partial<typeof NOW> = {},
-): Promise<Fate[]> {
-  const entries = sent.map((text, token): Unanswered => {
+function entriesOf(sent: readonly string[]): Unanswered[] {
+  return sent.map((text, token): Unanswered => {
     const words = text.split(' ');
     const [key, id, payload] = words.length === 1 ? ['k', '*', text] : (words as [string, string, string]);
     const receipt = { stored: () => {}, refused: () => {} };
     return { stream: streamOf(key!), id: id!, payload: Buffer.from(payload!), receipt, token, bytes: 100 };
   });
-  return findFates(asking, { entries, ...LOST, ...lost }, { ...NOW, ...now });
+}
+
+function find(
+  sent: readonly string[],
+  lost: Partial<LostEntries> = {},
+  now: Partial<typeof NOW> = {},
+): Promise<Fate[]> {
+  return findFates(asking, { entries: entriesOf(sent), ...LOST, ...lost }, { ...NOW, ...now });
 }
 
 const idsOf = (...ids: string[]) => ids.map((id) => ({ id }));
@@ -403,6 +407,16 @@ describe('a long stream', () => {
     expect(await find(payloads)).toEqual(
       payloads.map((_, index) => (index < 90 ? 'stored' : { id: `${15_000 + index}-0` })),
     );
+  });
+
+  test('is read no further than all searches together may read', async () => {
+    hold('k', ...Array.from({ length: 10 }, (_, index) => `${15_000 + index}-0 yz`));
+    // Of the first piece: field, payload and framing of the known end, and of three more.
+    const budget = { bytes: 66 + 3 * 67 };
+    const search = new StreamSearch(asking, 'k', entriesOf(['a']), [0], 10_000, undefined, budget);
+    await search.run();
+    expect(search.evidence).toMatchObject({ isComplete: true, isWhole: false });
+    expect(asked.filter((question) => question.startsWith('XRANGE'))).toHaveLength(1);
   });
 
   test('lost nothing where the last entry that was answered was deleted by itself', async () => {
