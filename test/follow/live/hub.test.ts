@@ -26,7 +26,7 @@ beforeEach(() => {
 
 afterEach(() => {
   hub.close();
-  expect(vi.getTimerCount()).toBe(0);
+  expect([hub.size, vi.getTimerCount()]).toEqual([0, 0]);
   vi.useRealTimers();
 });
 
