@@ -12,7 +12,7 @@ const CHECK_MS = 1000;
 /** What a batch takes besides its payloads. */
 const OVERHEAD = 512;
 /** What all payloads lie in: to make them would take most of the time. */
-const ZEROS = new ArrayBuffer(16 * MIB);
+const ZEROS = new ArrayBuffer(65 * MIB);
 
 let hub: Hub;
 /** What the readers were asked, in order. */
@@ -357,6 +357,14 @@ describe('what is held for followers that are behind', () => {
     expect([stream.length, stream.startAfter]).toEqual([2, '2-0']);
     bring('k', 4, 16 * MIB);
     expect([stream.length, hub.keptBytes]).toEqual([1, 16 * MIB + OVERHEAD]);
+  });
+
+  test('is the newest batch, were it larger than all that may be held', () => {
+    const stream = hub.follow('k', '1-0', newListener());
+    bring('k', 1, 65 * MIB);
+    expect(stream.length).toBe(1);
+    bring('k', 2, 1);
+    expect([stream.length, hub.keptBytes]).toEqual([1, 1 + OVERHEAD]);
   });
 
   test('is bounded for all streams together: what came first goes first', () => {
