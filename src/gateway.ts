@@ -132,7 +132,14 @@ function startParts(
     { target, readers: config.READER_THREADS, poolThreads: config.POOL_THREADS, logger },
     hub,
   );
-  hub.attach(threads.readers);
+  const pipes = new AppendPipes({
+    target,
+    logger,
+    maxBufferedBytes: config.MAX_BUFFERED_BYTES,
+    maxLength: config.REDIS_STREAM_MAXLEN,
+    maxOutageMs: MAX_OUTAGE_MS,
+  });
+  hub.attach(threads.readers, pipes);
   const control = connectControl(target, logger);
   const sockets = new Set<ClientSocket>();
   const residentBytes = openResidentBytes();
@@ -166,13 +173,7 @@ function startParts(
     control,
     cluster,
     durability: new DurabilityWatch(control, config.REDIS_URL === undefined, logger),
-    pipes: new AppendPipes({
-      target,
-      logger,
-      maxBufferedBytes: config.MAX_BUFFERED_BYTES,
-      maxLength: config.REDIS_STREAM_MAXLEN,
-      maxOutageMs: MAX_OUTAGE_MS,
-    }),
+    pipes,
     hub,
     threads,
     ranges: new RangeReads(target, threads),

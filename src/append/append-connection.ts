@@ -10,6 +10,7 @@ import type { ReplyCursor } from '../redis/resp.js';
 import type { RedisTarget } from '../redis/target.js';
 import type { Logger } from '../system/logger.js';
 import { type Introduction, introduce } from './introduction.js';
+import { askForChanges, readInvalidation } from './invalidations.js';
 import { type Asking, Questions } from './questions.js';
 
 /**
@@ -37,6 +38,8 @@ export interface AppendConnectionHandler {
   /** From now on until `lost` entries may be written. */
   opened(): void;
   reply(cursor: ReplyCursor): void;
+  /** Another client has changed the stream `key`, of those that were read here since; undefined: perhaps all. */
+  changed(key: string | undefined): void;
   /** @param takenBytes bytes of entries that Redis may have read; it has read none beyond */
   lost(begun: Introduction, takenBytes: number): void;
   /** Redis answered no entry for `maxOutageMs`, from the last sign of it on; it is looked for further. */
@@ -60,6 +63,9 @@ export class AppendConnection {
   /** Bytes that were written to it before it was open. */
   #bytesBefore = 0;
   #isLeaving = false;
+  /** Whether Redis tells of changes by other clients, and takes transactions. */
+  tellsChanges = false;
+  #mayAskForChanges = true;
   #leftAt = Number.NEGATIVE_INFINITY;
   /** Whether anything was answered on the present connection, or it lasted. */
   #isProven = false;
@@ -83,6 +89,9 @@ export class AppendConnection {
           }
           if (!this.#isProven) this.#proven();
           handler.reply(cursor);
+        },
+        push: (cursor) => {
+          for (const key of readInvalidation(cursor)) handler.changed(key);
         },
         owesAnswer: () => this.#begun !== undefined && handler.owesAnswers(),
         lost: (loss) => this.#lost(loss),
@@ -133,6 +142,13 @@ export class AppendConnection {
     try {
       begun = await introduce(questions, this.#connection.role);
       await this.#handler.prepare(questions, begun);
+      this.tellsChanges = false;
+      if (this.#mayAskForChanges) {
+        // Something on the way may close the connection over it, and would again.
+        this.#mayAskForChanges = false;
+        this.tellsChanges = await askForChanges(questions);
+        this.#mayAskForChanges = true;
+      }
     } catch (error) {
       if (!questions.isLost) this.#connection.drop(error as Error);
       return;

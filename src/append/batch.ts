@@ -11,8 +11,11 @@
 import type { Failure } from '../protocol/errors.js';
 import type { ReplyCursor } from '../redis/resp.js';
 import type { SpareBuffers } from '../redis/spare-buffers.js';
+import { BatchStreams } from './batch-streams.js';
 import { type AppendStream, readAppend } from './command.js';
 import type { NotReplicated } from './not-replicated.js';
+import type { StoredPayload } from './stored-entries.js';
+import { Transaction, type TransactionEntries } from './transaction.js';
 
 export const SLAB_BYTES = 64 * 1024;
 /** Payloads from this size on are parts of their own. */
@@ -57,17 +60,24 @@ export interface Unanswered {
   readonly bytes: number;
 }
 
-export class AppendBatch {
+/** What an error reply means. */
+export type FailureOf = (error: string) => Failure;
+
+export class AppendBatch implements TransactionEntries {
   readonly #parts: Uint8Array[] = [];
   readonly #ends: number[] = [];
-  /** The stream of each command; undefined for one that is no XADD. */
-  readonly #streams: (AppendStream | undefined)[] = [];
+  readonly #streams = new BatchStreams();
   readonly #receipts: Receipt[] = [];
   readonly #tokens: number[] = [];
+  /** Where each payload begins in the slab; of the large ones, which are elsewhere, -1, -2 and so on. */
+  readonly #payloadAt: number[] = [];
+  readonly #payloadBytes: number[] = [];
   readonly #slab: Buffer;
   readonly #spares: SpareBuffers;
-  /** The buffers of large payloads that were copied here. */
-  #large: ArrayBuffer[] = [];
+  /** The buffers of large payloads that were copied here; undefined once given away. */
+  #large: (ArrayBuffer | undefined)[] = [];
+  #transaction: Transaction | undefined;
+  #failureOf: FailureOf | undefined;
   /** Where the part of the slab begins that is not in `parts` yet. */
   #partStart = 0;
   #used = 0;
@@ -99,7 +109,36 @@ export class AppendBatch {
   }
 
   get unansweredBytes(): number {
-    return this.#bytes - this.#end(this.#answered);
+    return this.#bytes + this.frameBytes - this.#end(this.#answered);
+  }
+
+  /** What is written besides its commands. */
+  get frameBytes(): number {
+    return this.#headBytes + (this.#transaction?.tail.length ?? 0);
+  }
+
+  get #headBytes(): number {
+    return this.#transaction?.head.length ?? 0;
+  }
+
+  /** The stream of each command; undefined for one that is no XADD. */
+  get streams(): readonly (AppendStream | undefined)[] {
+    return this.#streams.all;
+  }
+
+  /** Whether an entry of the stream may be added. */
+  mayHold(stream: AppendStream): boolean {
+    return this.#streams.mayHold(stream);
+  }
+
+  /** Whether commands that are no entries may be added. */
+  get mayHoldCommands(): boolean {
+    return this.#streams.mayHoldCommands;
+  }
+
+  /** Entries are written one by one, and not as a transaction. */
+  keepPlain(): void {
+    this.#streams.keepPlain();
   }
 
   /**
@@ -121,14 +160,18 @@ export class AppendBatch {
     if (this.#slab.length - this.#used < needed) return 0;
     // Before anything is written: there may be no memory for it, and half a command must not be sent.
     const large = isLarge && !isOwned ? this.#copyOf(payload) : payload;
+    if (isOwned) this.#streams.keepPlain();
     const before = this.#used;
     this.#slab.set(head, this.#used);
     this.#used += head.length;
     this.#writeLength(payload.length);
+    this.#payloadBytes.push(payload.length);
     if (isLarge) {
+      this.#payloadAt.push(-this.#large.length);
       this.#cutPart();
       this.#parts.push(large);
     } else {
+      this.#payloadAt.push(this.#used);
       this.#slab.set(payload, this.#used);
       this.#used += payload.length;
     }
@@ -140,6 +183,8 @@ export class AppendBatch {
   /** Adds another command; like `add`. Its reply is told as `stored`. */
   addCommand(command: Uint8Array, receipt: Receipt, token: number): number {
     if (this.#slab.length - this.#used < command.length) return 0;
+    this.#payloadAt.push(0);
+    this.#payloadBytes.push(0);
     this.#slab.set(command, this.#used);
     this.#used += command.length;
     return this.#added(command.length, undefined, receipt, token);
@@ -147,8 +192,25 @@ export class AppendBatch {
 
   /** Gives up the memory of large payloads, once all commands are answered. */
   retire(): void {
-    for (const buffer of this.#large) this.#spares.give(buffer);
+    for (const buffer of this.#large) if (buffer !== undefined) this.#spares.give(buffer);
     this.#large = [];
+  }
+
+  /**
+   * What is to be written. Where followers here are to have its entries, it is a transaction.
+   * @param tellsChanges whether Redis tells of changes by others on this connection
+   */
+  writtenParts(tellsChanges: boolean): Uint8Array[] {
+    const { followed } = this.#streams;
+    if (followed.length === 0 || !tellsChanges || !this.#streams.mayBeTransaction) {
+      // Redis forgets a stream silently at an XADD of ours.
+      for (const { proof } of followed) proof.end = undefined;
+      return this.unansweredParts();
+    }
+    const transaction = new Transaction(followed, this);
+    this.#transaction = transaction;
+    this.#cutPart();
+    return [transaction.head, ...this.#parts, transaction.tail];
   }
 
   /** What is still to be answered, as bytes to write; all of it unless some was answered before. */
@@ -164,10 +226,39 @@ export class AppendBatch {
     return rest;
   }
 
+  /** Takes Redis' next answer. @returns the bytes of commands that are no longer in flight */
+  take(reply: ReplyCursor, failureOf: FailureOf): number {
+    if (this.#transaction === undefined) {
+      return reply.isError ? this.refused(failureOf(reply.text())) : this.stored(reply);
+    }
+    this.#failureOf = failureOf;
+    return this.#transaction.take(reply) ? this.#bytes : 0;
+  }
+
+  /** The connection that it was written to is lost. */
+  lost(): void {
+    this.#transaction?.end();
+  }
+
+  /** Tells the next receiver that Redis refused it. */
+  refusedFor(error: string): void {
+    this.refused(this.#failureOf!(error));
+  }
+
+  /** Where an entry's payload is. The buffer of a large one is given away. */
+  takePayload(index: number): StoredPayload {
+    const at = this.#payloadAt[index]!;
+    const length = this.#payloadBytes[index]!;
+    if (at >= 0) return { slab: this.#slab, at, length };
+    const large = this.#large[-at - 1]!;
+    this.#large[-at - 1] = undefined;
+    return { large, length };
+  }
+
   /** Tells the next receiver that Redis did as asked. @returns the bytes that are no longer in flight */
   stored(reply: ReplyCursor): number {
     const index = this.#answered++;
-    this.#streams[index]?.answered(reply);
+    this.#streams.of(index)?.answered(reply);
     this.#receipts[index]!.stored(this.#tokens[index]!, reply);
     return this.#ends[index]! - this.#end(index);
   }
@@ -187,12 +278,12 @@ export class AppendBatch {
     // What is taken out goes on using them.
     this.#large = [];
     const from = this.#answered;
-    const limit = this.#end(from) + bytes;
+    const limit = this.#end(from) + bytes - this.#headBytes;
     let to = from;
     while (to < this.#ends.length && this.#ends[to]! <= limit) to++;
     const entries = this.#readEntries(to).slice(from);
     for (let index = from; index < to; index++) {
-      if (this.#streams[index] === undefined) this.refused(failure);
+      if (this.#streams.of(index) === undefined) this.refused(failure);
       else this.#answered++;
     }
     return entries.filter((entry) => entry !== undefined);
@@ -204,7 +295,7 @@ export class AppendBatch {
     let at = 0;
     return Array.from({ length: count }, (_, index) => {
       const bytes = this.#ends[index]! - this.#end(index);
-      const stream = this.#streams[index];
+      const stream = this.#streams.of(index);
       if (stream === undefined) {
         at += bytes;
         return undefined;
@@ -235,7 +326,7 @@ export class AppendBatch {
   #added(bytes: number, stream: AppendStream | undefined, receipt: Receipt, token: number): number {
     this.#bytes += bytes;
     this.#ends.push(this.#bytes);
-    this.#streams.push(stream);
+    this.#streams.add(stream);
     this.#receipts.push(receipt);
     this.#tokens.push(token);
     return bytes;

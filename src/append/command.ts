@@ -12,6 +12,7 @@ import { AUTO_ID } from '../protocol/push-message.js';
 import { PAYLOAD_FIELD } from '../redis/keys.js';
 import { bulk, type ReplyCursor } from '../redis/resp.js';
 import type { StreamCount } from './stream-count.js';
+import { StreamProof } from './stream-proof.js';
 
 const FIELD = `$${Buffer.byteLength(PAYLOAD_FIELD)}\r\n${PAYLOAD_FIELD}\r\n$`;
 /** Where id and payload stand among the words of the command. */
@@ -39,11 +40,18 @@ export class AppendStream {
   isCountAsked = false;
   /** Whether others were seen to write to it. */
   isShared = false;
+  readonly proof: StreamProof;
 
   constructor(key: string, maxLength: number) {
     this.key = key;
+    this.proof = new StreamProof(key);
     this.#head = `*8\r\n${bulk('XADD')}${bulk(key)}${bulk('MAXLEN')}${bulk('~')}${bulk(String(maxLength))}`;
     this.#autoHead = Buffer.from(this.#head + bulk(AUTO_ID) + FIELD);
+  }
+
+  /** Whether Redis has stored an entry of it. */
+  get isProven(): boolean {
+    return this.#lastIdBytes > 0;
   }
 
   /** The bytes before the digits of the payload's length. @param id as XADD takes it */

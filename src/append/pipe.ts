@@ -33,6 +33,7 @@ import type { Fate } from './recovery/matching.js';
 import { findFates } from './recovery/recovery.js';
 import { Suspects } from './recovery/suspects.js';
 import { encodeStreamCount, readStreamCount } from './stream-count.js';
+import type { StreamFeed } from './stream-feed.js';
 import { AppendStreams } from './streams.js';
 
 /**
@@ -53,6 +54,8 @@ export interface AppendPipeOptions extends AppendConnectionOptions {
   readonly budget: AppendBudget;
   /** About how many entries every append leaves its stream. */
   readonly maxLength: number;
+  /** Followers here of streams that may be written to, by key. */
+  readonly feeds?: ReadonlyMap<string, StreamFeed>;
 }
 
 /** A connection that was lost while Redis owed answers on it. */
@@ -77,8 +80,6 @@ export class AppendPipe {
   /** That connection, until it is certain that it carries no more. */
   #lost: LostConnection | undefined;
   #bufferedBytes = 0;
-  /** Bytes of commands answered on the present connection. */
-  #answeredBytes = 0;
   #unflushedBytes = 0;
   #isFlushScheduled = false;
   #isFenceMissed = false;
@@ -88,17 +89,17 @@ export class AppendPipe {
 
   constructor(options: AppendPipeOptions) {
     this.#options = options;
-    this.streams = new AppendStreams(options.maxLength);
+    this.streams = new AppendStreams(options.maxLength, options.feeds);
     this.#connection = new AppendConnection(options, {
       owesAnswers: () => this.#queue.isWritten,
       isIdle: () => this.#bufferedBytes === 0,
       prepare: (asking, now) => this.#prepare(asking, now),
       opened: () => {
-        this.#answeredBytes = 0;
         this.#outage = undefined;
         this.#flush();
       },
       reply: (cursor) => this.#reply(cursor),
+      changed: (key) => this.#changedByOthers(key),
       lost: (begun, takenBytes) => this.#connectionLost(begun, takenBytes),
       unreachable: () => this.#giveUp(new Failure('redis_unavailable', 'Redis cannot be reached')),
     });
@@ -204,21 +205,28 @@ export class AppendPipe {
   #flush(): void {
     this.#unflushedBytes = 0;
     if (!this.#connection.isWritable) return;
-    const parts = this.#queue.write();
+    const parts = this.#queue.write(this.#connection.tellsChanges);
     if (parts.length > 0) this.#connection.write(parts);
   }
 
   #reply(cursor: ReplyCursor): void {
-    const bytes = cursor.isError ? this.#refused(cursor.text()) : this.#queue.stored(cursor);
-    this.#answeredBytes += bytes;
+    const bytes = this.#queue.answered(cursor, this.#failureOf);
+    // An answer within a transaction is no result yet.
+    if (bytes === 0) return;
     this.#release(bytes);
     this.#suspects.clear();
     if (!this.#connection.isWritable && !this.#queue.isWritten) this.#connection.leave();
   }
 
-  #refused(error: string): number {
+  readonly #failureOf = (error: string): Failure => {
     if (NOT_THE_MASTER.test(error)) this.#connection.beginLeaving();
-    return this.#queue.refused(failureFromRedis(error));
+    return failureFromRedis(error);
+  };
+
+  /** @param key undefined: any stream may be changed */
+  #changedByOthers(key: string | undefined): void {
+    if (key === undefined) this.streams.proofLost();
+    else this.streams.peek(key)?.proof.changedByOthers();
   }
 
   #release(bytes: number): void {
@@ -228,12 +236,13 @@ export class AppendPipe {
   }
 
   #connectionLost(begun: Introduction, takenBytes: number): void {
+    this.streams.proofLost();
     if (this.#queue.isWritten) {
       const writtenAt = Math.max(this.#queue.oldestAt, begun.localTime);
       this.#lost = { begun, writtenAt, lostAt: performance.now() };
     }
     const { uncertain, unsent, refusedBytes } = this.#queue.takeWritten(
-      takenBytes - this.#answeredBytes,
+      takenBytes,
       new Failure('redis_unavailable', 'the connection to Redis was lost'),
     );
     this.#uncertain = uncertain;

@@ -10,6 +10,7 @@ import type { Receipt } from './batch.js';
 import type { AppendStream } from './command.js';
 import { type AppendBudget, AppendPipe, type AppendPipeOptions } from './pipe.js';
 import { ReplicatedPipe } from './replicated.js';
+import type { StreamFeed } from './stream-feed.js';
 import type { AppendStreams } from './streams.js';
 
 export interface AppendPipesOptions {
@@ -31,13 +32,14 @@ export interface EntryPipe {
 export class AppendPipes {
   readonly #options: AppendPipeOptions;
   readonly #budget: AppendBudget;
+  readonly #feeds = new Map<string, StreamFeed>();
   /** All pipes; the first is for those who wait for no replicas. */
   readonly #pipes: AppendPipe[];
   readonly #replicated = new Map<number, ReplicatedPipe>();
 
   constructor({ maxBufferedBytes, ...options }: AppendPipesOptions) {
     this.#budget = { usedBytes: 0, maxBytes: maxBufferedBytes };
-    this.#options = { ...options, budget: this.#budget };
+    this.#options = { ...options, budget: this.#budget, feeds: this.#feeds };
     this.#pipes = [new AppendPipe(this.#options)];
   }
 
@@ -52,6 +54,13 @@ export class AppendPipes {
       this.#replicated.set(minReplicas, replicated);
     }
     return replicated;
+  }
+
+  /** Gives each entry of the stream to `feed` as soon as it is stored; undefined: to nobody any more. */
+  feed(key: string, feed: StreamFeed | undefined): void {
+    if (feed === undefined) this.#feeds.delete(key);
+    else this.#feeds.set(key, feed);
+    for (const { streams } of this.#pipes) streams.feedChanged(key);
   }
 
   get isReady(): boolean {

@@ -9,11 +9,13 @@ import type { Failure } from '../protocol/errors.js';
 import type { ReplyCursor } from '../redis/resp.js';
 import { SpareBuffers } from '../redis/spare-buffers.js';
 import { Histogram, LATENCY_BOUNDS } from '../system/histogram.js';
-import { AppendBatch, type Receipt, SLAB_BYTES, type Unanswered } from './batch.js';
+import { AppendBatch, type FailureOf, type Receipt, SLAB_BYTES, type Unanswered } from './batch.js';
 import type { AppendStream } from './command.js';
 
 /** Slabs kept for reuse; more are left to the garbage collector. */
 const SPARE_SLABS = 64;
+/** Batches of one turn that are begun for entries to be apart from each other: each takes a slab. */
+const MAX_UNWRITTEN = 16;
 
 /** What was written to a connection that was lost. */
 export interface TakenEntries {
@@ -30,6 +32,8 @@ export class AppendQueue {
   #unwritten = 0;
   /** So many of the first batches are written one at a time. */
   #carefulBatches = 0;
+  /** What was answered of all that was written to the present connection. */
+  #answeredBytes = 0;
   readonly #spareSlabs: Buffer[] = [];
   readonly #spares = new SpareBuffers();
   /** Seconds from the coming of a batch's first entry to the answer to its last: a sample a batch costs nothing. */
@@ -52,7 +56,7 @@ export class AppendQueue {
 
   /** Adds an entry; `payload` is copied. @returns the bytes it takes */
   add(stream: AppendStream, id: string, payload: Uint8Array, receipt: Receipt, token: number): number {
-    const last = this.#open();
+    const last = this.#openFor(stream);
     return (
       last?.add(stream, id, payload, receipt, token) || this.#begin().add(stream, id, payload, receipt, token)
     );
@@ -60,42 +64,43 @@ export class AppendQueue {
 
   /** Adds another command. @returns the bytes it takes */
   addCommand(command: Uint8Array, receipt: Receipt, token: number): number {
-    return (
-      this.#open()?.addCommand(command, receipt, token) || this.#begin().addCommand(command, receipt, token)
-    );
+    const open = this.#open();
+    const last = open?.mayHoldCommands === false ? undefined : open;
+    return last?.addCommand(command, receipt, token) || this.#begin().addCommand(command, receipt, token);
   }
 
-  /** The bytes of all that may be written now, which is taken to be written. */
-  write(): Uint8Array[] {
+  /**
+   * The bytes of all that may be written now, which is taken to be written.
+   * @param provesStreams whether Redis tells of changes by others on this connection
+   */
+  write(provesStreams: boolean): Uint8Array[] {
     const parts: Uint8Array[] = [];
     const end = this.#carefulBatches > 0 ? 1 : this.#batches.length;
     for (; this.#unwritten < end; this.#unwritten++) {
-      parts.push(...this.#batches[this.#unwritten]!.unansweredParts());
+      parts.push(...this.#batches[this.#unwritten]!.writtenParts(provesStreams));
     }
     return parts;
   }
 
-  /** Hands Redis' next answer to its receiver. @returns the bytes that are no longer in flight */
-  stored(reply: ReplyCursor): number {
+  /** Takes Redis' next answer. @returns the bytes of commands that are no longer in flight */
+  answered(reply: ReplyCursor, failureOf: FailureOf): number {
     const batch = this.#oldest();
-    const bytes = batch.stored(reply);
-    if (batch.unanswered === 0) this.#retire(batch);
-    return bytes;
-  }
-
-  /** The same with an answer that is an error. */
-  refused(failure: Failure): number {
-    const batch = this.#oldest();
-    const bytes = batch.refused(failure);
-    if (batch.unanswered === 0) this.#retire(batch);
+    const bytes = batch.take(reply, failureOf);
+    this.#answeredBytes += bytes;
+    if (bytes > 0 && batch.unanswered === 0) {
+      this.#answeredBytes += batch.frameBytes;
+      this.#retire(batch);
+    }
     return bytes;
   }
 
   /**
    * Takes out all entries of batches that were written; other commands there are refused with `failure`.
-   * @param bytes how much of them Redis may have read, from the oldest without an answer on
+   * @param writtenBytes how much of all that was written to the connection Redis may have read
    */
-  takeWritten(bytes: number, failure: Failure): TakenEntries {
+  takeWritten(writtenBytes: number, failure: Failure): TakenEntries {
+    const bytes = writtenBytes - this.#answeredBytes;
+    this.#answeredBytes = 0;
     const uncertain: Unanswered[] = [];
     const unsent: Unanswered[] = [];
     let takenBytes = 0;
@@ -103,6 +108,7 @@ export class AppendQueue {
       const batch = this.#batches.shift()!;
       if (this.#carefulBatches > 0) this.#carefulBatches--;
       const before = batch.unansweredBytes;
+      batch.lost();
       for (const entry of batch.takeWithin(Math.max(0, bytes - takenBytes), failure)) uncertain.push(entry);
       for (const entry of batch.takeWithin(Number.POSITIVE_INFINITY, failure)) unsent.push(entry);
       takenBytes += before;
@@ -138,6 +144,15 @@ export class AppendQueue {
     this.#unwritten = 0;
     this.#carefulBatches = 0;
     for (const batch of this.#batches.splice(0)) while (batch.unanswered > 0) batch.refused(failure);
+  }
+
+  /** The batch that an entry of the stream may be added to. */
+  #openFor(stream: AppendStream): AppendBatch | undefined {
+    const open = this.#open();
+    if (open === undefined || open.mayHold(stream)) return open;
+    if (this.#batches.length - this.#unwritten < MAX_UNWRITTEN) return undefined;
+    open.keepPlain();
+    return open;
   }
 
   /** The batch that may still be added to. */

@@ -77,6 +77,11 @@ function rightsNeeded(config: Config): NeededRight[] {
       NO_CLIENT,
     ),
     optional('to find out what became of entries when a connection is lost', 'TIME'),
+    optional('to give followers here at once what is pushed here', 'CLIENT', 'TRACKING', 'OFF'),
+    ...['MULTI', 'EXEC'].map((command): NeededRight => {
+      const use = 'to give followers here at once what is pushed here';
+      return { command: [command], use, isHarmless: false, isOptional: true };
+    }),
     optional('for min_replicas', 'WAIT', '0', '1'),
     ...(allowsFlush(config) ? [changing('for the flush mutation', 'FLUSHDB')] : []),
   ];

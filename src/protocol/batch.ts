@@ -84,6 +84,48 @@ export class EntryBatch {
     return low;
   }
 
+  /**
+   * What lies after the entry `id`, which is not before `after`; undefined where nothing does.
+   */
+  restAfter(id: string): EntryBatch | undefined {
+    if (id === this.after) return this;
+    const from = this.firstAfter(id);
+    if (from === this.length) return undefined;
+    const start = this.start(from);
+    return new EntryBatch({
+      key: this.key,
+      after: id,
+      ids: this.ids.slice(from).join(' '),
+      ends: this.ends.subarray(from).map((end) => end - start),
+      buffer: this.bytes.buffer as ArrayBuffer,
+      offset: this.bytes.byteOffset + start,
+      // Before its second entry nothing is missing.
+      ...(from > 0 ? { trimmed: false } : this.#loss),
+    });
+  }
+
+  /** The same as read after the entry `id`, before `after`, by a read that brought `other` first: what it lost is lost. */
+  rightAfter(id: string, other: EntryBatch): EntryBatch {
+    return new EntryBatch({
+      key: this.key,
+      after: id,
+      ids: this.#joinedIds,
+      ends: this.ends,
+      buffer: this.bytes.buffer as ArrayBuffer,
+      offset: this.bytes.byteOffset,
+      ...other.#loss,
+    });
+  }
+
+  get #loss(): Pick<PackedBatch, 'trimmed' | 'lostAfter' | 'deletedUpTo'> {
+    const { trimmed, lostAfter } = this;
+    return {
+      trimmed,
+      ...(trimmed && { lostAfter }),
+      ...(this.#deletedUpTo !== undefined && { deletedUpTo: this.#deletedUpTo }),
+    };
+  }
+
   /** Where entries are missing: the first entry of the batch before which all of them lie, as far as that is known. */
   get resumedAt(): string | undefined {
     const first = this.#deletedUpTo === undefined ? 0 : this.firstAfter(this.#deletedUpTo);

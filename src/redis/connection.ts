@@ -31,6 +31,8 @@ export interface ConnectionHandler {
   ready(): void;
   /** One reply; the cursor and its views are valid during the call only. */
   reply(cursor: ReplyCursor): void;
+  /** What Redis sends unasked, where RESP3 was asked for; as for `reply`. */
+  push?(cursor: ReplyCursor): void;
   /** The connection is gone, or was never made. */
   closed(cause: Error): void;
 }
@@ -144,6 +146,7 @@ export class RedisConnection {
     try {
       while (!this.#isClosed && this.#replies.next(this.#cursor)) {
         if (this.#handshake > 0) this.#readLoginReply(this.#cursor);
+        else if (this.#cursor.isPush) this.#handler.push?.(this.#cursor);
         else this.#handler.reply(this.#cursor);
       }
     } catch (error) {

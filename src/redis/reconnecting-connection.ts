@@ -49,6 +49,8 @@ export interface ReconnectingHandler {
   ready(): void;
   /** One reply; the cursor and its views are valid during the call only. A plain function: it is called as such. */
   readonly reply: (cursor: ReplyCursor) => void;
+  /** What Redis sends unasked, where RESP3 was asked for; as for `reply`. */
+  readonly push?: (cursor: ReplyCursor) => void;
   /** Whether Redis owes answers; asked of a connection that is ready. */
   owesAnswer(): boolean;
   lost(loss: Loss): void;
@@ -95,7 +97,7 @@ export class ReconnectingConnection {
   connect(): void {
     if (this.#connection !== undefined || this.#isClosed) return;
     const { target, role, silenceMs, readyMs, keepBytes } = this.#options;
-    const { reply } = this.#handler;
+    const { reply, push } = this.#handler;
     this.#role = role();
     this.#isGivenUp = false;
     const ready = () => {
@@ -104,7 +106,8 @@ export class ReconnectingConnection {
       this.#handler.ready();
     };
     const closed = (cause: Error) => this.#lost(connection, watch, cause);
-    const connection = new RedisConnection(target, this.#role, { ready, reply, closed }, keepBytes);
+    const handler = { ready, reply, closed, ...(push && { push }) };
+    const connection = new RedisConnection(target, this.#role, handler, keepBytes);
     const watch = new SilenceWatch(
       connection,
       silenceMs,

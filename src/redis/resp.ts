@@ -1,9 +1,13 @@
 /**
- * RESP2, the protocol of Redis, for the connections that move frames: commands out, replies in.
+ * RESP, the protocol of Redis, for the connections that move frames: commands out, replies in.
  * Source: https://redis.io/docs/latest/develop/reference/protocol-spec/
  *
  *     command  *3\r\n $5\r\nXREAD\r\n …      an array of bulk strings
  *     reply    +text\r\n  -error\r\n  :number\r\n  $length\r\nbytes\r\n  *count\r\n replies…
+ *
+ * On a connection that asked for RESP3 there are some types more, of which these come where we ask:
+ *
+ *     _\r\n null   %pairs\r\n map   =length\r\ntxt:text\r\n   >count\r\n a push, which answers no command
  */
 
 const CR = 13;
@@ -14,6 +18,10 @@ const COLON = 58;
 const DOLLAR = 36;
 const STAR = 42;
 const ZERO = 48;
+const UNDERSCORE = 95;
+const PERCENT = 37;
+const EQUALS = 61;
+const GREATER = 62;
 
 /** A read from the socket is given at least this much room. */
 const READ_BYTES = 64 * 1024;
@@ -135,7 +143,7 @@ export class ReplyBuffer {
       if (end >= filled) return false;
       const type = bytes[at]!;
       const next = end + 1;
-      if (type === DOLLAR) {
+      if (type === DOLLAR || type === EQUALS) {
         const length = parseNumber(bytes, at + 1);
         if (length > MAX_BULK_BYTES) throw new ProtocolError(`Redis sent a length of ${length} bytes`);
         const after = length < 0 ? next : next + length + 2;
@@ -148,9 +156,12 @@ export class ReplyBuffer {
       } else if (type === STAR) {
         this.#scanned = next;
         this.#remaining += Math.max(parseNumber(bytes, at + 1), 0) - 1;
-      } else if (type === COLON || type === PLUS || type === MINUS) {
+      } else if (type === COLON || type === PLUS || type === MINUS || type === UNDERSCORE) {
         this.#scanned = next;
         this.#remaining--;
+      } else if (type === GREATER || type === PERCENT) {
+        this.#scanned = next;
+        this.#remaining += parseNumber(bytes, at + 1) * (type === PERCENT ? 2 : 1) - 1;
       } else {
         throw new ProtocolError(`Redis sent a reply of unknown type ${type}`);
       }
@@ -199,6 +210,17 @@ export class ReplyCursor {
     return this.#bytes[this.#at] === STAR;
   }
 
+  /** Whether the reply is a push: Redis sent it unasked. */
+  get isPush(): boolean {
+    return this.#bytes[this.#at] === GREATER;
+  }
+
+  /** Whether the element is a null, in whatever form. */
+  get isNull(): boolean {
+    const type = this.#bytes[this.#at];
+    return type === UNDERSCORE || ((type === STAR || type === DOLLAR) && this.#bytes[this.#at + 1] === MINUS);
+  }
+
   /** Reads a simple string, error, number or bulk string as text; a null as ''. */
   text(): string {
     if (this.#bytes[this.#at] === DOLLAR) {
@@ -239,18 +261,26 @@ export class ReplyCursor {
     return view;
   }
 
-  /** Reads an array's head: how many elements follow; -1 for a null array. */
+  /** Reads the head of an array, a map or a push: how many elements follow; -1 for a null. */
   array(): number {
     // XREAD answers a null bulk string or a null array where nothing came in time.
-    const type = this.#bytes[this.#at] === DOLLAR ? DOLLAR : STAR;
-    return this.#length(type);
+    const type = this.#bytes[this.#at];
+    if (type === PERCENT) return 2 * this.#length(type);
+    return this.#length(type === DOLLAR || type === GREATER ? type : STAR);
+  }
+
+  /** Goes back to where an element of this reply begins. @param position as it was there */
+  moveTo(position: number): void {
+    this.#at = position;
   }
 
   /** Moves past the element and all that it contains. */
   skip(): void {
     const type = this.#bytes[this.#at];
-    if (type === STAR) for (let count = this.array(); count > 0; count--) this.skip();
-    else if (type === DOLLAR) this.bytes();
+    if (type === STAR || type === PERCENT || type === GREATER) {
+      for (let count = this.array(); count > 0; count--) this.skip();
+    } else if (type === DOLLAR) this.bytes();
+    else if (type === EQUALS) this.#at += this.#length(EQUALS) + 2;
     else this.text();
   }
 

@@ -3,12 +3,18 @@ import { type Receipt, SLAB_BYTES } from '../../src/append/batch.js';
 import { AppendStream } from '../../src/append/command.js';
 import { AppendQueue } from '../../src/append/queue.js';
 import { Failure } from '../../src/protocol/errors.js';
-import { bulkReply, encodeCommand } from '../../src/redis/resp.js';
+import { bulkReply, encodeCommand, ReplyCursor } from '../../src/redis/resp.js';
 
 const FAILURE = new Failure('unknown_outcome', 'lost');
 /** So small that they lie in the slab. */
 const SMALL = 1000;
 const LARGE_BYTES = 16 * 1024;
+
+function errorReply(text: string): ReplyCursor {
+  const cursor = new ReplyCursor();
+  cursor.place(Buffer.from(`-${text}\r\n`), 0);
+  return cursor;
+}
 
 const stream = new AppendStream('k', 1000);
 const ping = encodeCommand(['PING']);
@@ -27,10 +33,14 @@ beforeEach(() => {
   outcomes = [];
 });
 
+const stored = (id: string) => queue.answered(bulkReply(id), () => FAILURE);
+const refused = () => queue.answered(errorReply('ERR no'), () => FAILURE);
 const add = (token: number, bytes = 1) => queue.add(stream, '*', Buffer.alloc(bytes), receipt, token);
 /** The commands that are written now, as the sizes of their payloads in order. */
 const written = () =>
-  [...String(Buffer.concat(queue.write())).matchAll(/\$1\r\nd\r\n\$(\d+)/g)].map(([, size]) => Number(size));
+  [...String(Buffer.concat(queue.write(false))).matchAll(/\$1\r\nd\r\n\$(\d+)/g)].map(([, size]) =>
+    Number(size),
+  );
 const bytesOf = (parts: readonly Uint8Array[]) => Buffer.concat(parts).length;
 
 /** Adds entries until another batch was begun. @returns how many there are */
@@ -43,9 +53,9 @@ function fillBatch(): number {
 describe('what is written', () => {
   test('is all that came since the last time, in order', () => {
     const bytes = [add(0, 1), add(1, 2)];
-    const parts = queue.write();
+    const parts = queue.write(false);
     expect(bytesOf(parts)).toBe(bytes[0]! + bytes[1]!);
-    expect(queue.write()).toEqual([]);
+    expect(queue.write(false)).toEqual([]);
     add(2, 3);
     add(3, 4);
     expect(written()).toEqual([3, 4]);
@@ -54,7 +64,7 @@ describe('what is written', () => {
   test('goes on in another batch where one is full', () => {
     const count = fillBatch();
     expect(written()).toEqual(new Array(count).fill(SMALL));
-    for (let token = 0; token < count; token++) queue.stored(bulkReply('1-1'));
+    for (let token = 0; token < count; token++) stored('1-1');
     expect(outcomes).toHaveLength(count);
     expect(queue.isWritten).toBe(false);
   });
@@ -66,24 +76,24 @@ describe('what is written', () => {
       expect(queue.addCommand(ping, receipt, token)).toBe(ping.length);
       bytes += ping.length;
     }
-    expect(bytesOf(queue.write())).toBe(bytes);
+    expect(bytesOf(queue.write(false))).toBe(bytes);
   });
 });
 
 describe('an answer', () => {
   test('goes to the oldest, and says how many bytes are no longer in flight', () => {
     const bytes = [add(0), add(1, 20)];
-    queue.write();
-    expect([queue.stored(bulkReply('1-1')), queue.refused(FAILURE)]).toEqual(bytes);
+    queue.write(false);
+    expect([stored('1-1'), refused()]).toEqual(bytes);
     expect(outcomes).toEqual(['0 1-1', '1 unknown_outcome']);
   });
 
   test('may refuse one and store the next', () => {
     add(0);
     add(1);
-    queue.write();
-    queue.refused(FAILURE);
-    queue.stored(bulkReply('1-1'));
+    queue.write(false);
+    refused();
+    stored('1-1');
     expect(outcomes).toEqual(['0 unknown_outcome', '1 1-1']);
   });
 
@@ -94,24 +104,24 @@ describe('an answer', () => {
       'all is answered',
       () => {
         add(0);
-        queue.write();
-        queue.stored(bulkReply('1-1'));
+        queue.write(false);
+        stored('1-1');
       },
     ],
   ])('that is one too many is an error: %s', (_, given) => {
     given();
-    expect(() => queue.stored(bulkReply('1-1'))).toThrow('Redis answered more than it was asked');
-    expect(() => queue.refused(FAILURE)).toThrow('Redis answered more than it was asked');
+    expect(() => stored('1-1')).toThrow('Redis answered more than it was asked');
+    expect(() => refused()).toThrow('Redis answered more than it was asked');
   });
 
   test('leaves Redis owing answers until the last', () => {
     add(0);
     add(1);
     expect(queue.isWritten).toBe(false);
-    queue.write();
-    queue.stored(bulkReply('1-1'));
+    queue.write(false);
+    stored('1-1');
     expect(queue.isWritten).toBe(true);
-    queue.refused(FAILURE);
+    refused();
     expect(queue.isWritten).toBe(false);
   });
 
@@ -122,11 +132,11 @@ describe('an answer', () => {
       add(0);
       add(1);
       expect(queue.oldestAt).toBe(performance.now());
-      queue.write();
+      queue.write(false);
       vi.advanceTimersByTime(2000);
-      queue.stored(bulkReply('1-1'));
+      stored('1-1');
       expect(queue.oldestAt).toBe(performance.now() - 2000);
-      queue.stored(bulkReply('1-2'));
+      stored('1-2');
       expect(queue.latency.sum).toBe(2);
       expect(queue.latency.counts.filter((count) => count > 0)).toEqual([1]);
       expect(queue.oldestAt).toBe(performance.now());
@@ -140,8 +150,8 @@ describe('memory is used again', () => {
   /** Writes one entry and has it answered. @returns the buffers that it was in */
   function roundTrip(bytes: number): ArrayBufferLike[] {
     add(0, bytes);
-    const buffers = queue.write().map(({ buffer }) => buffer);
-    queue.stored(bulkReply('1-1'));
+    const buffers = queue.write(false).map(({ buffer }) => buffer);
+    stored('1-1');
     return buffers;
   }
 
@@ -159,9 +169,9 @@ describe('memory is used again', () => {
       while (slabs.size < batches) {
         add(0, SMALL);
         count++;
-        for (const { buffer } of queue.write()) slabs.add(buffer);
+        for (const { buffer } of queue.write(false)) slabs.add(buffer);
       }
-      for (; count > 0; count--) queue.stored(bulkReply('1-1'));
+      for (; count > 0; count--) stored('1-1');
       return slabs;
     };
     const first = fillMany(70);
@@ -173,22 +183,25 @@ describe('memory is used again', () => {
 describe('after a lost connection', () => {
   test('what Redis may have read is kept apart from what it has not', () => {
     const bytes = [add(0), add(1), add(2)];
-    queue.write();
+    queue.write(false);
     add(3);
-    queue.stored(bulkReply('1-1'));
-    const { uncertain, unsent, refusedBytes } = queue.takeWritten(bytes[1]! + bytes[2]! - 1, FAILURE);
+    stored('1-1');
+    const { uncertain, unsent, refusedBytes } = queue.takeWritten(
+      bytes[0]! + bytes[1]! + bytes[2]! - 1,
+      FAILURE,
+    );
     expect([uncertain, unsent].map((entries) => entries.map(({ token }) => token))).toEqual([[1], [2]]);
     expect(refusedBytes).toBe(0);
     expect(queue.isWritten).toBe(false);
     // What was not written stays.
     expect(written()).toEqual([1]);
-    queue.stored(bulkReply('1-2'));
+    stored('1-2');
     expect(outcomes).toEqual(['0 1-1', '3 1-2']);
   });
 
   test('the bytes that Redis may have read reach over batches', () => {
     const count = fillBatch();
-    const bytes = bytesOf(queue.write());
+    const bytes = bytesOf(queue.write(false));
     const each = Math.floor(bytes / count);
     const { uncertain, unsent } = queue.takeWritten(bytes - each, FAILURE);
     expect([uncertain.length, unsent.length]).toEqual([count - 1, 1]);
@@ -198,7 +211,7 @@ describe('after a lost connection', () => {
   test('other commands are refused, and their bytes named', () => {
     add(0);
     queue.addCommand(ping, receipt, 1);
-    queue.write();
+    queue.write(false);
     const { uncertain, unsent, refusedBytes } = queue.takeWritten(0, FAILURE);
     expect([uncertain, unsent.map(({ token }) => token), refusedBytes]).toEqual([[], [0], ping.length]);
     expect(outcomes).toEqual(['1 unknown_outcome']);
@@ -207,12 +220,12 @@ describe('after a lost connection', () => {
   /** Has entries written and lost, and puts them back. */
   function putBack(...tokens: number[]): void {
     for (const token of tokens) add(token, token);
-    queue.write();
+    queue.write(false);
     queue.putBack(queue.takeWritten(Number.POSITIVE_INFINITY, FAILURE).uncertain);
   }
 
   const answer = (times: number) => {
-    for (let time = 0; time < times; time++) queue.stored(bulkReply('1-1'));
+    for (let time = 0; time < times; time++) stored('1-1');
   };
 
   test('what is put back goes first, alone, and then twice as many each time', () => {
@@ -235,7 +248,7 @@ describe('after a lost connection', () => {
 
   test('also after others were answered', () => {
     add(0);
-    queue.write();
+    queue.write(false);
     answer(1);
     putBack(1, 2, 3);
     add(4, 4);
@@ -247,12 +260,12 @@ describe('after a lost connection', () => {
 
   test('large payloads are put back without another copy', () => {
     for (const token of [1, 2, 3]) add(token, LARGE_BYTES);
-    queue.write();
+    queue.write(false);
     const { uncertain } = queue.takeWritten(Number.POSITIVE_INFINITY, FAILURE);
     queue.putBack(uncertain);
-    const parts = queue.write();
+    const parts = queue.write(false);
     answer(1);
-    parts.push(...queue.write());
+    parts.push(...queue.write(false));
     const large = parts.filter(({ length }) => length === LARGE_BYTES);
     expect(large.map((part, index) => part === uncertain[index]!.payload)).toEqual([true, true, true]);
   });
@@ -281,7 +294,7 @@ describe('after a lost connection', () => {
   test('all that is left may be given up, and others come', () => {
     putBack(1, 2);
     add(3, 3);
-    queue.write();
+    queue.write(false);
     queue.giveUp(FAILURE);
     expect(outcomes).toEqual([1, 2, 3].map((token) => `${token} unknown_outcome`));
     expect(queue.isWritten).toBe(false);

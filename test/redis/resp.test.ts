@@ -216,12 +216,58 @@ describe('large replies', () => {
   });
 });
 
+describe('RESP3', () => {
+  const replies = [
+    '_\r\n',
+    '%2\r\n+a\r\n:1\r\n+b\r\n*1\r\n_\r\n',
+    '%0\r\n',
+    '=7\r\ntxt:a\r\n\r\n',
+    '>2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n',
+    '*2\r\n%1\r\n+a\r\n=5\r\ntxt:b\r\n_\r\n',
+  ];
+
+  test('replies end where the next begins, however they are cut', () => {
+    for (const sizes of [[1], [2, 3], [1000]]) {
+      let seen = 0;
+      feed(cut(Buffer.from([...replies, '+OK\r\n'].join('')), sizes), (cursor) => {
+        if (seen === replies.length) expect(cursor.text()).toBe('OK');
+        else cursor.skip();
+        seen++;
+      });
+      expect(seen).toBe(replies.length + 1);
+    }
+  });
+
+  test.each([
+    ['_\r\n', true],
+    ['$-1\r\n', true],
+    ['*-1\r\n', true],
+    ['$0\r\n\r\n', false],
+    ['*0\r\n', false],
+    [':0\r\n', false],
+  ])('whether %j is a null: %s', (sent, isNull) => {
+    feed([Buffer.from(sent)], (cursor) => {
+      expect(cursor.isNull).toBe(isNull);
+      cursor.skip();
+    });
+  });
+
+  test('a push and a map are read by their elements', () => {
+    feed([Buffer.from('>2\r\n+invalidate\r\n_\r\n%1\r\n+a\r\n:2\r\n')], (cursor) => {
+      const { isPush } = cursor;
+      const elements = Array.from({ length: cursor.array() }, () => cursor.text());
+      expect(elements).toEqual(isPush ? ['invalidate', ''] : ['a', '2']);
+    });
+  });
+});
+
 describe('what is no reply', () => {
   test.each([
     'hello\r\n',
-    '_\r\n',
     ',1.5\r\n',
-    '%1\r\n+a\r\n+b\r\n',
+    '%x\r\n',
+    '>x\r\n',
+    '=x\r\n',
     '\r\n',
     '\0\0\0\0\r\n',
     '$x\r\n',

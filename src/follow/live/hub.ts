@@ -3,21 +3,21 @@
  * newest batches are kept for those that are a little behind, within bounds over all streams.
  */
 import type { LostEnd } from '../../../workers/messages.js';
+import type { StreamFeed } from '../../append/stream-feed.js';
 import { EntryBatch } from '../../protocol/batch.js';
 import { BEFORE_FIRST, entryTime } from '../../protocol/entry-id.js';
 import { Failure } from '../../protocol/errors.js';
 import { Histogram, LATENCY_BOUNDS } from '../../system/histogram.js';
 import type { ReaderListener, ReaderThread } from '../../threads/reader-thread.js';
 import { type HubListener, HubStream, type ResetReason, type StreamPayer } from './hub-stream.js';
+import { KeptBatches } from './kept-batches.js';
+import { LocalFeed } from './local-feed.js';
+import { StreamChecks } from './stream-checks.js';
 
-/** Batches kept for one stream, beyond its newest. */
-const MAX_STREAM_BYTES = 8 * 1024 * 1024;
-/** Batches kept for all streams together. */
-const MAX_TOTAL_BYTES = 64 * 1024 * 1024;
 /** A stream that lost its last listener is read on for a while: clients that poll come back at once. */
 const LINGER_MS = 2000;
-/** How long a look at a stream may take; a reader without a connection does not answer. */
-const CHECK_MS = 1000;
+/** How often streams are looked at that no reader reads. */
+const PAUSED_LOOK_MS = 500;
 /** Ends of streams that are remembered from when they were asked about until they are followed. */
 const MAX_ENDS = 4096;
 /** Replies of readers, in bytes: from a few small entries to what they are held near. */
@@ -26,6 +26,7 @@ const REPLY_BOUNDS = [256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194
 interface OpenStream {
   readonly stream: HubStream;
   readonly reader: ReaderThread;
+  readonly feed: LocalFeed;
   lingerTimer: NodeJS.Timeout | undefined;
   /** The one of its listeners whose client the stream is counted for; of the last one while it has none. */
   payer: StreamPayer | undefined;
@@ -41,10 +42,10 @@ export interface StreamEnd {
   readonly added: number;
 }
 
-/** One batch's coming, by which the oldest of all streams is found. */
-interface Arrival {
-  readonly stream: HubStream;
-  readonly number: number;
+/** Who can give entries as soon as they are stored: the append pipes. */
+export interface LocalEntries {
+  /** @param feed undefined: they go to nobody any more */
+  feed(key: string, feed: StreamFeed | undefined): void;
 }
 
 /** Counts a stream for another client. */
@@ -54,20 +55,17 @@ function charge(followed: OpenStream, payer: StreamPayer | undefined): void {
   payer?.take(1);
 }
 
-const isHeld = ({ stream, number }: Arrival) => number >= stream.firstNumber;
-
 export class Hub implements ReaderListener {
   readonly #maxStreams: number;
   readonly #streams = new Map<string, OpenStream>();
-  /** Every batch in the order of arrival, some of them let go by now. */
-  #arrivals: Arrival[] = [];
-  #oldest = 0;
-  #batches = 0;
-  #bytes = 0;
+  readonly #kept = new KeptBatches();
   #readers: readonly ReaderThread[] = [];
+  #local: LocalEntries | undefined;
+  /** Those that the readers leave alone. */
+  readonly #paused = new Set<OpenStream>();
+  #pausedTimer: NodeJS.Timeout | undefined;
   readonly #ends = new Map<string, StreamEnd>();
-  /** Who waits for a look at a stream. */
-  readonly #checks = new Map<string, { promise: Promise<void>; done(): void }>();
+  readonly #checks = new StreamChecks();
   /** Entries delivered to hub streams, and losses by trimming noticed, since the start. */
   entriesRead = 0;
   bytesRead = 0;
@@ -86,9 +84,13 @@ export class Hub implements ReaderListener {
     this.#maxStreams = maxStreams;
   }
 
-  /** To be called once before anything else: readers need the hub as their listener, and it them. */
-  attach(readers: readonly ReaderThread[]): void {
+  /**
+   * To be called once before anything else: readers need the hub as their listener, and it them.
+   * @param local where entries come from without being read
+   */
+  attach(readers: readonly ReaderThread[], local?: LocalEntries): void {
     this.#readers = readers;
+    this.#local = local;
   }
 
   /**
@@ -113,7 +115,7 @@ export class Hub implements ReaderListener {
 
   /** Bytes of batches kept for followers that are behind. */
   get keptBytes(): number {
-    return this.#bytes;
+    return this.#kept.bytes;
   }
 
   /** The last entry that was read of a stream; undefined where nobody follows it. */
@@ -138,22 +140,12 @@ export class Hub implements ReaderListener {
    * told when this resolves.
    */
   check(key: string): Promise<void> {
-    const open = this.#checks.get(key);
-    if (open !== undefined) return open.promise;
     const followed = this.#streams.get(key);
     if (followed === undefined) return Promise.resolve();
-    let resolve = () => {};
-    const promise = new Promise<void>((resolved) => {
-      resolve = resolved;
+    return this.#checks.wait(key, () => {
+      followed.feed.resume();
+      followed.reader.check(key);
     });
-    const timer = setTimeout(() => this.onChecked(key), CHECK_MS);
-    const done = () => {
-      clearTimeout(timer);
-      resolve();
-    };
-    this.#checks.set(key, { promise, done });
-    followed.reader.check(key);
-    return promise;
   }
 
   /**
@@ -186,27 +178,37 @@ export class Hub implements ReaderListener {
 
   close(): void {
     for (const followed of this.#streams.values()) clearTimeout(followed.lingerTimer);
-    for (const key of this.#checks.keys()) this.onChecked(key);
+    this.#checks.close();
+    clearInterval(this.#pausedTimer);
+    this.#paused.clear();
     this.#streams.clear();
   }
 
   onEntries(batch: EntryBatch, isCounted: boolean): void {
-    const stream = this.#streams.get(batch.key)?.stream;
-    if (stream === undefined) return;
-    this.entriesRead += batch.length;
-    this.bytesRead += batch.bytes.length;
-    this.#arrivals.push({ stream, number: stream.nextNumber });
-    this.#bytes += stream.add(batch, isCounted);
-    this.#batches++;
-    this.#trim(stream);
+    const followed = this.#streams.get(batch.key);
+    if (followed === undefined) return;
+    followed.feed.read(batch, isCounted);
+  }
+
+  /** @param batch begins at or before what there is of the stream */
+  #take({ stream }: OpenStream, batch: EntryBatch, isCounted: boolean): void {
+    const rest = batch.restAfter(stream.lastId);
+    if (rest === undefined) return;
+    this.entriesRead += rest.length;
+    this.bytesRead += rest.bytes.length;
+    this.#kept.add(stream, rest, isCounted);
     for (const listener of stream.listeners) listener.onEntries();
   }
 
   onReply(bytes: number, last: EntryBatch | undefined): void {
     this.replyBytes.observe(bytes);
     if (last === undefined) return;
+    this.#observeLag(last);
+  }
+
+  #observeLag(batch: EntryBatch): void {
     // Redis' clock may be ahead of ours.
-    const lag = Math.max(Date.now() - entryTime(last.ids[0]!), 0);
+    const lag = Math.max(Date.now() - entryTime(batch.ids[0]!), 0);
     this.deliveryLag.observe(lag / 1000);
   }
 
@@ -221,32 +223,72 @@ export class Hub implements ReaderListener {
   onLost({ key, last, newest }: LostEnd): void {
     const followed = this.#streams.get(key);
     if (followed === undefined) return;
-    const { stream, reader, counting } = followed;
+    const { stream, reader, feed, counting } = followed;
     const isOlder = newest !== undefined && stream.holds(new EntryBatch(newest));
     const reason = last === BEFORE_FIRST ? 'deleted' : isOlder ? 'shortened' : 'recreated';
     const reset = { key, reason, base: isOlder ? last : BEFORE_FIRST, lastId: stream.lastId } as const;
     this.resets[reason]++;
-    while (stream.length > 0) this.#drop(stream);
+    this.#kept.clear(stream);
     stream.reset(reset.base);
+    feed.reset();
+    this.#paused.delete(followed);
     // Under a new number, so that what is under way from before is passed over.
     reader.follow(key, reset.base, reset.base === BEFORE_FIRST ? 0 : undefined, counting > 0);
     for (const listener of stream.listeners) listener.onReset(reset);
   }
 
   onChecked(key: string): void {
-    this.#checks.get(key)?.done();
-    this.#checks.delete(key);
+    this.#checks.done(key);
   }
 
   #open(key: string, tail: string): OpenStream {
     const reader = this.#readers.reduce((least, next) => (next.streams < least.streams ? next : least));
     const stream = new HubStream(key, tail);
-    const followed = { stream, reader, lingerTimer: undefined, payer: undefined, counting: 0 };
+    const feed: LocalFeed = new LocalFeed({
+      stream,
+      get isCounted() {
+        return followed.counting > 0;
+      },
+      take: (batch, isCounted) => {
+        this.#take(followed, batch, isCounted);
+        this.#observeLag(batch);
+      },
+      pauseReader: () => this.#pauseReader(followed),
+      resumeReader: () => this.#resumeReader(followed),
+    });
+    const followed: OpenStream = {
+      stream,
+      reader,
+      feed,
+      lingerTimer: undefined,
+      payer: undefined,
+      counting: 0,
+    };
     this.#streams.set(key, followed);
+    this.#local?.feed(key, feed);
     const end = this.#ends.get(key);
     this.#ends.delete(key);
     reader.follow(key, tail, end?.id === tail ? end.added : undefined, false);
     return followed;
+  }
+
+  #pauseReader(followed: OpenStream): void {
+    followed.reader.unfollow(followed.stream.key);
+    this.#paused.add(followed);
+    this.#pausedTimer ??= setInterval(() => {
+      const now = performance.now();
+      for (const { feed } of this.#paused) feed.look(now);
+    }, PAUSED_LOOK_MS);
+  }
+
+  #resumeReader(followed: OpenStream): void {
+    this.#paused.delete(followed);
+    if (this.#paused.size === 0) {
+      clearInterval(this.#pausedTimer);
+      this.#pausedTimer = undefined;
+    }
+    const { stream, reader, counting } = followed;
+    reader.follow(stream.key, stream.lastId, undefined, counting > 0);
   }
 
   #close(followed: OpenStream): void {
@@ -258,24 +300,8 @@ export class Hub implements ReaderListener {
     const { stream } = followed;
     charge(followed, undefined);
     this.#streams.delete(stream.key);
-    while (stream.length > 0) this.#drop(stream);
-  }
-
-  #drop(stream: HubStream): void {
-    this.#bytes -= stream.dropOldest();
-    this.#batches--;
-  }
-
-  #trim(stream: HubStream): void {
-    while (stream.bytes > MAX_STREAM_BYTES && stream.length > 1) this.#drop(stream);
-    while (this.#bytes > MAX_TOTAL_BYTES && this.#oldest < this.#arrivals.length - 1) {
-      const arrival = this.#arrivals[this.#oldest++]!;
-      if (isHeld(arrival)) this.#drop(arrival.stream);
-    }
-    // Arrivals of batches that are gone are swept out before they outnumber those held.
-    if (this.#arrivals.length > 2 * this.#batches + 1024) {
-      this.#arrivals = this.#arrivals.filter(isHeld);
-      this.#oldest = 0;
-    }
+    this.#local?.feed(stream.key, undefined);
+    this.#paused.delete(followed);
+    this.#kept.clear(stream);
   }
 }

@@ -1,0 +1,72 @@
+/**
+ * Whose entries a batch holds, and which may be in it together.
+ *
+ * A batch with entries that followers here are to have goes out as a transaction (`transaction.ts`). Redis carries out
+ * nothing of a transaction in which it refuses one command, so these are not together with entries of a stream that may
+ * be refused, and not with other commands.
+ */
+import type { AppendStream } from './command.js';
+
+export class BatchStreams {
+  /** The stream of each command; undefined for one that is no XADD. */
+  readonly #streams: (AppendStream | undefined)[] = [];
+  #mayBeTransaction = true;
+  #hasFollowed = false;
+  /** The stream of all entries so far, where there is but one. */
+  #only: AppendStream | undefined;
+  /** Redis has stored entries of each stream before. */
+  #isProven = true;
+
+  /** @param stream undefined: the command is no XADD */
+  add(stream: AppendStream | undefined): void {
+    if (stream !== this.#only) {
+      this.#only = this.#streams.length === 0 ? stream : undefined;
+      this.#isProven &&= stream?.isProven === true;
+    }
+    this.#streams.push(stream);
+    if (stream === undefined) this.#mayBeTransaction = false;
+    else if (stream.proof.feed !== undefined) this.#hasFollowed = true;
+  }
+
+  of(index: number): AppendStream | undefined {
+    return this.#streams[index];
+  }
+
+  get all(): readonly (AppendStream | undefined)[] {
+    return this.#streams;
+  }
+
+  /** Whether an entry of the stream may be added. */
+  mayHold(stream: AppendStream): boolean {
+    if (!this.#hasFollowed && stream.proof.feed === undefined) return true;
+    if (!this.#mayBeTransaction) return !stream.proof.isWanted;
+    return stream === this.#only || (stream.isProven && this.#isProven);
+  }
+
+  /** Whether commands that are no entries may be added. */
+  get mayHoldCommands(): boolean {
+    return !this.#hasFollowed;
+  }
+
+  /** The batch goes out as it is. */
+  keepPlain(): void {
+    this.#mayBeTransaction = false;
+  }
+
+  get mayBeTransaction(): boolean {
+    return this.#mayBeTransaction;
+  }
+
+  /** Those that followers here are to have entries of. */
+  get followed(): AppendStream[] {
+    if (!this.#hasFollowed) return [];
+    const followed = new Set<AppendStream>();
+    let last: AppendStream | undefined;
+    for (const stream of this.#streams) {
+      if (stream === last) continue;
+      last = stream;
+      if (stream?.proof.isWanted) followed.add(stream);
+    }
+    return [...followed];
+  }
+}
