@@ -68,6 +68,8 @@ describe('the answer to an entry is lost', () => {
   test('and trimmed meanwhile: the outcome is unknown to who asks for it, and others are closed with that', async () => {
     const socket = await TestSocket.open(`${gateway.ws}/data/x/push?ack=1&header=0`);
     const lose = async (send: () => void) => {
+      // What is cut is to be the answer, and not what a new connection begins with.
+      await vi.waitFor(async () => expect((await fetch(`${gateway.http}/readyz`)).status).toBe(200), WAIT);
       const cut = proxy.cutAfter(0, 'toClient');
       proxy.isRefusing = true;
       send();
