@@ -12,18 +12,21 @@ export class BatchStreams {
   readonly #streams: (AppendStream | undefined)[] = [];
   #mayBeTransaction = true;
   #hasFollowed = false;
-  /** The stream of all entries so far, where there is but one. */
-  #only: AppendStream | undefined;
+  /** Of the last command. */
+  #last: AppendStream | undefined;
   /** Redis has stored entries of each stream before. */
   #isProven = true;
 
   /** @param stream undefined: the command is no XADD */
   add(stream: AppendStream | undefined): void {
-    if (stream !== this.#only) {
-      this.#only = this.#streams.length === 0 ? stream : undefined;
-      this.#isProven &&= stream?.isProven === true;
-    }
+    // Mostly it is the same again, and this is done for each entry.
+    if (stream !== this.#last || stream === undefined) this.#change(stream);
     this.#streams.push(stream);
+  }
+
+  #change(stream: AppendStream | undefined): void {
+    this.#last = stream;
+    this.#isProven &&= stream?.isProven === true;
     if (stream === undefined) this.#mayBeTransaction = false;
     else if (stream.proof.feed !== undefined) this.#hasFollowed = true;
   }
@@ -38,9 +41,13 @@ export class BatchStreams {
 
   /** Whether an entry of the stream may be added. */
   mayHold(stream: AppendStream): boolean {
+    return stream === this.#last || this.#mayJoin(stream);
+  }
+
+  #mayJoin(stream: AppendStream): boolean {
     if (!this.#hasFollowed && stream.proof.feed === undefined) return true;
     if (!this.#mayBeTransaction) return !stream.proof.isWanted;
-    return stream === this.#only || (stream.isProven && this.#isProven);
+    return stream.isProven && this.#isProven;
   }
 
   /** Whether commands that are no entries may be added. */

@@ -69,7 +69,7 @@ export class AppendBatch implements TransactionEntries {
   readonly #streams = new BatchStreams();
   readonly #receipts: Receipt[] = [];
   readonly #tokens: number[] = [];
-  /** Where each payload begins in the slab; of the large ones, which are elsewhere, -1, -2 and so on. */
+  /** Where payloads of followed streams begin in the slab; of large ones, which are elsewhere, -1, -2 and so on. */
   readonly #payloadAt: number[] = [];
   readonly #payloadBytes: number[] = [];
   readonly #slab: Buffer;
@@ -165,13 +165,14 @@ export class AppendBatch implements TransactionEntries {
     this.#slab.set(head, this.#used);
     this.#used += head.length;
     this.#writeLength(payload.length);
-    this.#payloadBytes.push(payload.length);
+    if (stream.proof.feed !== undefined) {
+      this.#payloadBytes[this.length] = payload.length;
+      this.#payloadAt[this.length] = isLarge ? -this.#large.length : this.#used;
+    }
     if (isLarge) {
-      this.#payloadAt.push(-this.#large.length);
       this.#cutPart();
       this.#parts.push(large);
     } else {
-      this.#payloadAt.push(this.#used);
       this.#slab.set(payload, this.#used);
       this.#used += payload.length;
     }
@@ -183,8 +184,6 @@ export class AppendBatch implements TransactionEntries {
   /** Adds another command; like `add`. Its reply is told as `stored`. */
   addCommand(command: Uint8Array, receipt: Receipt, token: number): number {
     if (this.#slab.length - this.#used < command.length) return 0;
-    this.#payloadAt.push(0);
-    this.#payloadBytes.push(0);
     this.#slab.set(command, this.#used);
     this.#used += command.length;
     return this.#added(command.length, undefined, receipt, token);
@@ -245,7 +244,12 @@ export class AppendBatch implements TransactionEntries {
     this.refused(this.#failureOf!(error));
   }
 
-  /** Where an entry's payload is. The buffer of a large one is given away. */
+  /** Whether it is known where an entry's payload is: not where the followers came after it. */
+  hasPayload(index: number): boolean {
+    return this.#payloadAt[index] !== undefined;
+  }
+
+  /** Where that is. The buffer of a large one is given away. */
   takePayload(index: number): StoredPayload {
     const at = this.#payloadAt[index]!;
     const length = this.#payloadBytes[index]!;

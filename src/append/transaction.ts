@@ -30,7 +30,9 @@ export interface TransactionEntries {
   stored(reply: ReplyCursor): void;
   /** Tells the next entry's receiver that it is not, by Redis' error. */
   refusedFor(error: string): void;
-  /** Where an entry's payload is; the buffer of a large one is given away. */
+  /** Whether it is known where an entry's payload is. */
+  hasPayload(index: number): boolean;
+  /** Where that is; the buffer of a large one is given away. */
   takePayload(index: number): StoredPayload;
 }
 
@@ -148,6 +150,7 @@ export class Transaction {
     proof.end = this.#untracked.has(stream) ? undefined : (stored.at(-1)?.id ?? end);
     proof.isExact = true;
     if (feed === undefined || end === undefined) return;
+    if (!stored.every(({ index }) => this.#entries.hasPayload(index))) return;
     const entries: StoredEntry[] = stored.map(({ id, index }) => {
       return { id, payload: this.#entries.takePayload(index) };
     });
