@@ -21,6 +21,9 @@ import { Progress } from './progress.js';
 import type { Run } from './run.js';
 import type { Source, SourceListener } from './source.js';
 
+/** Messages that are taken at once: as much as the WebSocket library collects before it asks the system. */
+const SMALL_BYTES = 12 * 1024;
+
 /** A stream as a request names it. */
 export interface FollowerStream {
   readonly key: string;
@@ -147,11 +150,13 @@ export class FollowedStream implements HubListener, SourceListener {
   }
 
   /**
-   * What to send next, of at most `count` entries; undefined where there is nothing, or not yet.
+   * What to send next; undefined where there is nothing, or not yet.
+   * @param count at most so many entries in a message
    * @param limit entries after this id are not sent now
+   * @param messages more than one may be taken at once, as long as all are small
    */
-  next(count: number, limit?: string): Run | undefined {
-    const run = this.#latest ? this.#newestRun(limit) : this.#orderedRun(count, limit);
+  next(count: number, limit?: string, messages = 1): Run | undefined {
+    const run = this.#latest ? this.#newestRun(limit) : this.#orderedRun(count, limit, messages);
     // It may have gone meanwhile.
     if (run === undefined) this.#upcoming = undefined;
     return run;
@@ -245,7 +250,7 @@ export class FollowedStream implements HubListener, SourceListener {
     last.close();
   }
 
-  #orderedRun(count: number, limit?: string): Run | undefined {
+  #orderedRun(count: number, limit?: string, messages = 1): Run | undefined {
     const batch = this.#pull(false);
     if (batch === undefined) return undefined;
     const { entry: from } = this.#source;
@@ -254,7 +259,8 @@ export class FollowedStream implements HubListener, SourceListener {
       this.#progress.finish();
       return undefined;
     }
-    const most = Math.min(from + count, batch.length);
+    const several = messages > 1 && limit === undefined ? smallMessages(batch, from, count) : 1;
+    const most = Math.min(from + count * Math.min(several, messages), batch.length);
     const to = limit === undefined ? most : Math.min(most, batch.firstAfter(limit, from));
     if (to === from) return undefined;
     const gap = this.#progress.gapBefore(batch, from);
@@ -277,4 +283,11 @@ export class FollowedStream implements HubListener, SourceListener {
   #isShared(batch: EntryBatch): boolean {
     return batch === this.#hub.newest && this.#hub.listeners.size > 1;
   }
+}
+
+/** How many messages of `count` entries are small together; one at least. */
+function smallMessages(batch: EntryBatch, from: number, count: number): number {
+  const end = batch.firstBeyond(batch.start(from) + SMALL_BYTES, from);
+  const entries = end - from;
+  return Math.max(1, end === batch.length ? Math.ceil(entries / count) : Math.floor(entries / count));
 }

@@ -26,8 +26,13 @@ import { Turns } from './turns.js';
 export interface FollowerOutlet {
   /** Whether a message would go out now rather than wait. */
   isWritable(): boolean;
-  /** Sends a run as one message. @returns the message's bytes */
+  /**
+   * Sends a run as one message, or as several where it has more than `count` entries.
+   * @returns the bytes of all
+   */
   send(run: Run): number;
+  /** It takes runs of so many small messages; without it of one. */
+  readonly mostMessages?: number;
   /** Runs `send` so that small messages leave together. */
   cork(send: () => void): void;
   /** Says that there is nothing new. @returns whether this framing has a word for it */
@@ -76,6 +81,8 @@ export class Follower implements StreamFollower {
   readonly #turns: Turns | ReplayTurns;
   readonly slots = new ReadSlots();
   readonly #heartbeat: Heartbeat;
+  /** How many messages may be sent without a look at what comes next. */
+  readonly #messages: number;
   #isPumping = false;
   #isEnded = false;
   #awaitsAck = false;
@@ -102,6 +109,9 @@ export class Follower implements StreamFollower {
       this.#replay = new ReplayTurns(new ReplayClock(speed), share, () => this.pump());
     }
     this.#turns = this.#replay ?? new Turns();
+    // All others look after each message, be it for the time or for another stream's turn.
+    const isPlain = streams.length === 1 && !parameters.ack && parameters.maxFps === 0 && share === undefined;
+    this.#messages = isPlain ? (outlet.mostMessages ?? 1) : 1;
     const wants = { latest, until, share, gaps };
     this.#streams = streams.map((stream, index) => new FollowedStream(context, this, index, stream, wants));
     for (const stream of this.#streams) this.#turns.add(stream);
@@ -165,14 +175,14 @@ export class Follower implements StreamFollower {
     const mayGoOn = () => bytes < TURN_BYTES && messages < TURN_MESSAGES;
     const sendSmall = () => {
       while (mayGoOn() && this.#maySend()) {
-        const run = this.#turns.next(count, until);
+        const run = this.#turns.next(count, until, this.#messages);
         if (run === undefined) return;
         if (runBytes(run) >= LARGE_BYTES) {
           this.#largeRun = run;
           return;
         }
         bytes += this.#send(run);
-        messages++;
+        messages += messagesOf(run, count);
       }
     };
     for (;;) {
@@ -188,7 +198,7 @@ export class Follower implements StreamFollower {
         this.#watchForStall();
         return;
       }
-      const run = this.#turns.next(count, until);
+      const run = this.#turns.next(count, until, this.#messages);
       if (run === undefined) {
         this.#caughtUp();
         return;
@@ -199,7 +209,7 @@ export class Follower implements StreamFollower {
       } else {
         this.#outlet.cork(() => {
           bytes += this.#send(run);
-          messages++;
+          messages += messagesOf(run, count);
           sendSmall();
         });
         const large = this.#largeRun;
@@ -224,7 +234,7 @@ export class Follower implements StreamFollower {
     return false;
   }
 
-  /** Sends a run and moves its stream past it. @returns the message's bytes */
+  /** Sends a run and moves its stream past it. @returns the bytes sent */
   #send(run: Run): number {
     const { maxFps, ack } = this.#parameters;
     const bytes = this.#outlet.send(run);
@@ -290,3 +300,5 @@ export class Follower implements StreamFollower {
 function runBytes({ batch, from, to }: Run): number {
   return batch.start(to) - batch.start(from);
 }
+
+const messagesOf = ({ from, to }: Run, count: number) => Math.ceil((to - from) / count);

@@ -18,12 +18,15 @@ export class Turns {
     this.#queue.push(stream);
   }
 
-  /** The next message, of at most `count` entries up to `limit`; undefined where no stream has any. */
-  next(count: number, limit?: string): Run | undefined {
+  /**
+   * The next message, of at most `count` entries up to `limit`; undefined where no stream has any.
+   * @param messages more than one may be taken at once, as long as all are small
+   */
+  next(count: number, limit?: string, messages = 1): Run | undefined {
     while (this.#taken < this.#queue.length) {
       const stream = this.#queue[this.#taken]!;
       stream.hasTurn = false;
-      const run = stream.next(count, limit);
+      const run = stream.next(count, limit, messages);
       // The only one stays where it is.
       if (run !== undefined && !stream.hasTurn && this.#taken + 1 === this.#queue.length) {
         stream.hasTurn = true;

@@ -137,6 +137,18 @@ export class EntryBatch {
     return index === 0 ? 0 : this.ends[index - 1]!;
   }
 
+  /** The first entry, from entry `low` on, that does not end within the first `bytes` bytes; `length` where all do. */
+  firstBeyond(bytes: number, low = 0): number {
+    const { ends } = this;
+    let high = ends.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (ends[middle]! <= bytes) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
   /** The payload of entry `index`, a view that all followers share. */
   payload(index: number): Uint8Array {
     this.#payloads ??= [];

@@ -1,7 +1,7 @@
 /** One follower by itself: what it costs however many streams it has, and what it knows of entries lost. */
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { FollowedStream } from '../../src/follow/followed-stream.js';
-import { Follower, type FollowerOutlet } from '../../src/follow/follower.js';
+import { Follower, type FollowerOutlet, type FollowerParameters } from '../../src/follow/follower.js';
 import { type FollowerCounters, followerCounters } from '../../src/follow/follower-context.js';
 import { Hub } from '../../src/follow/live/hub.js';
 import type { Run } from '../../src/follow/run.js';
@@ -18,6 +18,7 @@ class Outlet implements FollowerOutlet {
   readonly runs: Run[] = [];
   failure: Failure | undefined;
   isOpen = true;
+  mostMessages?: number;
   onSend = () => {};
 
   isWritable(): boolean {
@@ -102,11 +103,12 @@ function follow(
   outlet: Outlet,
   streams: readonly (readonly [key: string, tail: string, cursor: string])[],
   latest = false,
+  more: Partial<FollowerParameters> = {},
 ): Follower {
   const follower = new Follower(
     { hub, threads, counters },
     streams.map(([key, tail, cursor]) => ({ key, tail, cursor })),
-    { latest, count: 1, block: 0, ack: false, maxFps: 0 },
+    { latest, count: 1, block: 0, ack: false, maxFps: 0, ...more },
     outlet,
   );
   followers.push(follower);
@@ -212,6 +214,91 @@ describe('a follower of many streams', () => {
     }
     clearTimeout(repair);
     expect(new Set(outlet.sent).size).toBe(keys.length);
+  });
+});
+
+describe('small messages', () => {
+  const KIB = 1024;
+  const ids = Array.from({ length: 10 }, (_, index) => `${index + 2}-0`);
+
+  /** What is sent of ten entries of so many bytes, as runs of entries. */
+  function runsOf(bytes: number, mostMessages: number | undefined, more: Partial<FollowerParameters> = {}) {
+    const outlet = new Outlet();
+    if (mostMessages !== undefined) outlet.mostMessages = mostMessages;
+    follow(outlet, [['a', '1-0', '1-0']], false, more);
+    const payloads = ids.map(() => Buffer.alloc(bytes));
+    const read = { key: 'a', after: '1-0', trimmed: false, ids, payloads, bytes: 10 * bytes };
+    hub.onEntries(new EntryBatch(packBatches([read]).batches[0]!), true);
+    return outlet.runs.map(({ from, to }) => [from, to]);
+  }
+
+  const oneByOne = ids.map((_, index) => [index, index + 1]);
+
+  test.each([
+    ['as many as there are', 10, 1000, {}, [[0, 10]]],
+    [
+      'no more at once than the client takes',
+      10,
+      4,
+      {},
+      [
+        [0, 4],
+        [4, 8],
+        [8, 10],
+      ],
+    ],
+    [
+      'no more than are small together',
+      4 * KIB,
+      1000,
+      {},
+      [
+        [0, 3],
+        [3, 6],
+        [6, 9],
+        [9, 10],
+      ],
+    ],
+    [
+      'of several entries each',
+      10,
+      2,
+      { count: 4 },
+      [
+        [0, 8],
+        [8, 10],
+      ],
+    ],
+    [
+      'of several entries each, whole ones only',
+      2 * KIB,
+      1000,
+      { count: 4 },
+      [
+        [0, 4],
+        [4, 10],
+      ],
+    ],
+    ['one by one where they end at some time', 10, 1000, { until: '9999999999999-0' }, oneByOne],
+    ['one by one where each is acknowledged', 10, 1000, { ack: true }, [[0, 1]]],
+    ['one by one where they are not small', 13 * KIB, 1000, {}, oneByOne],
+    ['one by one to a client that takes no more', 10, undefined, {}, oneByOne],
+  ])('are sent together: %s', (_, bytes, most, more, runs) => {
+    expect(runsOf(bytes, most, more)).toEqual(runs);
+  });
+
+  test('of several streams take turns', () => {
+    const outlet = new Outlet();
+    outlet.mostMessages = 1000;
+    outlet.isOpen = false;
+    const follower = follow(
+      outlet,
+      ['a', 'b'].map((key) => [key, '1-0', '1-0']),
+    );
+    for (const key of ['a', 'b']) bring(key, '1-0', ['2-0', '3-0']);
+    outlet.isOpen = true;
+    follower.pump();
+    expect(outlet.sent).toEqual(['a 2-0', 'b 2-0', 'a 3-0', 'b 3-0']);
   });
 });
 

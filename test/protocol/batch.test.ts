@@ -111,6 +111,25 @@ describe('EntryBatch', () => {
   });
 });
 
+describe('firstBeyond', () => {
+  const batch = new EntryBatch(pack(['a', 'bc', '', 'def'], { offset: 3 }));
+
+  test.each([
+    [0, 0, 0],
+    [1, 0, 1],
+    [2, 0, 1],
+    [3, 0, 3],
+    [5, 0, 3],
+    [6, 0, 4],
+    [100, 0, 4],
+    [0, 2, 2],
+    [3, 2, 3],
+    [6, 4, 4],
+  ])('%i bytes hold the entries before, from entry %i on: %i', (bytes, low, first) => {
+    expect(batch.firstBeyond(bytes, low)).toBe(first);
+  });
+});
+
 describe('joinBatches', () => {
   test('one is itself', () => {
     const only = pack(['a']);

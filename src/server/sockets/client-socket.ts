@@ -37,6 +37,11 @@ interface Unfinished {
   next: number;
 }
 
+/** A message; its text as UTF-8 where it is sent to many: encoding it takes as long as sending it. */
+export interface SocketMessage extends Pick<PullMessage, 'binary'> {
+  readonly text: string | Uint8Array | undefined;
+}
+
 /** Who has opened a socket hears of it. */
 export interface SocketListener {
   /** A full socket has room again. */
@@ -124,12 +129,14 @@ export class ClientSocket {
   }
 
   /** One text frame, whatever waits already: who calls it bounds `waitingBytes`. */
-  sendText(text: string): void {
-    if (this.#ws !== undefined && this.#ws.send(libraryText(text), false) !== SENT) this.#isBackedUp = true;
+  sendText(text: string | Uint8Array): void {
+    if (this.#ws === undefined) return;
+    const sent = this.#ws.send(typeof text === 'string' ? libraryText(text) : text, false);
+    if (sent !== SENT) this.#isBackedUp = true;
   }
 
   /** Only while `isWritable`. */
-  send({ text, binary }: PullMessage): void {
+  send({ text, binary }: SocketMessage): void {
     if (this.#ws === undefined) return;
     if (text !== undefined) this.sendText(text);
     if (binary.length === 1) {

@@ -9,6 +9,8 @@ import type { ClientSocket } from '../../sockets/client-socket.js';
 
 /** A WebSocket's normal end (RFC 6455, 7.4.1). */
 const NORMAL_CLOSURE = 1000;
+/** Of small messages: a follower that is this far behind lets others have their turn. */
+const MOST_MESSAGES = 1000;
 
 export class PullOutlet implements FollowerOutlet {
   readonly #socket: ClientSocket;
@@ -18,12 +20,16 @@ export class PullOutlet implements FollowerOutlet {
   /** Which followers of a stream are sent the very same messages. */
   readonly #variants: readonly string[];
   readonly #heartbeat: PullMessage | undefined;
+  /** Entries in a message. */
+  readonly #count: number;
+  readonly mostMessages = MOST_MESSAGES;
 
   /** A message could not be made: what comes after it must not be sent. */
   #hasFailed = false;
 
   constructor(socket: ClientSocket, parameters: PullParameters, sids: readonly string[]) {
     const { header, offsets, latest, count } = parameters;
+    this.#count = header === 'raw' || latest ? 1 : count;
     this.#socket = socket;
     this.#parameters = parameters;
     this.#sids = sids;
@@ -53,18 +59,30 @@ export class PullOutlet implements FollowerOutlet {
 
   #send(run: Run): number {
     const { batch, from, to, gap } = run;
-    const { header, offsets } = this.#parameters;
-    this.#socket.trace?.sent(batch, from, header === 'raw' ? from + 1 : to);
+    const { header } = this.#parameters;
+    this.#socket.trace?.sent(batch, from, to);
     if (gap !== undefined && this.#parameters.gaps) {
       this.#socket.sendText(JSON.stringify({ gap: describeGap(this.#sids[run.index]!, gap) }));
     }
     if (header === 'raw') {
-      const payload = batch.payload(from);
-      this.#socket.sendBinary(payload);
-      return payload.length;
+      for (let index = from; index < to; index++) this.#socket.sendBinary(batch.payload(index));
+      return batch.start(to) - batch.start(from);
     }
-    const make = () => pullMessage(header, offsets, this.#sids[run.index]!, batch, from, to);
-    const message = run.isShared ? batch.message(this.#variants[run.index]!, from, make) : make();
+    let bytes = 0;
+    for (let at = from; at < to; at += this.#count) {
+      bytes += this.#sendMessage(run, at, Math.min(at + this.#count, to));
+    }
+    return bytes;
+  }
+
+  #sendMessage({ batch, index, isShared }: Run, from: number, to: number): number {
+    const { header, offsets } = this.#parameters;
+    const make = () => pullMessage(header, offsets, this.#sids[index]!, batch, from, to);
+    const shared = () => {
+      const message = make();
+      return { ...message, text: message.text === undefined ? undefined : Buffer.from(message.text) };
+    };
+    const message = isShared ? batch.message(this.#variants[index]!, from, shared) : make();
     this.#socket.send(message);
     return message.bytes;
   }
