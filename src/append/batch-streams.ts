@@ -7,6 +7,13 @@
  */
 import type { AppendStream } from './command.js';
 
+interface FollowedStreams {
+  readonly wanted: readonly AppendStream[];
+  readonly apart: readonly AppendStream[];
+}
+
+const NONE_FOLLOWED: FollowedStreams = { wanted: [], apart: [] };
+
 export class BatchStreams {
   /** The stream of each command; undefined for one that is no XADD. */
   readonly #streams: (AppendStream | undefined)[] = [];
@@ -60,20 +67,23 @@ export class BatchStreams {
     this.#mayBeTransaction = false;
   }
 
-  get mayBeTransaction(): boolean {
-    return this.#mayBeTransaction;
-  }
-
-  /** Those that followers here are to have entries of. */
-  get followed(): AppendStream[] {
-    if (!this.#hasFollowed) return [];
+  /**
+   * Those that followers here are to have entries of: as soon as they are stored, and others.
+   * @param tellsChanges whether Redis tells of changes by others
+   */
+  followed(tellsChanges: boolean): FollowedStreams {
+    if (!this.#hasFollowed) return NONE_FOLLOWED;
+    const isTransaction = tellsChanges && this.#mayBeTransaction;
     const followed = new Set<AppendStream>();
     let last: AppendStream | undefined;
     for (const stream of this.#streams) {
       if (stream === last) continue;
       last = stream;
-      if (stream?.proof.isWanted) followed.add(stream);
+      if (stream?.proof.feed !== undefined) followed.add(stream);
     }
-    return [...followed];
+    const wanted: AppendStream[] = [];
+    const apart: AppendStream[] = [];
+    for (const stream of followed) (isTransaction && stream.proof.isWanted ? wanted : apart).push(stream);
+    return { wanted, apart };
   }
 }

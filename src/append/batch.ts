@@ -112,6 +112,11 @@ export class AppendBatch implements TransactionEntries {
     return this.#bytes + this.frameBytes - this.#end(this.#answered);
   }
 
+  /** What `take` has not said to be out of flight. */
+  get heldBytes(): number {
+    return this.#transaction === undefined ? this.#bytes - this.#end(this.#answered) : this.#bytes;
+  }
+
   /** What is written besides its commands. */
   get frameBytes(): number {
     return this.#headBytes + (this.#transaction?.tail.length ?? 0);
@@ -200,13 +205,10 @@ export class AppendBatch implements TransactionEntries {
    * @param tellsChanges whether Redis tells of changes by others on this connection
    */
   writtenParts(tellsChanges: boolean): Uint8Array[] {
-    const { followed } = this.#streams;
-    if (followed.length === 0 || !tellsChanges || !this.#streams.mayBeTransaction) {
-      // Redis forgets a stream silently at an XADD of ours.
-      for (const { proof } of followed) proof.end = undefined;
-      return this.unansweredParts();
-    }
-    const transaction = new Transaction(followed, this);
+    const { wanted, apart } = this.#streams.followed(tellsChanges);
+    for (const { proof } of apart) proof.writtenApart();
+    if (wanted.length === 0) return this.unansweredParts();
+    const transaction = new Transaction(wanted, this);
     this.#transaction = transaction;
     this.#cutPart();
     return [transaction.head, ...this.#parts, transaction.tail];

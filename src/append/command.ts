@@ -32,6 +32,7 @@ export class AppendStream {
   readonly #autoHead: Buffer;
   readonly #lastId = Buffer.alloc(MAX_ID_BYTES);
   #lastIdBytes = 0;
+  #isProven = false;
   /** Entries that Redis answered since `counted`, or since the beginning. */
   #stored = 0;
   /** How the stream stood before those. Without it, it is taken to have been empty. */
@@ -40,6 +41,8 @@ export class AppendStream {
   isCountAsked = false;
   /** Whether others were seen to write to it. */
   isShared = false;
+  /** Another stands for the stream now. */
+  isForgotten = false;
   readonly proof: StreamProof;
 
   constructor(key: string, maxLength: number) {
@@ -49,9 +52,9 @@ export class AppendStream {
     this.#autoHead = Buffer.from(this.#head + bulk(AUTO_ID) + FIELD);
   }
 
-  /** Whether Redis has stored an entry of it. */
+  /** Whether Redis has stored an entry of it, and refused none since because of the stream. */
   get isProven(): boolean {
-    return this.#lastIdBytes > 0;
+    return this.#isProven;
   }
 
   /** The bytes before the digits of the payload's length. @param id as XADD takes it */
@@ -63,6 +66,13 @@ export class AppendStream {
   answered(reply: ReplyCursor): void {
     this.#lastIdBytes = reply.copyShort(this.#lastId);
     this.#stored++;
+    this.#isProven = true;
+  }
+
+  /** Redis refuses to have it in a transaction. */
+  refused(): void {
+    this.#isProven = false;
+    this.proof.refused();
   }
 
   /** Notes the id of an entry that was found stored. */

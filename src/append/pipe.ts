@@ -132,8 +132,9 @@ export class AppendPipe {
   append(stream: AppendStream, id: string, payload: Uint8Array, receipt: Receipt, token: number): void {
     const refusal = this.#refusal(payload.length);
     if (refusal === undefined) {
-      if (!stream.isCountAsked) this.#askCount(stream);
-      this.#added(this.#queue.add(stream, id, payload, receipt, token));
+      const current = this.streams.current(stream);
+      if (!current.isCountAsked) this.#askCount(current);
+      this.#added(this.#queue.add(current, id, payload, receipt, token));
     } else {
       receipt.refused(token, refusal);
     }

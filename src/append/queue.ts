@@ -104,17 +104,19 @@ export class AppendQueue {
     const uncertain: Unanswered[] = [];
     const unsent: Unanswered[] = [];
     let takenBytes = 0;
+    let heldBytes = 0;
     for (; this.#unwritten > 0; this.#unwritten--) {
       const batch = this.#batches.shift()!;
       if (this.#carefulBatches > 0) this.#carefulBatches--;
       const before = batch.unansweredBytes;
+      heldBytes += batch.heldBytes;
       batch.lost();
       for (const entry of batch.takeWithin(Math.max(0, bytes - takenBytes), failure)) uncertain.push(entry);
       for (const entry of batch.takeWithin(Number.POSITIVE_INFINITY, failure)) unsent.push(entry);
       takenBytes += before;
     }
     const entryBytes = [...uncertain, ...unsent].reduce((sum, entry) => sum + entry.bytes, 0);
-    return { uncertain, unsent, refusedBytes: takenBytes - entryBytes };
+    return { uncertain, unsent, refusedBytes: heldBytes - entryBytes };
   }
 
   /**

@@ -19,6 +19,7 @@ export class StreamProof {
   #leftOutUntil = 0;
   #changes = 0;
   #changedAt = Number.NEGATIVE_INFINITY;
+  #breaks = 0;
   /**
    * An entry after which nothing was in the stream when Redis ended the last transaction with entries of it, and since
    * then nobody else has changed it; undefined where that is not known.
@@ -41,6 +42,12 @@ export class StreamProof {
   set feed(feed: StreamFeed | undefined) {
     this.#feed = feed;
     this.end = undefined;
+    this.#breaks++;
+  }
+
+  /** How often anything was written after which a transaction that was written before proves nothing of the next. */
+  get breaks(): number {
+    return this.#breaks;
   }
 
   /** Whether its entries are to be stored in a transaction. */
@@ -52,6 +59,12 @@ export class StreamProof {
   get lengthCommand(): Buffer {
     this.#lengthCommand ??= encodeCommand(['XLEN', this.#key]);
     return this.#lengthCommand;
+  }
+
+  /** Entries of it are written that no transaction accounts for: Redis forgets it silently then. */
+  writtenApart(): void {
+    this.#breaks++;
+    this.lost();
   }
 
   /** Redis refuses to have it in a transaction. */

@@ -2,7 +2,10 @@
 import { AppendStream } from './command.js';
 import type { StreamFeed } from './stream-feed.js';
 
-/** Beyond so many, those that came first are prepared anew: they are quickly made. */
+/**
+ * Beyond so many, those that came first and have no followers here are prepared anew: they are quickly made. Of one with
+ * followers there must be no second, which would not know what was written by way of the first.
+ */
 const MAX_STREAMS = 16_384;
 
 export class AppendStreams {
@@ -22,6 +25,11 @@ export class AppendStreams {
   /** The stream, if it was written to. */
   peek(key: string): AppendStream | undefined {
     return this.#streams.get(key);
+  }
+
+  /** What stands for the stream now: a producer may still have one that was forgotten. */
+  current(stream: AppendStream): AppendStream {
+    return stream.isForgotten ? this.get(stream.key) : stream;
   }
 
   /** Followers here have come or gone. */
@@ -51,8 +59,10 @@ export class AppendStreams {
   }
 
   #forgetFirst(): void {
-    for (const key of this.#streams.keys()) {
+    for (const [key, stream] of this.#streams) {
+      if (stream.proof.feed !== undefined) continue;
       this.#streams.delete(key);
+      stream.isForgotten = true;
       return;
     }
   }

@@ -12,6 +12,7 @@
  * Source: https://redis.io/docs/latest/develop/reference/client-side-caching/ and, for what the docs leave open,
  * `trackingInvalidateKey` in Redis' tracking.c.
  */
+import { compareEntryIds } from '../protocol/entry-id.js';
 import { encodeCommand, type ReplyCursor } from '../redis/resp.js';
 import { readStreamState, xinfoStream } from '../redis/stream-state.js';
 import type { AppendStream } from './command.js';
@@ -54,6 +55,8 @@ export class Transaction {
   readonly #count: number;
   readonly #starts: readonly Start[];
   readonly #feeds: readonly (StreamFeed | undefined)[];
+  /** `breaks` of each stream when this was written. */
+  readonly #breaks: ReadonlyMap<AppendStream, number>;
   /** The ids of entries that were stored, of streams with followers here. */
   readonly #ids: (string | undefined)[] = [];
   /** Errors of commands that Redis did not take into the transaction, by their number. */
@@ -81,6 +84,7 @@ export class Transaction {
     this.head = asked.length === 0 ? MULTI : Buffer.concat([MULTI, ...asked]);
     this.tail = Buffer.concat([...streams.map(({ proof }) => proof.lengthCommand), EXEC]);
     this.#feeds = streams.map(({ proof }) => proof.feed);
+    this.#breaks = new Map(streams.map((stream) => [stream, stream.proof.breaks]));
     for (const { proof } of streams) {
       proof.underway++;
       proof.feed?.written();
@@ -147,7 +151,14 @@ export class Transaction {
     const { proof } = stream;
     const { feed, end, isExact } = proof;
     const stored = this.#storedOf(stream);
-    proof.end = this.#untracked.has(stream) ? undefined : (stored.at(-1)?.id ?? end);
+    const [first] = stored;
+    if (end !== undefined && first !== undefined && compareEntryIds(first.id, end) <= 0) {
+      // Another stream than before: Redis does not tell of one that expired, or was evicted, by our own command.
+      proof.lost();
+      return;
+    }
+    const isKnown = !this.#untracked.has(stream) && this.#breaks.get(stream) === proof.breaks;
+    proof.end = isKnown ? (stored.at(-1)?.id ?? end) : undefined;
     proof.isExact = true;
     if (feed === undefined || end === undefined) return;
     if (!stored.every(({ index }) => this.#entries.hasPayload(index))) return;
@@ -175,7 +186,7 @@ export class Transaction {
         this.#starts[number]?.stream ??
         this.#entries.streams[number - before] ??
         this.#streams[number - before - this.#count];
-      stream?.proof.refused();
+      stream?.refused();
     }
   }
 }

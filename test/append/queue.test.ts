@@ -4,6 +4,8 @@ import { AppendStream } from '../../src/append/command.js';
 import { AppendQueue } from '../../src/append/queue.js';
 import { Failure } from '../../src/protocol/errors.js';
 import { bulkReply, encodeCommand, ReplyCursor } from '../../src/redis/resp.js';
+import { NotedFeed } from '../support/noted-feed.js';
+import { arrayOf, bulkOf, readCommands, replyOf } from '../support/resp-commands.js';
 
 const FAILURE = new Failure('unknown_outcome', 'lost');
 /** So small that they lie in the slab. */
@@ -301,5 +303,83 @@ describe('after a lost connection', () => {
     // Without care, however many batches they are.
     const count = fillBatch();
     expect(written()).toHaveLength(count);
+  });
+});
+
+describe('entries that followers here are to have', () => {
+  const followed = (key: string) => {
+    const made = new AppendStream(key, 1000);
+    made.proof.feed = new NotedFeed('0-0');
+    return made;
+  };
+  const addTo = (to: AppendStream) => queue.add(to, '*', Buffer.from('x'), receipt, 0);
+  /** The names of the commands that are written now. */
+  const names = () => readCommands(queue.write(true)).map(([name]) => name);
+
+  test('are transactions, apart from other commands and from streams that Redis may refuse', () => {
+    const [first, second] = [followed('a'), followed('b')];
+    queue.addCommand(ping, receipt, 0);
+    addTo(first);
+    addTo(first);
+    addTo(second);
+    queue.addCommand(ping, receipt, 0);
+    const one = ['MULTI', 'XREAD', 'XADD', 'XLEN', 'EXEC'];
+    expect(names()).toEqual(['PING', 'MULTI', 'XREAD', 'XADD', 'XADD', 'XLEN', 'EXEC', ...one, 'PING']);
+  });
+
+  test('are written without where too many would be apart: a batch takes memory', () => {
+    const streams = Array.from({ length: 20 }, (_, index) => followed(String(index)));
+    for (const one of streams) addTo(one);
+    const written = names();
+    const count = (name: string) => written.filter((one) => one === name).length;
+    expect([count('MULTI'), count('EXEC'), count('XADD')]).toEqual([15, 15, 20]);
+    expect(written.slice(-5)).toEqual(new Array(5).fill('XADD'));
+    addTo(streams[0]!);
+    expect(names()[0]).toBe('MULTI');
+  });
+
+  test('leave nothing in flight once all is answered', () => {
+    const one = followed('a');
+    const bytes = addTo(one);
+    const written = bytesOf(queue.write(true));
+    expect(written).toBeGreaterThan(bytes);
+    const QUEUED = '+QUEUED\r\n';
+    const replies = ['+OK\r\n', QUEUED, QUEUED, QUEUED, arrayOf('_\r\n', bulkOf('7-0'), ':1\r\n')];
+    expect(replies.map((reply) => queue.answered(replyOf(reply), () => FAILURE))).toEqual([
+      0,
+      0,
+      0,
+      0,
+      bytes,
+    ]);
+    expect(queue.isWritten).toBe(false);
+    // What is known to be taken of the next is counted from there.
+    const next = addTo(one);
+    const more = bytesOf(queue.write(true));
+    expect(queue.takeWritten(written + more - 1, FAILURE).uncertain).toHaveLength(1);
+    expect(next).toBe(bytes);
+  });
+
+  test('are uncertain once Redis may have read them, were it not to the end of the transaction', () => {
+    const one = followed('a');
+    addTo(one);
+    const bytes = addTo(one);
+    const written = readCommands(queue.write(true));
+    const head = Buffer.concat(written.slice(0, 2).map((words) => encodeCommand(words))).length;
+    const { uncertain, unsent, refusedBytes } = queue.takeWritten(head + bytes, FAILURE);
+    expect([uncertain.length, unsent.length, one.proof.underway]).toEqual([1, 1, 0]);
+    // Nothing of what was added to the queue is released with the transaction's own commands.
+    expect(refusedBytes).toBe(0);
+  });
+
+  test('release what was stored of a transaction that Redis did not take, and was cut off', () => {
+    const one = followed('a');
+    const bytes = addTo(one);
+    addTo(one);
+    queue.write(true);
+    const replies = ['-NOPERM no\r\n', '_\r\n', bulkOf('7-0')];
+    expect(replies.map((reply) => queue.answered(replyOf(reply), () => FAILURE))).toEqual([0, 0, 0]);
+    const { uncertain, unsent, refusedBytes } = queue.takeWritten(Number.POSITIVE_INFINITY, FAILURE);
+    expect([uncertain.length, unsent.length, refusedBytes]).toEqual([1, 0, bytes]);
   });
 });

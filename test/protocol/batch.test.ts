@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { EntryBatch, joinBatches, type PackedBatch } from '../../src/protocol/batch.js';
 
@@ -127,6 +128,84 @@ describe('firstBeyond', () => {
     [6, 4, 4],
   ])('%i bytes hold the entries before, from entry %i on: %i', (bytes, low, first) => {
     expect(batch.firstBeyond(bytes, low)).toBe(first);
+  });
+});
+
+describe('what lies after an entry', () => {
+  const entries = fc.array(fc.tuple(fc.string({ maxLength: 5 }), fc.integer({ min: 1, max: 3 })), {
+    minLength: 1,
+    maxLength: 8,
+  });
+
+  test('is the rest, with the same bytes and no copy of them', () => {
+    fc.assert(
+      fc.property(entries, fc.nat(20), fc.nat(5), (given, behind, offset) => {
+        let ms = 5;
+        const ids = given.map(([, step]) => {
+          ms += step;
+          return `${ms}-0`;
+        });
+        const payloads = given.map(([payload]) => payload);
+        const whole = new EntryBatch(pack(payloads, { ids: ids.join(' '), after: '5-0', offset }));
+        const id = `${5 + behind}-0`;
+        const from = ids.filter((one) => Number.parseInt(one, 10) <= 5 + behind).length;
+        const rest = whole.restAfter(id);
+        if (from === ids.length) {
+          expect(rest).toBeUndefined();
+          return;
+        }
+        expect(rest).toMatchObject({ key: 'k', after: id, ids: ids.slice(from), lastId: ids.at(-1) });
+        expect(ids.slice(from).map((_, index) => text(rest!.payload(index)))).toEqual(payloads.slice(from));
+        expect(rest!.bytes.buffer).toBe(whole.bytes.buffer);
+        expect(whole.ids).toEqual(ids);
+      }),
+    );
+  });
+
+  test('is all of it behind the cursor that it was read after', () => {
+    const batch = new EntryBatch(pack(['a', 'b'], { trimmed: true }));
+    expect(batch.restAfter('0-0')).toBe(batch);
+  });
+
+  const lost = { after: '3-0', firstId: 7, trimmed: true, lostAfter: '2-0', deletedUpTo: '8-0' };
+
+  test('lacks what lacked before the first entry, and only before that', () => {
+    const batch = new EntryBatch(pack(['a', 'b'], lost));
+    expect(batch.restAfter('5-0')).toMatchObject({ trimmed: true, lostAfter: '2-0', resumedAt: '8-0' });
+    expect(batch.restAfter('7-0')).toMatchObject({ trimmed: false, lostAfter: '7-0', resumedAt: '8-0' });
+    const early = new EntryBatch(pack(['a', 'b'], { after: '3-0', firstId: 7, trimmed: true }));
+    expect(early.restAfter('5-0')).toMatchObject({ trimmed: true, lostAfter: '3-0', resumedAt: '7-0' });
+  });
+
+  test('lacks nothing where nothing did', () => {
+    const batch = new EntryBatch(pack(['a', 'b'], { after: '3-0', firstId: 7 }));
+    expect(batch.restAfter('5-0')).toMatchObject({ trimmed: false, lostAfter: '5-0', resumedAt: '7-0' });
+  });
+});
+
+describe('the same after an earlier entry', () => {
+  test('has its entries, and lacks what another lacked', () => {
+    const batch = new EntryBatch(pack(['a', 'bc'], { firstId: 7, offset: 3 }));
+    const lost = { after: '3-0', firstId: 9, trimmed: true, lostAfter: '2-0', deletedUpTo: '8-0' };
+    const joined = batch.rightAfter('4-0', new EntryBatch(pack(['x'], lost)));
+    expect(joined).toMatchObject({
+      key: 'k',
+      after: '4-0',
+      ids: ['7-0', '8-0'],
+      trimmed: true,
+      lostAfter: '2-0',
+      resumedAt: '8-0',
+    });
+    expect([0, 1].map((index) => text(joined.payload(index)))).toEqual(['a', 'bc']);
+    expect(joined.bytes.buffer).toBe(batch.bytes.buffer);
+  });
+
+  test('lacks nothing where the other does not', () => {
+    const batch = new EntryBatch(
+      pack(['a'], { firstId: 7, trimmed: true, lostAfter: '1-0', deletedUpTo: '9-0' }),
+    );
+    const joined = batch.rightAfter('4-0', new EntryBatch(pack(['x'], { firstId: 9 })));
+    expect(joined).toMatchObject({ after: '4-0', trimmed: false, lostAfter: '4-0', resumedAt: '7-0' });
   });
 });
 

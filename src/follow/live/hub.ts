@@ -249,10 +249,8 @@ export class Hub implements ReaderListener {
       get isCounted() {
         return followed.counting > 0;
       },
-      take: (batch, isCounted) => {
-        this.#take(followed, batch, isCounted);
-        this.#observeLag(batch);
-      },
+      take: (batch, isCounted) => this.#take(followed, batch, isCounted),
+      tookWithoutReading: (batch) => this.#observeLag(batch),
       pauseReader: () => this.#pauseReader(followed),
       resumeReader: () => this.#resumeReader(followed),
     });
@@ -297,10 +295,11 @@ export class Hub implements ReaderListener {
   }
 
   #forget(followed: OpenStream): void {
-    const { stream } = followed;
+    const { stream, feed } = followed;
     charge(followed, undefined);
     this.#streams.delete(stream.key);
     this.#local?.feed(stream.key, undefined);
+    feed.reset();
     this.#paused.delete(followed);
     this.#kept.clear(stream);
   }

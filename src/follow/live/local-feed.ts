@@ -34,6 +34,8 @@ export interface FeedTarget {
   readonly isCounted: boolean;
   /** Takes in a batch, of which some may be there already. */
   take(batch: EntryBatch, isCounted: boolean): void;
+  /** It was just now taken in by itself. */
+  tookWithoutReading(batch: EntryBatch): void;
   /** The reader is to leave the stream alone, or to take it on again. */
   pauseReader(): void;
   resumeReader(): void;
@@ -82,6 +84,7 @@ export class LocalFeed implements StreamFeed {
     this.#hasStored = false;
     this.#underway--;
     if (this.#underway === 0 || this.#isApart) this.#takeRead();
+    if (this.#isApart) this.resume();
   }
 
   stored(packed: PackedBatch, isCounted: boolean): void {
@@ -94,6 +97,7 @@ export class LocalFeed implements StreamFeed {
       return;
     }
     this.#target.take(batch, isCounted);
+    this.#target.tookWithoutReading(batch);
     this.#read.dropUpTo(this.lastId);
     this.#countRun();
   }
