@@ -95,7 +95,7 @@ export interface RangeResult {
  * A task for the pool, answered at once: serve a port with ranges of a stream, the first after `after`, which
  * whoever wishes for them has had.
  */
-export interface RangesTask extends Pick<RangeRequest, 'until'> {
+export interface RangesTask extends Pick<RangeRequest, 'until' | 'proof'> {
   readonly type: 'ranges';
   readonly port: MessagePort;
   readonly key: string;

@@ -85,7 +85,7 @@ function read(
         latest: false,
         maxBytes: 2 * count * bytes,
         expectedBytes: bytes,
-        detectTrimming: false,
+        proof: 'none' as const,
       };
       return { inline: () => reader.read(task), pool: () => threads.range(task) };
     },

@@ -25,7 +25,7 @@ const GUESS_ENTRY_BYTES = 2 * 1024 * 1024;
 const MAX_KNOWN_STREAMS = 10_000;
 
 type WholeRequest = Omit<RangeRequest, 'expectedBytes' | 'spare'>;
-type RangesRequest = Omit<WholeRequest, 'detectTrimming'> & Partial<Pick<WholeRequest, 'detectTrimming'>>;
+type RangesRequest = Omit<WholeRequest, 'proof'> & Partial<Pick<WholeRequest, 'proof'>>;
 
 /** What is read at the end of the turn, for all who asked the same. */
 interface AskedRead {
@@ -54,7 +54,7 @@ export class RangeReads {
    * @throws Failure
    */
   read(request: RangesRequest): Promise<EntryBatch[]> {
-    const whole = { detectTrimming: false, ...request };
+    const whole = { proof: 'none' as const, ...request };
     const name = nameOf(whole);
     let asked = this.#asked.get(name);
     if (asked === undefined) {
@@ -99,8 +99,8 @@ export class RangeReads {
 }
 
 /** Reads of the same name bring the same. No key and no id has a line break. */
-function nameOf({ streams, count, latest, until = '', maxBytes, detectTrimming }: WholeRequest): string {
-  let name = `${count} ${latest} ${until} ${maxBytes} ${detectTrimming}`;
+function nameOf({ streams, count, latest, until = '', maxBytes, proof }: WholeRequest): string {
+  let name = `${count} ${latest} ${until} ${maxBytes} ${proof}`;
   for (const { key, after } of streams) name += `\n${after} ${key}`;
   return name;
 }

@@ -75,7 +75,7 @@ function readAfter(
     count: parameters.count,
     latest: parameters.latest,
     until: parameters.until,
-    detectTrimming: parameters.gaps && !parameters.latest && parameters.resumes.includes(true),
+    proof: parameters.gaps && !parameters.latest && parameters.resumes.includes(true) ? 'state' : 'none',
     maxBytes: MAX_RESPONSE_BYTES,
   });
 }

@@ -32,6 +32,16 @@ interface Part {
   readonly deletedUpTo?: string | undefined;
 }
 
+/**
+ * How it is found out whether entries between a cursor, whose entry was read before, and what is read after it are
+ * missing:
+ *
+ *     none      not at all
+ *     presence  the entry at the cursor is read again with the range: while it is there nothing after it was trimmed
+ *     state     in addition XINFO STREAM, which shows what was deleted out of the midst but brings two entries along
+ */
+export type Proof = 'none' | 'presence' | 'state';
+
 export interface RangeRequest {
   readonly streams: readonly { readonly key: string; readonly after: string }[];
   /** At most so many entries a stream. */
@@ -43,11 +53,7 @@ export interface RangeRequest {
   /** Reading ends at about so many bytes over all streams, though never before an entry. */
   readonly maxBytes: number;
   readonly expectedBytes: number;
-  /**
-   * The entry at each cursor was read before: whether entries after it are missing is to be found out. It is read
-   * again with the range, since its presence proves most.
-   */
-  readonly detectTrimming: boolean;
+  readonly proof: Proof;
   /** A buffer to put a batch into, if it is large enough. */
   readonly spare?: ArrayBuffer | undefined;
 }
@@ -96,6 +102,8 @@ export class RangeReader {
       return buffer;
     };
     const parts: PackedBatch[] = [];
+    // Between the commands of one read hardly anything is trimmed: one proof has to do where none is promised.
+    const later: RangeRequest = request.proof === 'presence' ? { ...request, proof: 'none' } : request;
     let cursor = after;
     let entries = 0;
     let bytes = 0;
@@ -105,7 +113,13 @@ export class RangeReader {
       const entryBytes = Math.max(entries === 0 ? request.expectedBytes : bytes / entries, 1);
       const room = Math.ceil(Math.min(request.maxBytes - bytes, this.#replyBytes) / entryBytes);
       const most = request.latest ? 1 : Math.min(request.count - entries, Math.max(room, 1));
-      const { part, isTorn, count, ...loss } = await this.#readPart(key, cursor, most, request, allocate);
+      const { part, isTorn, count, ...loss } = await this.#readPart(
+        key,
+        cursor,
+        most,
+        parts.length === 0 ? request : later,
+        allocate,
+      );
       // The next read, which begins there, reports the loss.
       if (isTorn && parts.length > 0) break;
       trimmed ||= isTorn;
@@ -131,13 +145,13 @@ export class RangeReader {
     request: RangeRequest,
     allocate: (bytes: number) => ArrayBuffer,
   ): Promise<Part & { readonly count: number }> {
-    const { detectTrimming, latest, until } = request;
+    const { proof, latest, until } = request;
     const isWatched =
-      detectTrimming && !latest && (until === undefined || compareEntryIds(until, cursor) >= 0);
+      proof !== 'none' && !latest && (until === undefined || compareEntryIds(until, cursor) >= 0);
     for (let count = most; ; count = Math.ceil(count / SHRINK)) {
       try {
         const part = isWatched
-          ? await this.#readWatched(key, cursor, count, until, allocate)
+          ? await this.#readWatched(key, cursor, count, request, allocate)
           : await this.#readPlain(key, cursor, count, request, allocate);
         this.#replyBytes *= GROW;
         return { ...part, count };
@@ -167,12 +181,12 @@ export class RangeReader {
     return { part, isTorn: false };
   }
 
-  /** Reads the entry at the cursor as well, whose presence proves that nothing after it was trimmed. */
+  /** Reads the entry at the cursor as well; where that proves too little, XINFO STREAM is asked too. */
   async #readWatched(
     key: string,
     cursor: string,
     count: number,
-    until: string | undefined,
+    { until, proof }: Pick<RangeRequest, 'until' | 'proof'>,
     allocate: (bytes: number) => ArrayBuffer,
   ): Promise<Part> {
     // Nothing is stored at 0-0.
@@ -181,17 +195,19 @@ export class RangeReader {
         ? xrangeAfter(key, cursor, count, until)
         : xrangeFrom(key, cursor, count + 1, until);
     let isThere = false;
+    const reading = this.#connection.send(command, (reply) => {
+      const read = entriesOf(reply, key, cursor);
+      isThere = read.ids[0] === cursor;
+      if (isThere) dropEntry(read, 0);
+      else if (read.ids.length > count) dropEntry(read, count);
+      return packRead(read, allocate);
+    });
+    if (proof === 'presence') {
+      const part = await reading;
+      if (isThere) return { part, isTorn: false };
+    }
     // The state after the read: what was deleted before the read shows in it.
-    const [part, state] = await Promise.all([
-      this.#connection.send(command, (reply) => {
-        const read = entriesOf(reply, key, cursor);
-        isThere = read.ids[0] === cursor;
-        if (isThere) dropEntry(read, 0);
-        else if (read.ids.length > count) dropEntry(read, count);
-        return packRead(read, allocate);
-      }),
-      this.#readState(key),
-    ]);
+    const [part, state] = await Promise.all([reading, this.#readState(key)]);
     return {
       part,
       isTorn: mayMiss(cursor, isThere, state),

@@ -327,7 +327,7 @@ describe('what was lost before a message', () => {
     bringLarge('k', 3, 40);
     outlet.isOpen = true;
     follower.pump();
-    expect(asked[0]!.task).toMatchObject({ streams: [{ key: 'k', after: '2-0' }], detectTrimming: true });
+    expect(asked[0]!.task).toMatchObject({ streams: [{ key: 'k', after: '2-0' }], proof: 'presence' });
     asked[0]!.answer(batchOf('k', '2-0', ['30-0', '31-0'], true));
     await turn();
     expect(outlet.sent.slice(0, 3)).toEqual(['k 2-0', 'k 30-0', 'k 31-0']);

@@ -3,10 +3,11 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { EntryBatch } from '../../src/protocol/batch.js';
 import { AFTER_LAST } from '../../src/protocol/entry-id.js';
 import { CommandConnection } from '../../src/redis/command-connection.js';
-import { RangeReader, type RangeRequest } from '../../src/redis/range-reader.js';
+import { type Proof, RangeReader, type RangeRequest } from '../../src/redis/range-reader.js';
 import { parseRedisUrl, type RedisTarget } from '../../src/redis/target.js';
 import { politely } from '../support/fake-redis.js';
 import { fakeRedisForTest, redisForTest } from '../support/for-test.js';
+import { costOf } from '../support/redis-cost.js';
 import type { TestRedis } from '../support/redis-server.js';
 
 const WAIT = { timeout: 15_000, interval: 5 };
@@ -30,7 +31,7 @@ const DEFAULTS: Omit<RangeRequest, 'streams'> = {
   latest: false,
   maxBytes: 1_000_000,
   expectedBytes: 100,
-  detectTrimming: false,
+  proof: 'none',
 };
 
 /** Adds entries `1-0`, `2-0`, … with these payloads. */
@@ -168,12 +169,14 @@ describe('trimming', () => {
     const { redis, reader } = await newReader();
     await fill(redis, 'k', ['a', 'b', 'c', 'd']);
     await redis.client.xtrim('k', 'MAXLEN', '=', 2);
-    const trimmed = async (after: string, detectTrimming = true) =>
-      (await read(reader, { k: after }, { detectTrimming }))[0]!.trimmed;
+    const trimmed = async (after: string, proof: Proof = 'state') =>
+      (await read(reader, { k: after }, { proof }))[0]!.trimmed;
     expect(await trimmed('1-0')).toBe(true);
-    expect(await trimmed('1-0', false)).toBe(false);
+    expect(await trimmed('1-0', 'presence')).toBe(true);
+    expect(await trimmed('1-0', 'none')).toBe(false);
     expect(await trimmed('3-0')).toBe(false);
     expect(await trimmed('4-0')).toBe(false);
+    expect([await trimmed('3-0', 'presence'), await trimmed('4-0', 'presence')]).toEqual([false, false]);
   });
 
   test('past a cursor ends a read that is made of several, before what is left', async () => {
@@ -190,7 +193,7 @@ describe('trimming', () => {
     };
     const reader = new RangeReader(trimming as CommandConnection);
     // Taken for so large that the first is read by itself.
-    const request = { expectedBytes: 10, maxBytes: 10, detectTrimming: true };
+    const request = { expectedBytes: 10, maxBytes: 10, proof: 'state' as const };
     const [batch] = await read(reader, { k: '1-0' }, request);
     expect([ids(batch), batch!.trimmed]).toEqual([[2], false]);
     const [rest] = await read(reader, { k: '2-0' }, request);
@@ -199,9 +202,9 @@ describe('trimming', () => {
 
   test('must be assumed where there is no stream any more', async () => {
     const { reader } = await newReader();
-    const [batch] = await read(reader, { k: '5-0' }, { detectTrimming: true });
+    const [batch] = await read(reader, { k: '5-0' }, { proof: 'state' });
     expect(batch).toMatchObject({ trimmed: true, length: 0 });
-    expect((await read(reader, { k: '0-0' }, { detectTrimming: true }))[0]!.trimmed).toBe(false);
+    expect((await read(reader, { k: '0-0' }, { proof: 'state' }))[0]!.trimmed).toBe(false);
   });
 
   test('of the entry at the cursor alone is no loss while it was the newest', async () => {
@@ -209,14 +212,58 @@ describe('trimming', () => {
     await fill(redis, 'k', ['a', 'b', 'c']);
     await redis.client.xtrim('k', 'MAXLEN', '=', 0);
     const trimmed = async (after: string) =>
-      (await read(reader, { k: after }, { detectTrimming: true }))[0]!.trimmed;
+      (await read(reader, { k: after }, { proof: 'state' }))[0]!.trimmed;
     expect([await trimmed('3-0'), await trimmed('2-0')]).toEqual([false, true]);
+  });
+
+  test.each([
+    ['none', 2],
+    ['presence', 3],
+    // Its first and its last entry come along, in a reply of their own.
+    ['state', 5],
+  ] as const)('with the proof %s costs Redis what it proves by', async (proof, payloads) => {
+    const BYTES = 100_000;
+    const { redis, reader } = await newReader();
+    await fill(redis, 'k', new Array(4).fill(Buffer.alloc(BYTES)));
+    await read(reader, { k: '0-0' });
+    const request = { proof, expectedBytes: BYTES };
+    const cost = await costOf(redis.client, async () => {
+      const [batch] = await read(reader, { k: '1-0' }, { ...request, count: 2 });
+      expect([ids(batch), batch!.trimmed]).toEqual([[2, 3], false]);
+    });
+    expect(Math.round(cost.bytes / BYTES)).toBe(payloads);
+    expect(cost.calls).toEqual({ xrange: 1, ...(proof === 'state' && { 'xinfo|stream': 1 }) });
+  });
+
+  test('by the entry at the cursor alone: XINFO is asked where that is gone, and may clear the suspicion', async () => {
+    const { redis, reader } = await newReader();
+    await fill(redis, 'k', ['a', 'b', 'c', 'd']);
+    await redis.client.xdel('k', '4-0');
+    const trimmed = async (after: string) =>
+      (await read(reader, { k: after }, { proof: 'presence' }))[0]!.trimmed;
+    expect(await trimmed('4-0')).toBe(false);
+    // What was deleted out of the midst is not looked for.
+    expect(await trimmed('3-0')).toBe(false);
+    await redis.client.xtrim('k', 'MAXLEN', '=', 1);
+    expect(await trimmed('1-0')).toBe(true);
+  });
+
+  test('is looked for once in a read that is made of several, if the entry at the cursor has to do', async () => {
+    const { redis, reader } = await newReader();
+    await fill(redis, 'k', new Array(10).fill(Buffer.alloc(100_000)));
+    // Taken for so large that each is read by itself at first.
+    const request = { proof: 'presence', maxBytes: 500_000, expectedBytes: 500_000 } as const;
+    const cost = await costOf(redis.client, async () => {
+      expect(ids((await read(reader, { k: '2-0' }, request))[0])).toEqual([3, 4, 5, 6, 7]);
+    });
+    expect(cost.calls).toEqual({ xrange: 2 });
+    expect(Math.round(cost.bytes / 100_000)).toBe(6);
   });
 
   test('of a stream read from its beginning is known by what was ever removed', async () => {
     const { redis, reader } = await newReader();
     await fill(redis, 'k', ['a', 'b', 'c']);
-    const trimmed = async () => (await read(reader, { k: '0-0' }, { detectTrimming: true }))[0]!.trimmed;
+    const trimmed = async () => (await read(reader, { k: '0-0' }, { proof: 'state' }))[0]!.trimmed;
     expect(await trimmed()).toBe(false);
     await redis.client.xtrim('k', 'MAXLEN', '=', 2);
     expect(await trimmed()).toBe(true);
@@ -230,7 +277,7 @@ describe('trimming', () => {
     await redis.client.xtrim('k', 'MAXLEN', '=', 2);
     const batches = [];
     for (const after of ['1-0', '2-0']) {
-      batches.push((await read(reader, { k: after }, { detectTrimming: true }))[0]!);
+      batches.push((await read(reader, { k: after }, { proof: 'state' }))[0]!);
     }
     expect(batches.map(({ trimmed, length }) => [trimmed, length])).toEqual([
       [true, 2],
@@ -249,7 +296,7 @@ describe('a stream that is not the one that was read', () => {
     await fill(redis, 'k', ['a', 'b', 'c', 'd']);
     await end(redis);
     for (const id of ['5-0', '6-0']) await redis.client.xadd('k', id, 'd', id);
-    const [batch] = await read(reader, { k: '3-0' }, { detectTrimming: true });
+    const [batch] = await read(reader, { k: '3-0' }, { proof: 'state' });
     expect([ids(batch), batch!.trimmed]).toEqual([[5, 6], true]);
   });
 
@@ -260,7 +307,7 @@ describe('a stream that is not the one that was read', () => {
       ['1-0', [2, 3]],
       ['0-5', [1, 2]],
     ] as const) {
-      const [batch] = await read(reader, { k: after }, { detectTrimming: true, count: 2 });
+      const [batch] = await read(reader, { k: after }, { proof: 'state', count: 2 });
       expect(ids(batch)).toEqual(expected);
       expect(Buffer.from(batch!.bytes).toString()).toBe(after === '1-0' ? 'bc' : 'ab');
     }
@@ -271,8 +318,7 @@ test('an entry deleted after the cursor is noticed, and one before it is not', a
   const { redis, reader } = await newReader();
   await fill(redis, 'k', ['a', 'b', 'c', 'd']);
   await redis.client.xdel('k', '2-0');
-  const trimmed = async (after: string) =>
-    (await read(reader, { k: after }, { detectTrimming: true }))[0]!.trimmed;
+  const trimmed = async (after: string) => (await read(reader, { k: after }, { proof: 'state' }))[0]!.trimmed;
   expect([await trimmed('1-0'), await trimmed('3-0')]).toEqual([true, false]);
 });
 
@@ -286,7 +332,7 @@ describe('a read that fails', () => {
     await expect(failed).rejects.toMatchObject({ code: 'wrong_type' });
     expect(ids((await fine)[0])).toEqual([1]);
     await expect(read(reader, { k: '0-0', text: '0-0' })).rejects.toMatchObject({ code: 'wrong_type' });
-    await expect(read(reader, { text: '0-0' }, { detectTrimming: true })).rejects.toMatchObject({
+    await expect(read(reader, { text: '0-0' }, { proof: 'state' })).rejects.toMatchObject({
       code: 'wrong_type',
     });
     expect(ids((await read(reader, { k: '0-0' }))[0])).toEqual([1]);

@@ -9,6 +9,7 @@
 import type { EntryBatch } from '../../protocol/batch.js';
 import { compareEntryIds } from '../../protocol/entry-id.js';
 import type { Failure } from '../../protocol/errors.js';
+import type { Proof } from '../../redis/range-reader.js';
 import type { Threads } from '../../threads/threads.js';
 import type { HubStream } from '../live/hub-stream.js';
 import type { Progress } from '../progress.js';
@@ -48,6 +49,8 @@ interface Answer {
 export class CatchUpSource implements Source, SlotUser {
   readonly #parts: CatchUpParts;
   readonly #ranges: RangeSequence;
+  /** How losses are found behind what the client had. */
+  readonly #proof: Proof;
   #batch: EntryBatch | undefined;
   entry = 0;
   /** The batch is the newest entry of a time, rather than what comes next. */
@@ -67,7 +70,11 @@ export class CatchUpSource implements Source, SlotUser {
 
   constructor(parts: CatchUpParts) {
     this.#parts = parts;
-    this.#ranges = new RangeSequence(parts.threads, parts.hub.key, parts.window);
+    const { threads, hub, window, latest, countsLosses } = parts;
+    // A loss that is not reported is counted all the same, for the metrics. What `latest` skips is none.
+    if (latest) this.#proof = 'none';
+    else this.#proof = countsLosses ? 'state' : 'presence';
+    this.#ranges = new RangeSequence(threads, hub.key, window, this.#proof);
   }
 
   get isPending(): boolean {
@@ -189,12 +196,12 @@ export class CatchUpSource implements Source, SlotUser {
   }
 
   #readNext(after: string): void {
-    const { hub, progress, latest } = this.#parts;
+    const { hub, progress } = this.#parts;
     void this.#read({
       after,
       until: progress.until,
       latest: false,
-      detectTrimming: progress.hadCursor && !latest,
+      proof: progress.hadCursor ? this.#proof : 'none',
       entryBytes: hub.entryBytes,
       // What the hub holds from here on need not be read again.
       known: this.#hubStart,
@@ -209,7 +216,7 @@ export class CatchUpSource implements Source, SlotUser {
       after: cursor,
       until: limit,
       latest: true,
-      detectTrimming: false,
+      proof: 'none',
       entryBytes: hub.entryBytes,
       known: limit === undefined || limit === until ? hub.lastId : cursor,
       isLast: isPastUntil && limit === until,

@@ -4,6 +4,7 @@
  */
 
 import type { EntryBatch } from '../../protocol/batch.js';
+import type { Proof } from '../../redis/range-reader.js';
 import type { Threads } from '../../threads/threads.js';
 import { isFull, RangePort } from './range-port.js';
 import type { ReadWindow } from './read-window.js';
@@ -15,8 +16,8 @@ export interface RangeQuestion {
   readonly until: string | undefined;
   /** The newest entry only. */
   readonly latest: boolean;
-  /** Whether entries that were trimmed after `after` are a loss. */
-  readonly detectTrimming: boolean;
+  /** How it is found out whether entries after `after` were lost. */
+  readonly proof: Proof;
   /** What an entry of the stream takes, in bytes, as far as others know; 0 where they do not. */
   readonly entryBytes: number;
 }
@@ -25,11 +26,14 @@ export class RangeSequence {
   readonly #threads: Threads;
   readonly #key: string;
   readonly #window: ReadWindow;
+  readonly #proof: Proof;
   /** What follows the last range, read in advance: there while ranges follow one another. */
   #following: RangePort | undefined;
   #isClosed = false;
 
-  constructor(threads: Threads, key: string, window: ReadWindow) {
+  /** @param proof of ranges that follow one that was read */
+  constructor(threads: Threads, key: string, window: ReadWindow, proof: Proof) {
+    this.#proof = proof;
     this.#threads = threads;
     this.#key = key;
     this.#window = window;
@@ -54,7 +58,7 @@ export class RangeSequence {
     this.letGo();
   }
 
-  async #read({ after, until, latest, detectTrimming, entryBytes }: RangeQuestion) {
+  async #read({ after, until, latest, proof, entryBytes }: RangeQuestion) {
     const window = this.#window;
     const size = window.size(latest, entryBytes);
     const following = this.#following;
@@ -67,9 +71,10 @@ export class RangeSequence {
     }
     this.letGo();
     const streams = [{ key: this.#key, after }];
-    const [batch] = await this.#threads.range({ ...size, streams, latest, until, detectTrimming });
+    const [batch] = await this.#threads.range({ ...size, streams, latest, until, proof });
     if (!latest && isFull(batch!, size) && window.mayReadAhead(batch!) && !this.#isClosed) {
-      this.#following = new RangePort(this.#threads, { key: this.#key, after: batch!.lastId, until }, size);
+      const task = { key: this.#key, after: batch!.lastId, until, proof: this.#proof };
+      this.#following = new RangePort(this.#threads, task, size);
     }
     return batch;
   }

@@ -7,7 +7,7 @@ import { RangeSequence } from '../../../src/follow/catch-up/range-sequence.js';
 import { ReadWindow } from '../../../src/follow/catch-up/read-window.js';
 import { EntryBatch } from '../../../src/protocol/batch.js';
 import { CommandConnection } from '../../../src/redis/command-connection.js';
-import { RangeReader } from '../../../src/redis/range-reader.js';
+import { type Proof, RangeReader } from '../../../src/redis/range-reader.js';
 import { parseRedisUrl } from '../../../src/redis/target.js';
 import type { Threads } from '../../../src/threads/threads.js';
 import { RangeServer } from '../../../workers/range-server.js';
@@ -47,8 +47,8 @@ async function fill(redis: TestRedis, last: number, first = 1): Promise<void> {
 
 const sizeOf = (count: number): RangeSize => ({ count, maxBytes: 1_000_000, expectedBytes: BYTES });
 
-function portOf(threads: Threads, size: RangeSize, after = '0-0', until?: string): RangePort {
-  const port = new RangePort(threads, { key: KEY, after, until }, size);
+function portOf(threads: Threads, size: RangeSize, after = '0-0', until?: string, proof: Proof = 'state') {
+  const port = new RangePort(threads, { key: KEY, after, until, proof }, size);
   onTestFinished(() => port.close());
   return port;
 }
@@ -121,6 +121,46 @@ describe('a port', () => {
     expect([numbersOf(last), last!.trimmed]).toEqual([[15, 16], false]);
   });
 
+  test('that only counts losses looks for none while its ranges follow one another soon', async () => {
+    const redis = await redisForTest();
+    await fill(redis, 20);
+    const now = vi.spyOn(performance, 'now').mockReturnValue(0);
+    onTestFinished(() => now.mockRestore());
+    const { threads } = await newThreads(redis);
+    const port = portOf(threads, sizeOf(4), '1-0', undefined, 'presence');
+    await untilRead(redis, 1);
+    // The next one is read at once, and the one after it a while later.
+    const first = await port.next(sizeOf(4));
+    await untilRead(redis, 2);
+    await redis.client.xtrim(KEY, 'MAXLEN', 5);
+    now.mockReturnValue(1000);
+    const second = await port.next(sizeOf(4));
+    const third = await port.next(sizeOf(4));
+    expect([numbersOf(first), first!.trimmed]).toEqual([[2, 3, 4, 5], false]);
+    expect([numbersOf(second), second!.trimmed]).toEqual([[6, 7, 8, 9], false]);
+    expect([numbersOf(third), third!.trimmed]).toEqual([[16, 17, 18, 19], true]);
+  });
+
+  test('that only counts losses does not have the entry before each range read again', async () => {
+    const redis = await redisForTest();
+    for (let id = 1; id <= 8; id++) await redis.client.xadd(KEY, `${id}-0`, 'd', Buffer.alloc(10_000));
+    const now = vi.spyOn(performance, 'now').mockReturnValue(0);
+    onTestFinished(() => now.mockRestore());
+    const { threads } = await newThreads(redis);
+    const { bytes, calls } = await costOf(redis.client, async () => {
+      const size = { ...sizeOf(2), expectedBytes: 10_000 };
+      const port = portOf(threads, size, '2-0', undefined, 'presence');
+      for (const numbers of [
+        [3, 4],
+        [5, 6],
+      ])
+        expect(numbersOf(await port.next(size))).toEqual(numbers);
+      await untilRead(redis, 3);
+    });
+    expect(Math.round(bytes / 10_000)).toBe(6);
+    expect(calls).toEqual({ xrange: 3 });
+  });
+
   test('that is closed gives up what is asked for, and reads no more', async () => {
     const redis = await redisForTest();
     await fill(redis, 100);
@@ -190,10 +230,10 @@ describe('a sequence of ranges', () => {
   async function newSequence(redis: TestRedis, entryBytes = BYTES) {
     const { threads, ports } = await newThreads(redis);
     const window = new ReadWindow(undefined);
-    const ranges = new RangeSequence(threads, KEY, window);
+    const ranges = new RangeSequence(threads, KEY, window, 'state');
     onTestFinished(() => ranges.close());
     const read = (after: string) =>
-      ranges.read({ after, until: undefined, latest: false, detectTrimming: false, entryBytes });
+      ranges.read({ after, until: undefined, latest: false, proof: 'none', entryBytes });
     return { ranges, window, read, ports };
   }
 
