@@ -46,6 +46,17 @@ describe('with a time', () => {
     expect(times).toEqual([348, 448]);
   });
 
+  test('what is sent in between costs no more timers than the heartbeats would', () => {
+    begin(BLOCK_MS);
+    const timers = vi.spyOn(globalThis, 'setTimeout');
+    for (let passed = 0; passed < 10 * BLOCK_MS; passed += 10) {
+      vi.advanceTimersByTime(10);
+      heartbeat.lastSentAt = performance.now();
+    }
+    expect(timers.mock.calls.length).toBeLessThanOrEqual(12);
+    timers.mockRestore();
+  });
+
   test('it does not come at the end of what there is', () => {
     begin(BLOCK_MS);
     expect(heartbeat.isWantedAtEnd).toBe(false);
