@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 import { Failure } from '../protocol/errors.js';
 import { isSurelyLonger, MAX_LEVELS, nestsTooDeep, parseJsonText } from '../protocol/json-text.js';
 import { readMediaType } from '../protocol/media-type.js';
+import type { RangeReads } from '../reads/range-reads.js';
 import { controlFailure } from '../redis/control.js';
 import { streamMetaKey } from '../redis/keys.js';
 
@@ -39,11 +40,12 @@ export function decodeMetadata(text: string | null): Metadata {
 }
 
 /** The media type that a stream's metadata gives its entries as `content_type`; undefined where it gives none. @throws Failure */
-export async function readStreamMediaType(control: Redis, streamKey: string): Promise<string | undefined> {
-  const text = await control.get(streamMetaKey(streamKey)).catch((error) => {
-    throw controlFailure(error);
-  });
-  return readMediaType(decodeMetadata(text).content_type);
+export async function readStreamMediaType(
+  reads: Pick<RangeReads, 'text'>,
+  streamKey: string,
+): Promise<string | undefined> {
+  const text = await reads.text(streamMetaKey(streamKey));
+  return text === null ? undefined : readMediaType(decodeMetadata(text).content_type);
 }
 
 /** Replaces a stream's metadata. @throws Failure */

@@ -34,6 +34,9 @@ const IMAGES: readonly {
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
 const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f]/;
 
+/** White space as RFC 8259 §2 has it, and what a value begins with. */
+const JSON_START = /^[ \t\n\r]*["{[\-\dtfn]/;
+
 /** RFC 9110 §8.3.1, with parameters as they are commonly written. */
 const MEDIA_TYPE =
   /^[\w!#$&^.+-]{1,100}\/[\w!#$&^.+-]{1,100}(?: *; *[\w-]{1,50}=(?:[\w.+:/-]{1,100}|"[\w .,+:;=/-]{0,200}"))*$/;
@@ -101,6 +104,8 @@ function looksLikeJson(bytes: Uint8Array, text: string): boolean {
     const ends = `${text.trimStart().charAt(0)}${lastCharacter(bytes)}`;
     return ends === '{}' || ends === '[]';
   }
+  // Most text is none, which costs far less to see than to have the parser throw.
+  if (!JSON_START.test(text)) return false;
   try {
     JSON.parse(text);
     return true;

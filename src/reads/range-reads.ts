@@ -1,5 +1,6 @@
 /**
- * Where a range of a stream is read: small ones here on main, all others in the pool; and who shares it.
+ * Where a range of a stream is read: small ones here on main, all others in the pool; and who shares it. The
+ * short texts that belong to them, such as a stream's metadata, are read along with the small ones.
  *
  * Those who ask the same within a turn of the loop, such as many who poll a stream's newest entry, are given
  * the same batch, which is read once. It is read at the end of the turn, so that nobody is given what was read
@@ -11,8 +12,10 @@
  */
 
 import { EntryBatch } from '../protocol/batch.js';
+import { failureFromRedis } from '../redis/error-replies.js';
 import { IsolatingReads } from '../redis/isolating-reads.js';
 import { RangeReader, type RangeRequest } from '../redis/range-reader.js';
+import { encodeCommand, type ReplyCursor } from '../redis/resp.js';
 import type { RedisTarget } from '../redis/target.js';
 import type { Threads } from '../threads/threads.js';
 
@@ -34,6 +37,12 @@ interface AskedRead {
   answer(batches: Promise<EntryBatch[]>): void;
 }
 
+/** A string key that is read at the end of the turn. */
+interface AskedText {
+  readonly text: Promise<string | null>;
+  answer(text: Promise<string | null>): void;
+}
+
 export class RangeReads {
   readonly #threads: Threads;
   readonly #connection: IsolatingReads;
@@ -41,6 +50,7 @@ export class RangeReads {
   readonly #entryBytes = new Map<string, number>();
   /** Asked for in this turn, by what is asked. */
   readonly #asked = new Map<string, AskedRead>();
+  readonly #askedTexts = new Map<string, AskedText>();
   #turnEnd: NodeJS.Immediate | undefined;
 
   constructor(target: RedisTarget, threads: Threads) {
@@ -58,11 +68,32 @@ export class RangeReads {
     const name = nameOf(whole);
     let asked = this.#asked.get(name);
     if (asked === undefined) {
-      asked = askedRead(whole);
+      const { promise: batches, answer } = answerable<EntryBatch[]>();
+      asked = { request: whole, batches, answer };
       this.#asked.set(name, asked);
       this.#turnEnd ??= setImmediate(this.#readAsked);
     }
     return asked.batches;
+  }
+
+  /**
+   * The value of a string key, null where there is none, in one round trip with the small ranges of the same turn.
+   * @throws Failure
+   */
+  text(key: string): Promise<string | null> {
+    let asked = this.#askedTexts.get(key);
+    if (asked === undefined) {
+      const { promise: text, answer } = answerable<string | null>();
+      asked = { text, answer };
+      this.#askedTexts.set(key, asked);
+      this.#turnEnd ??= setImmediate(this.#readAsked);
+    }
+    return asked.text;
+  }
+
+  /** Whether the stream's newest entry costs little, as far as its entries are known: main reads it itself. */
+  isNewestSmall(key: string): boolean {
+    return this.#sizeOf(key) <= SMALL_BYTES;
   }
 
   close(): void {
@@ -74,12 +105,22 @@ export class RangeReads {
     this.#turnEnd = undefined;
     for (const { request, answer } of this.#asked.values()) answer(this.#read(request));
     this.#asked.clear();
+    for (const [key, { answer }] of this.#askedTexts) {
+      answer(this.#connection.send(encodeCommand(['GET', key]), takeText));
+    }
+    this.#askedTexts.clear();
     this.#connection.flush();
   };
 
   async #read(request: WholeRequest): Promise<EntryBatch[]> {
     const { streams, latest } = request;
-    const sizes = streams.map(({ key }) => this.#entryBytes.get(key) ?? GUESS_ENTRY_BYTES);
+    const [only] = streams;
+    if (latest && streams.length === 1 && this.isNewestSmall(only!.key)) {
+      const batch = new EntryBatch(await this.#reader.newest(only!.key, only!.after, request.until));
+      this.#learn(batch);
+      return [batch];
+    }
+    const sizes = streams.map(({ key }) => this.#sizeOf(key));
     const whole = { ...request, expectedBytes: Math.max(...sizes) };
     const count = latest ? 1 : request.count;
     const bytes = sizes.reduce((sum, size) => sum + size * count, 0);
@@ -89,6 +130,10 @@ export class RangeReads {
       : await this.#threads.range(whole);
     for (const batch of batches) this.#learn(batch);
     return batches;
+  }
+
+  #sizeOf(key: string): number {
+    return this.#entryBytes.get(key) ?? GUESS_ENTRY_BYTES;
   }
 
   #learn({ key, bytes, length }: EntryBatch): void {
@@ -105,10 +150,16 @@ function nameOf({ streams, count, latest, until = '', maxBytes, proof }: WholeRe
   return name;
 }
 
-function askedRead(request: WholeRequest): AskedRead {
-  let answer: AskedRead['answer'] = () => {};
-  const batches = new Promise<EntryBatch[]>((resolve) => {
+function answerable<T>(): { readonly promise: Promise<T>; answer(value: Promise<T>): void } {
+  let answer: (value: Promise<T>) => void = () => {};
+  const promise = new Promise<T>((resolve) => {
     answer = resolve;
   });
-  return { request, batches, answer };
+  return { promise, answer };
+}
+
+/** @throws Failure */
+function takeText(reply: ReplyCursor): string | null {
+  if (reply.isError) throw failureFromRedis(reply.text());
+  return reply.bytes()?.toString() ?? null;
 }

@@ -42,12 +42,13 @@ interface ReadRequest {
 }
 
 /**
+ * @param openReader says who reads: asked only where the read has to wait
  * @returns a batch for each key, or none at all, with the cursors after which was read at last
  * @throws Failure
  */
 export async function readOrWait(
   sources: ReadSources,
-  reader: Reader,
+  openReader: () => Reader,
   keys: readonly string[],
   parameters: PullParameters,
 ): Promise<{ readonly wanted: ReadRequest; readonly batches: readonly EntryBatch[] }> {
@@ -58,7 +59,7 @@ export async function readOrWait(
   const isAtEnd = parameters.cursors.every((cursor) => cursor === NEWEST);
   let batches = isAtEnd ? [] : await readAfter(sources, wanted);
   if (isEmpty(batches) && parameters.block !== -1 && timeUntilEnd(wanted) > 0)
-    batches = await waitForEntries(sources, reader, wanted, tails);
+    batches = await waitForEntries(sources, openReader(), wanted, tails);
   return { wanted, batches };
 }
 

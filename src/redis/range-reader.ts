@@ -91,6 +91,16 @@ export class RangeReader {
     return batches;
   }
 
+  /** The newest entry after `after` and up to `until`; an empty batch where there is none. @throws Failure */
+  async newest(key: string, after: string, until?: string): Promise<PackedBatch> {
+    // Nothing can be stored after it, and Redis refuses it as the start of a range.
+    if (after === AFTER_LAST) return emptyBatch(key, after);
+    return this.#connection.send(
+      xnewestAfter(key, after, until),
+      (reply) => packBatches([entriesOf(reply, key, after)]).batches[0]!,
+    );
+  }
+
   async #readStream(key: string, after: string, request: RangeRequest): Promise<PackedBatch> {
     // Nothing can be stored after it, and Redis refuses it as the start of a range.
     if (after === AFTER_LAST) return emptyBatch(key, after);

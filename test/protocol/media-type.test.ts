@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
 import { detectMediaType, isTextType, readMediaType } from '../../src/protocol/media-type.js';
@@ -8,6 +9,27 @@ const TEXT = 'text/plain; charset=utf-8';
 const JSON_TYPE = 'application/json';
 
 describe('finding what a payload is', () => {
+  test('JSON is what the parser takes, whatever it begins with', () => {
+    const space = fc.stringMatching(/^[ \t\n\r\u00a0\v]{0,3}$/);
+    const text = fc.oneof(
+      fc.json(),
+      fc.constantFrom('true', 'null', '-1', '+1', '.5', 'NaN', "'a'"),
+      fc.string(),
+    );
+    fc.assert(
+      fc.property(space, text, space, (before, middle, after) => {
+        const whole = `${before}${middle}${after}`;
+        let isJson = true;
+        try {
+          JSON.parse(whole);
+        } catch {
+          isJson = false;
+        }
+        expect(detectMediaType(bytes(whole)) === JSON_TYPE).toBe(isJson);
+      }),
+    );
+  });
+
   test.each(['jpeg', 'png', 'webp', 'gif'] as const)('an image as sharp writes it: %s', async (format) => {
     const image = sharp({ create: { width: 3, height: 2, channels: 3, background: '#f00' } });
     const whole = await image.toFormat(format).toBuffer();

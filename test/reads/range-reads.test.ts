@@ -50,6 +50,52 @@ test.each([
   expect(calls).toEqual({ xrevrange: 1 });
 });
 
+test('a text is read along with the ranges of its turn, once for all who ask', async () => {
+  const { client, reads } = await newReads();
+  await client.xadd(KEY, '1-0', 'd', 'x');
+  await client.set('text', 'ein Wörtchen');
+  await reads.read(newest());
+  expect(reads.isNewestSmall(KEY)).toBe(true);
+  const { calls } = await costOf(client, async () => {
+    const [batches, ...texts] = await Promise.all([
+      reads.read(newest()),
+      reads.text('text'),
+      reads.text('text'),
+      reads.text('no text'),
+    ]);
+    expect(idsOf(batches)).toEqual([['1-0']]);
+    expect(texts).toEqual(['ein Wörtchen', 'ein Wörtchen', null]);
+  });
+  expect(calls).toEqual({ xrevrange: 1, get: 2 });
+});
+
+test('nobody is given a text that was read before they asked, and a failure is everybody’s', async () => {
+  const { client, reads } = await newReads();
+  for (let value = 0; value < 50; value++) {
+    const before = reads.text('text');
+    await turn();
+    await client.set('text', value);
+    expect(await reads.text('text')).toBe(String(value));
+    await before;
+  }
+  await client.del('text');
+  await client.hset('text', 'no', 'text');
+  for (const each of await Promise.allSettled([reads.text('text'), reads.text('text')])) {
+    expect(each).toMatchObject({ status: 'rejected', reason: { code: 'wrong_type' } });
+  }
+});
+
+test('the newest entry counts as small only once its stream is known', async () => {
+  const { client, reads } = await newReads();
+  expect(reads.isNewestSmall(KEY)).toBe(false);
+  await client.xadd(KEY, '1-0', 'd', 'x'.repeat(SMALL_BYTES + 1));
+  await reads.read(newest());
+  expect(reads.isNewestSmall(KEY)).toBe(false);
+  await client.xadd(KEY, '2-0', 'd', 'x');
+  await reads.read(newest());
+  expect(reads.isNewestSmall(KEY)).toBe(true);
+});
+
 test('what differs in anything is read by itself', async () => {
   const { client, reads } = await newReads();
   for (const id of ['1-0', '2-0', '3-0']) await client.xadd(KEY, id, 'd', id);

@@ -36,7 +36,7 @@ export async function getEvents(
   const { cursors, gaps } = given;
   const isResumed = given.resumes.map((resumes) => gaps && resumes);
   const request = { selection, keys, cursors, isResumed, parameters };
-  const types = await Promise.all(keys.map((key) => readStreamMediaType(context.control, key)));
+  const types = await Promise.all(keys.map((key) => readStreamMediaType(context.ranges, key)));
   const isBinary = (type: string | undefined) => type !== undefined && !isTextType(type);
   const streams = sids.map((sid, index) => ({ sid, isBinary: isBinary(types[index]) }));
   await answerFollower(context, exchange, grant, request, (resolved) => framing(streams, resolved, gaps));

@@ -26,7 +26,7 @@ export async function getMjpeg(
   if (keys.length > 1) {
     throw new Failure('bad_parameter', `mjpeg needs exactly one stream, not ${keys.length}`);
   }
-  const named = await readStreamMediaType(context.control, keys[0]!);
+  const named = await readStreamMediaType(context.ranges, keys[0]!);
   const parameters = { latest: true, count: 1, block: 0, ack: false, maxFps };
   const request = { selection, keys, cursors: [BEFORE_FIRST], parameters };
   const parts = isShownByBrowser((name) => exchange.header(name)) ? SHOWN_PARTS : WHOLE_PARTS;

@@ -15,7 +15,7 @@ export async function readForExchange(
 ): ReturnType<typeof readOrWait> {
   const { control, hub, ranges, config } = context;
   const sources = { control, hub, ranges, maxBlockMs: config.MAX_BLOCK_MS };
-  const read = await readOrWait(sources, readerOf(context, exchange, grant), keys, parameters);
+  const read = await readOrWait(sources, () => readerOf(context, exchange, grant), keys, parameters);
   // What is read after the token's end is not for its client.
   grant.check();
   return read;

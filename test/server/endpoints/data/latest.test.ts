@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { startForFile } from '../../../support/gateway-fixture.js';
 import { startGatewayProcess } from '../../../support/gateway-process.js';
 import { postEntries, refused, sendRaw } from '../../../support/http.js';
+import { costOf } from '../../../support/redis-cost.js';
 import { startRedis } from '../../../support/redis-server.js';
 
 const MIB = 1024 * 1024;
@@ -135,6 +136,19 @@ describe('what it is', () => {
     expect(await typeOf(sid)).toBe(type);
   });
 
+  test('is what the metadata says now, and for HEAD too', async () => {
+    const sid = freshSid();
+    await add(sid, '1-0', '{}');
+    for (const type of ['image/avif', 'image/jpeg', 'text/csv']) {
+      await redis.client.set(`:stream:meta:default:${sid}`, JSON.stringify({ content_type: type }));
+      expect(await typeOf(sid)).toBe(type);
+      const head = await fetch(`${gateway.http}/data/${sid}/latest`, { method: 'HEAD' });
+      expect([head.headers.get('content-type'), head.headers.get('content-length')]).toEqual([type, '2']);
+    }
+    await redis.client.del(`:stream:meta:default:${sid}`);
+    expect(await typeOf(sid)).toBe('application/json');
+  });
+
   test.each([
     'text/html',
     'image/svg+xml',
@@ -197,6 +211,23 @@ describe('who has it already', () => {
       expect((await get(sid, '', { 'if-none-match': '"5-0"' })).status).toBe(304);
     }
     expect((await sent()) - before).toBeLessThan(MIB);
+  });
+
+  test('by the entry itself where that is small, whatever its metadata is', async () => {
+    const sid = freshSid();
+    await add(sid, '5-0', 'x');
+    await get(sid);
+    await redis.client.hset(`:stream:meta:default:${sid}`, 'no', 'text');
+    const { calls } = await costOf(redis.client, async () => {
+      const answer = await get(sid, '', { 'if-none-match': '"5-0"' });
+      expect(await outcome(answer)).toEqual([304, '5-0', '']);
+    });
+    expect(calls).toMatchObject({ xrevrange: 1, get: 1 });
+    expect(Object.keys(calls)).not.toContain('evalsha');
+    expect(await refused(await get(sid, '', { 'if-none-match': '"4-0"' }))).toMatchObject({
+      status: 409,
+      code: 'wrong_type',
+    });
   });
 
   test('leaves the connection ready for the next request', async () => {
