@@ -160,7 +160,7 @@ export class Transaction {
     const isKnown = !this.#untracked.has(stream) && this.#breaks.get(stream) === proof.breaks;
     proof.end = isKnown ? (stored.at(-1)?.id ?? end) : undefined;
     proof.isExact = true;
-    if (feed === undefined || end === undefined) return;
+    if (feed === undefined || end === undefined || (feed.isCounted && !isExact)) return;
     if (!stored.every(({ index }) => this.#entries.hasPayload(index))) return;
     const entries: StoredEntry[] = stored.map(({ id, index }) => {
       return { id, payload: this.#entries.takePayload(index) };

@@ -99,8 +99,8 @@ export class EntryBatch {
       ends: this.ends.subarray(from).map((end) => end - start),
       buffer: this.bytes.buffer as ArrayBuffer,
       offset: this.bytes.byteOffset + start,
-      // Before its second entry nothing is missing.
-      ...(from > 0 ? { trimmed: false } : this.#loss),
+      // Before its second entry nothing is missing; what was lost before the cursor was not told.
+      ...(from > 0 && compareEntryIds(this.lostAfter, this.after) >= 0 ? { trimmed: false } : this.#loss),
     });
   }
 
@@ -114,6 +114,22 @@ export class EntryBatch {
       buffer: this.bytes.buffer as ArrayBuffer,
       offset: this.bytes.byteOffset,
       ...other.#loss,
+    });
+  }
+
+  /** The same, but entries may be missing after `id`, which is before `after`. */
+  lackingAfter(id: string): EntryBatch {
+    const isFirst = !this.trimmed || compareEntryIds(id, this.lostAfter) < 0;
+    return new EntryBatch({
+      key: this.key,
+      after: this.after,
+      ids: this.#joinedIds,
+      ends: this.ends,
+      buffer: this.bytes.buffer as ArrayBuffer,
+      offset: this.bytes.byteOffset,
+      ...this.#loss,
+      trimmed: true,
+      lostAfter: isFirst ? id : this.lostAfter,
     });
   }
 

@@ -24,7 +24,7 @@ let outcomes: string[];
 
 const receipt: Receipt = {
   stored: (token, reply) => outcomes.push(`${token} ${reply.text()}`),
-  refused: (token, { message }) => outcomes.push(`${token} ${message}`),
+  refused: (token, { message }) => outcomes.push(`${token} refused: ${message}`),
 };
 
 beforeEach(() => {
@@ -174,7 +174,7 @@ describe('nothing lay behind the last entry', () => {
     const refusal = '-ERR equal or smaller\r\n';
     roundTrip(batchOf(stream, stream, stream), NIL, refusal, ...ids('7-0'), refusal, LENGTH);
     expect(feed.given).toEqual(['?5-0: 7-0=1']);
-    expect(outcomes).toEqual(['0 ERR equal or smaller', '1 7-0', '2 ERR equal or smaller']);
+    expect(outcomes).toEqual(['0 refused: ERR equal or smaller', '1 7-0', '2 refused: ERR equal or smaller']);
     roundTrip(batchOf(stream), refusal, LENGTH);
     expect(feed.given).toHaveLength(1);
     roundTrip(batchOf(stream), ...ids('8-0'), LENGTH);
@@ -214,6 +214,14 @@ describe('nothing lay behind the last entry', () => {
 });
 
 describe('the followers are given nothing', () => {
+  test('where losses count and it is not certain that nothing was removed, until they have the first', () => {
+    Object.assign(feed, { isCounted: true, entryBytes: 10_000 });
+    roundTrip(batchOf(stream), NIL, ...ids('7-0'), LENGTH);
+    expect(feed.given).toEqual([]);
+    roundTrip(batchOf(stream), ...ids('8-0'), LENGTH);
+    expect(feed.given).toEqual(['7-0: 8-0=0']);
+  });
+
   test.each([
     ['something lies behind their last entry', false, found('6-0')],
     ['Redis does not say what lies there', false, NO_PERMISSION],
@@ -264,6 +272,9 @@ describe('the followers are given nothing', () => {
     roundTrip(batchOf(stream), ...ids('8-0'), NO_PERMISSION);
     expect(feed.given).toEqual(['7-0: 8-0=0']);
     expect(stream.proof.end).toBeUndefined();
+    const other = followed('o', new NotedFeed('5-0'));
+    roundTrip(batchOf(stream, other), NIL, NIL, ...ids('9-0', '9-1'), NO_PERMISSION, LENGTH);
+    expect([stream.proof.end, other.proof.end]).toEqual([undefined, '9-1']);
   });
 
   test('where they came or went meanwhile', () => {
@@ -278,12 +289,22 @@ describe('the followers are given nothing', () => {
   });
 
   test('and none are there any more', () => {
-    prove();
     const batch = batchOf(stream);
     written(batch);
     stream.proof.feed = undefined;
-    execute(batch, ...ids('8-0'), LENGTH);
+    execute(batch, NIL, ...ids('8-0'), LENGTH);
     expect([feed.given, outcomes]).toEqual([[], ['0 8-0']]);
+  });
+
+  test('where they came once the entry was waiting to be written', () => {
+    const other = followed('o');
+    const batch = batchOf(stream, other);
+    const others = new NotedFeed('5-0');
+    other.proof.feed = others;
+    written(batch);
+    execute(batch, NIL, NIL, ...ids('7-0', '7-1'), LENGTH, LENGTH);
+    expect([feed.given, others.given]).toEqual([['?5-0: 7-0=0'], []]);
+    expect(other.proof.end).toBe('7-1');
   });
 });
 
@@ -368,8 +389,16 @@ describe('Redis does not take the transaction', () => {
       '-ERR EXEC without MULTI\r\n',
     ];
     expect(answer(batch, ...replies)).toEqual([0, 0, 0, 0, 0, 0, batch.bytes]);
-    expect(outcomes).toEqual(['0 7-0', '1 WRONGTYPE not a stream', '2 7-1']);
+    expect(outcomes).toEqual(['0 7-0', '1 refused: WRONGTYPE not a stream', '2 7-1']);
     expect([feed.given, feed.underway, stream.proof.end]).toEqual([[], 0, undefined]);
+  });
+
+  test('so that nothing is known of what comes next', () => {
+    prove();
+    const batch = batchOf(stream);
+    written(batch);
+    answer(batch, NO_PERMISSION, ...ids('8-0'), LENGTH, '-ERR EXEC without MULTI\r\n');
+    expect([stream.proof.end, feed.given]).toEqual([undefined, []]);
   });
 
   test('since it refuses one command: all are refused, and the others for its reason', () => {
@@ -378,7 +407,7 @@ describe('Redis does not take the transaction', () => {
     const batch = batchOf(stream, other, stream);
     written(batch);
     answer(batch, OK, QUEUED, QUEUED, QUEUED, NO_PERMISSION, QUEUED, QUEUED, QUEUED, DISCARDED);
-    expect(outcomes).toEqual([0, 1, 2].map((token) => `${token} NOPERM no`));
+    expect(outcomes).toEqual([0, 1, 2].map((token) => `${token} refused: NOPERM no`));
     // That stream is not had in one for a while.
     expect([stream.proof.isWanted, other.proof.isWanted]).toEqual([true, false]);
     vi.advanceTimersByTime(REFUSED_MS);
@@ -391,7 +420,7 @@ describe('Redis does not take the transaction', () => {
     const batch = batchOf(stream, stream, stream);
     written(batch);
     answer(batch, OK, QUEUED, '-OOM a\r\n', QUEUED, '-OOM b\r\n', QUEUED, DISCARDED);
-    expect(outcomes).toEqual(['0 OOM a', '1 OOM a', '2 OOM b']);
+    expect(outcomes).toEqual(['0 refused: OOM a', '1 refused: OOM a', '2 refused: OOM b']);
   });
 
   test.each([
@@ -401,7 +430,7 @@ describe('Redis does not take the transaction', () => {
     const batch = batchOf(stream);
     written(batch);
     answer(batch, OK, ...replies, DISCARDED);
-    expect(outcomes).toEqual(['0 NOPERM no']);
+    expect(outcomes).toEqual(['0 refused: NOPERM no']);
     expect(written(batchOf(stream)).map(([name]) => name)).toEqual(['XADD']);
   });
 
@@ -409,7 +438,10 @@ describe('Redis does not take the transaction', () => {
     const batch = batchOf(stream, stream);
     written(batch);
     answer(batch, OK, QUEUED, QUEUED, QUEUED, QUEUED, '-EXECABORT because of: OOM\r\n');
-    expect(outcomes).toEqual(['0 EXECABORT because of: OOM', '1 EXECABORT because of: OOM']);
+    expect(outcomes).toEqual([
+      '0 refused: EXECABORT because of: OOM',
+      '1 refused: EXECABORT because of: OOM',
+    ]);
     expect(stream.proof.isWanted).toBe(true);
   });
 

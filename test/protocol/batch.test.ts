@@ -169,9 +169,15 @@ describe('what lies after an entry', () => {
 
   const lost = { after: '3-0', firstId: 7, trimmed: true, lostAfter: '2-0', deletedUpTo: '8-0' };
 
+  test('lacks what lacked before the cursor, which was not told', () => {
+    const batch = new EntryBatch(pack(['a', 'b', 'c'], lost));
+    expect(batch.restAfter('5-0')).toMatchObject({ trimmed: true, lostAfter: '2-0', resumedAt: '9-0' });
+    expect(batch.restAfter('7-0')).toMatchObject({ trimmed: true, lostAfter: '2-0', resumedAt: '9-0' });
+  });
+
   test('lacks what lacked before the first entry, and only before that', () => {
-    const batch = new EntryBatch(pack(['a', 'b'], lost));
-    expect(batch.restAfter('5-0')).toMatchObject({ trimmed: true, lostAfter: '2-0', resumedAt: '8-0' });
+    const batch = new EntryBatch(pack(['a', 'b'], { ...lost, lostAfter: '3-0' }));
+    expect(batch.restAfter('5-0')).toMatchObject({ trimmed: true, lostAfter: '3-0', resumedAt: '8-0' });
     expect(batch.restAfter('7-0')).toMatchObject({ trimmed: false, lostAfter: '7-0', resumedAt: '8-0' });
     const early = new EntryBatch(pack(['a', 'b'], { after: '3-0', firstId: 7, trimmed: true }));
     expect(early.restAfter('5-0')).toMatchObject({ trimmed: true, lostAfter: '3-0', resumedAt: '7-0' });
@@ -206,6 +212,27 @@ describe('the same after an earlier entry', () => {
     );
     const joined = batch.rightAfter('4-0', new EntryBatch(pack(['x'], { firstId: 9 })));
     expect(joined).toMatchObject({ after: '4-0', trimmed: false, lostAfter: '4-0', resumedAt: '7-0' });
+  });
+});
+
+describe('the same with a loss before it', () => {
+  test.each([
+    ['lacks what it did not', {}, '2-0', '7-0'],
+    ['lacks more than it did', { trimmed: true, lostAfter: '4-0', deletedUpTo: '8-0' }, '2-0', '8-0'],
+    ['lacks no less than it did', { trimmed: true, lostAfter: '1-0' }, '1-0', '7-0'],
+  ])('%s', (_, own, lostAfter, resumedAt) => {
+    const batch = new EntryBatch(pack(['a', 'bc'], { firstId: 7, offset: 3, ...own }));
+    const lacking = batch.lackingAfter('2-0');
+    expect(lacking).toMatchObject({
+      key: 'k',
+      after: '6-0',
+      ids: ['7-0', '8-0'],
+      trimmed: true,
+      lostAfter,
+      resumedAt,
+    });
+    expect([0, 1].map((index) => text(lacking.payload(index)))).toEqual(['a', 'bc']);
+    expect(lacking.bytes.buffer).toBe(batch.bytes.buffer);
   });
 });
 

@@ -17,6 +17,7 @@ import type { StreamFeed } from '../../append/stream-feed.js';
 import { EntryBatch, type PackedBatch } from '../../protocol/batch.js';
 import { compareEntryIds } from '../../protocol/entry-id.js';
 import type { HubStream } from './hub-stream.js';
+import { LateLosses } from './late-losses.js';
 import { WaitingBatches } from './waiting-batches.js';
 
 /** The reader leaves a stream alone after so many batches in a row … */
@@ -47,6 +48,7 @@ export class LocalFeed implements StreamFeed {
   readonly #ours = new WaitingBatches();
   /** What the reader brought meanwhile. */
   readonly #read = new WaitingBatches();
+  readonly #losses = new LateLosses();
   /** Writes that are not answered. */
   #underway = 0;
   /** The last write that was answered did not follow on what was there before. */
@@ -90,15 +92,16 @@ export class LocalFeed implements StreamFeed {
   stored(packed: PackedBatch, isCounted: boolean): void {
     const batch = new EntryBatch(packed);
     this.#hasStored = true;
+    this.#losses.proven(batch, isCounted);
     if (compareEntryIds(batch.after, this.lastId) > 0) {
       this.#ours.add(batch, isCounted);
       // The reader will bring them, if Redis still holds them then.
       while (this.#ours.areMany) this.#ours.shift();
       return;
     }
-    this.#target.take(batch, isCounted);
+    this.#take(batch, isCounted);
     this.#target.tookWithoutReading(batch);
-    this.#read.dropUpTo(this.lastId);
+    for (const read of this.#read.dropUpTo(this.lastId)) this.#passOver(read.batch, read.isCounted);
     this.#countRun();
   }
 
@@ -132,20 +135,32 @@ export class LocalFeed implements StreamFeed {
       this.#ours.shift();
       const isNext = compareEntryIds(ours.batch.after, this.lastId) <= 0;
       const joined = isNext ? ours.batch : ours.batch.rightAfter(this.lastId, batch);
-      this.#target.take(joined, isNext ? ours.isCounted : isCounted);
+      this.#take(joined, isNext ? ours.isCounted : isCounted);
     }
-    this.#target.take(batch, isCounted);
+    if (compareEntryIds(batch.lastId, this.lastId) > 0) this.#take(batch, isCounted);
+    else this.#passOver(batch, isCounted);
     for (let ours = this.#ours.first; ours !== undefined; ours = this.#ours.first) {
       if (compareEntryIds(ours.batch.after, this.lastId) > 0) return;
       this.#ours.shift();
-      this.#target.take(ours.batch, ours.isCounted);
+      this.#take(ours.batch, ours.isCounted);
     }
+  }
+
+  /** What is not counted goes to nobody who wants to know of losses. */
+  #take(batch: EntryBatch, isCounted: boolean): void {
+    const isNew = compareEntryIds(batch.lastId, this.lastId) > 0;
+    if (isNew) this.#target.take(isCounted ? this.#losses.tellWith(batch) : batch, isCounted);
+  }
+
+  #passOver(batch: EntryBatch, isCounted: boolean): void {
+    if (isCounted && this.isCounted) this.#losses.passedOver(batch);
   }
 
   /** The stream is not what it was. */
   reset(): void {
     this.#ours.clear();
     this.#read.clear();
+    this.#losses.clear();
     this.#run = 0;
     this.isPaused = false;
   }
@@ -172,7 +187,8 @@ export class LocalFeed implements StreamFeed {
   #countRun(): void {
     this.#storedAt = performance.now();
     if (this.#run++ === 0) this.#runSince = this.#storedAt;
-    if (this.isPaused || this.#run < RUN_BATCHES) return;
+    // Where losses count, the reader may have some that it has not found yet.
+    if (this.isPaused || this.isCounted || this.#run < RUN_BATCHES) return;
     if (this.#storedAt - this.#runSince < RUN_MS) this.#pause();
     else this.#run = 0;
   }

@@ -38,9 +38,12 @@ export class WaitingBatches {
     return first;
   }
 
-  /** Lets those go that end at or before the entry `id`. */
-  dropUpTo(id: string): void {
-    while (this.first !== undefined && compareEntryIds(this.first.batch.lastId, id) <= 0) this.shift();
+  /** Lets those go that end at or before the entry `id`. @returns them */
+  dropUpTo(id: string): Waiting[] {
+    const dropped: Waiting[] = [];
+    while (this.first !== undefined && compareEntryIds(this.first.batch.lastId, id) <= 0)
+      dropped.push(this.shift()!);
+    return dropped;
   }
 
   clear(): void {

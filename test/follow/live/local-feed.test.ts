@@ -2,6 +2,7 @@
 import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, test } from 'vitest';
+import { compareEntryIds } from '../../../src/protocol/entry-id.js';
 import { startForFile } from '../../support/gateway-fixture.js';
 import { startGatewayProcess } from '../../support/gateway-process.js';
 import { TestSocket } from '../../support/socket.js';
@@ -61,6 +62,35 @@ async function readers(): Promise<{ id: string; isBlocked: boolean }[]> {
     .filter((line) => line.includes('name=streamgate-reader'))
     .map((line) => ({ id: /^id=(\d+)/.exec(line)![1]!, isBlocked: / flags=\w*b/.test(line) }));
 }
+
+test('a loss that was not found before entries came from here is told all the same', async () => {
+  const sid = newName();
+  const bytes = 20_000;
+  const xadd = (id: string, seq: number) =>
+    redis.client.xadd(keyOf(sid), id, 'd', stampedFrame('other', seq, bytes));
+  // So many that the reader's question of the length shows nothing.
+  for (let seq = 1; seq < 40; seq++) await xadd(`${seq}-1`, seq);
+  const follower = await StreamFollower.open(roomy, sid, 'gaps=1');
+  for (let seq = 40; seq < 42; seq++) {
+    await xadd(`${seq}-1`, seq);
+    await follower.until(() => follower.entries.length === seq - 39);
+  }
+  const frame = (seq: number) => stampedFrame('other', seq, bytes);
+  const removed = redis.client.multi();
+  for (const seq of [42, 43, 44]) removed.xadd(keyOf(sid), `${seq}-1`, 'd', frame(seq));
+  await removed.xdel(keyOf(sid), '43-1').exec();
+  await follower.until(() => follower.entries.length === 4);
+  const producer = await TestSocket.open(`${roomy.ws}/data/${sid}/push?header=0`);
+  for (let seq = 0; seq < 200 && follower.gaps.length === 0; seq++) {
+    producer.ws.send(stampedFrame('w', seq, bytes));
+    await follower.until(() => follower.entries.length === 5 + seq);
+    await sleep(seq);
+  }
+  const [gap] = follower.gaps;
+  const sides = [gap!.after, gap!.resumed_at].map((id) => Math.sign(compareEntryIds(id, '43-1')));
+  expect(sides).toEqual([-1, 1]);
+  await Promise.all([producer.close(), follower.close()]);
+});
 
 describe('others write to the stream, too', () => {
   test.each([

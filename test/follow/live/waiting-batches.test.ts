@@ -54,10 +54,11 @@ test('they are many beyond 8 MiB, until enough have gone', () => {
 });
 
 test('those that end at an entry or before it are let go', () => {
-  add('1-0 2-0');
+  const first = add('1-0 2-0');
   add('3-0 5-0');
   const last = add('6-0');
-  waiting.dropUpTo('4-0');
+  expect(waiting.dropUpTo('4-0')).toEqual([{ batch: first, isCounted: false }]);
+  expect(waiting.dropUpTo('4-0')).toEqual([]);
   expect(waiting.first?.batch.ids).toEqual(['3-0', '5-0']);
   waiting.dropUpTo('5-0');
   expect(waiting.first?.batch).toBe(last);
