@@ -143,7 +143,7 @@ export class AppendConnection {
       begun = await introduce(questions, this.#connection.role);
       await this.#handler.prepare(questions, begun);
       this.tellsChanges = false;
-      if (this.#mayAskForChanges) {
+      if (this.#mayAskForChanges && begun.isTested) {
         // Something on the way may close the connection over it, and would again.
         this.#mayAskForChanges = false;
         this.tellsChanges = await askForChanges(questions);

@@ -3,6 +3,7 @@
  * still hold commands of it (`recovery/fence.ts`).
  */
 import { encodeCommand, type ReplyCursor } from '../redis/resp.js';
+import { isOneOfThese } from '../redis/server-identity.js';
 import type { Asking } from './questions.js';
 import type { Clocks } from './recovery/recovery.js';
 
@@ -11,6 +12,8 @@ export interface Introduction extends Clocks {
   readonly role: string;
   /** Redis' number for the connection; undefined where it does not tell, or not under our name. */
   readonly clientId: string | undefined;
+  /** It is Redis, Valkey or Redict, whose word on changes by others has been tested (docs/servers.md). */
+  readonly isTested: boolean;
 }
 
 /** @param role that no other connection has or had, on any server */
@@ -26,6 +29,7 @@ export async function introduce(asking: Asking, role: string): Promise<Introduct
   return {
     role,
     clientId: isOurs ? /^id=(\d+) /.exec(info!)?.[1] : undefined,
+    isTested: server !== undefined && isOneOfThese(server),
     runId: /^run_id:(\w+)/m.exec(server ?? '')?.[1],
     redisTime,
     askedAt,

@@ -24,6 +24,20 @@ export function identifyServer(info: ReadonlyMap<string, string>): ServerIdentit
   return { name, version: info.get(version), mode: info.get(mode) ?? info.get('redis_mode') };
 }
 
+/** Fields of INFO that give a version, and are of these programs. */
+const OWN_VERSIONS = new Set(['redis', 'valkey', 'redict', 'gcc']);
+
+/**
+ * Whether a server is one of these programs, and not another that speaks their protocol (Dragonfly, KeyDB, Kvrocks,
+ * Garnet …), which may take a command and do something else.
+ * @param info INFO's section `server` as text
+ */
+export function isOneOfThese(info: string): boolean {
+  const versions = [...info.matchAll(/^(\w+)_version:/gm)].map(([, name]) => name!);
+  const isOther = versions.some((name) => !OWN_VERSIONS.has(name)) || /^executable:.*keydb/im.test(info);
+  return versions.length > 0 && !isOther;
+}
+
 /** A version's numbers, the most significant first. */
 export type Version = readonly number[];
 

@@ -35,7 +35,13 @@ test('the connection’s number, the server’s process and its time', async () 
   const begun = performance.now();
   const { askedAt, localTime, ...told } = await introduceBy(INFO, SERVER, TIME);
   // Whole ms: ids have no more.
-  expect(told).toEqual({ role: 'append-x', clientId: '17', runId: '0a1b2c', redisTime: 1_700_000_000_123 });
+  expect(told).toEqual({
+    role: 'append-x',
+    clientId: '17',
+    runId: '0a1b2c',
+    redisTime: 1_700_000_000_123,
+    isTested: true,
+  });
   const order = [begun, askedAt, localTime, performance.now()];
   expect(order).toEqual(order.toSorted((a, b) => a - b));
 });
@@ -45,7 +51,19 @@ test('is unknown where Redis does not tell', async () => {
     clientId: undefined,
     runId: undefined,
     redisTime: undefined,
+    isTested: false,
   });
+});
+
+test.each([
+  ['redis_version:7.2.4\r\nvalkey_version:9.1.2\r\ngcc_version:14.2.0\r\n', true],
+  ['redis_version:7.2.4\r\nredict_version:7.3.6\r\n', true],
+  ['redis_version:7.4.0\r\ndragonfly_version:df-v1.30.0\r\n', false],
+  ['redis_version:6.3.4\r\nexecutable:/usr/bin/keydb-server\r\n', false],
+  ['redis_version:7.0.0\r\nkvrocks_version:2.11.0\r\n', false],
+  ['run_id:0a1b2c\r\n', false],
+])('whether its word on changes by others is known to hold: %j, %s', async (server, isTested) => {
+  expect(await introduceBy(INFO, bulk(server), TIME)).toMatchObject({ isTested });
 });
 
 test.each(['', 'streamgate-append-xy', 'streamgate-append-'])(

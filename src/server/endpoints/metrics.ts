@@ -157,7 +157,10 @@ export const METRICS: Readonly<Record<string, MetricKind>> = {
     ({ hub }) => hub.resets,
     'reason',
   ),
-  entries_read_total: counter('Entries that readers read for followers.', ({ hub }) => hub.entriesRead),
+  entries_read_total: counter(
+    'Entries that came to live followers: read from Redis, or pushed to this gateway.',
+    ({ hub }) => hub.entriesRead,
+  ),
   read_bytes_total: counter('Payload bytes that readers read for followers.', ({ hub }) => hub.bytesRead),
   followed_streams: gauge('Streams that reader threads follow.', ({ hub }) => hub.size),
   hub_bytes: gauge('Bytes of batches kept for followers that are behind.', ({ hub }) => hub.keptBytes),

@@ -9,6 +9,7 @@ const OURS = bulk('id=7 addr=127.0.0.1:1 name=streamgate-append-x age=1 flags=N\
 const BEGUN = {
   role: 'append-x',
   clientId: '7',
+  isTested: true,
   runId: undefined,
   redisTime: undefined,
   askedAt: 0,
