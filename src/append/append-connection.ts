@@ -24,6 +24,8 @@ const PREPARE_MS = 5000;
 const LASTING_MS = 1000;
 /** A server that takes no writes is left for whatever is at its address now, but not more often. */
 const LEAVE_AGAIN_MS = 2000;
+/** The kernel is to hold several large entries, so that Redis can read on while this process does something else. */
+const SEND_BUFFER_BYTES = 2 * 1024 * 1024;
 
 /** No other connection has this name, also not on another server or after a restart. */
 const newRole = () => `append-${randomBytes(6).toString('hex')}`;
@@ -79,7 +81,12 @@ export class AppendConnection {
     this.#options = options;
     this.#handler = handler;
     this.#connection = new ReconnectingConnection(
-      { target: options.target, role: newRole, silenceMs: SILENCE_MS },
+      {
+        target: options.target,
+        role: newRole,
+        silenceMs: SILENCE_MS,
+        sendBufferBytes: SEND_BUFFER_BYTES,
+      },
       {
         ready: () => void this.#prepare(),
         reply: (cursor) => {

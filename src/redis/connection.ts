@@ -11,6 +11,7 @@ import { connect as connectTls } from 'node:tls';
 import { Failure } from '../protocol/errors.js';
 import { failureFromRedis } from './error-replies.js';
 import { encodeCommand, ReplyBuffer, ReplyCursor } from './resp.js';
+import { enlargeSendBuffer } from './send-buffer.js';
 import { findMaster } from './sentinel.js';
 import { SocketWriter } from './socket-writer.js';
 import { type RedisTarget, tlsOptions } from './target.js';
@@ -37,6 +38,13 @@ export interface ConnectionHandler {
   closed(cause: Error): void;
 }
 
+export interface ConnectionSizes {
+  /** What is kept of memory that a large reply took, for the next. */
+  readonly keepBytes?: number | undefined;
+  /** What the kernel is to hold of what is written, where it is a Unix socket. */
+  readonly sendBufferBytes?: number | undefined;
+}
+
 export class RedisConnection {
   /** There are none while the master is looked for. */
   #socket: Socket | undefined;
@@ -44,6 +52,7 @@ export class RedisConnection {
   readonly #target: RedisTarget;
   readonly #role: string;
   readonly #handler: ConnectionHandler;
+  readonly #sendBufferBytes: number | undefined;
   readonly #replies: ReplyBuffer;
   readonly #cursor = new ReplyCursor();
   readonly #connectTimer: NodeJS.Timeout;
@@ -54,15 +63,13 @@ export class RedisConnection {
   /** Bytes that came so far: the sign that Redis is there. */
   receivedBytes = 0;
 
-  /**
-   * @param role what CLIENT LIST shows behind `streamgate-`
-   * @param keepBytes what is kept of memory that a large reply took, for the next
-   */
-  constructor(target: RedisTarget, role: string, handler: ConnectionHandler, keepBytes?: number) {
+  /** @param role what CLIENT LIST shows behind `streamgate-` */
+  constructor(target: RedisTarget, role: string, handler: ConnectionHandler, sizes: ConnectionSizes = {}) {
     this.#target = target;
     this.#role = role;
     this.#handler = handler;
-    this.#replies = new ReplyBuffer(keepBytes);
+    this.#sendBufferBytes = sizes.sendBufferBytes;
+    this.#replies = new ReplyBuffer(sizes.keepBytes);
     this.#connectTimer = setTimeout(
       () => this.#close(new Error('Redis did not answer in time')),
       CONNECT_TIMEOUT_MS,
@@ -110,6 +117,10 @@ export class RedisConnection {
     socket.setNoDelay(true);
     socket.on('error', (error) => this.#close(error));
     socket.on('close', () => this.#close(new Error('Redis closed the connection')));
+    const bytes = this.#sendBufferBytes;
+    if (bytes !== undefined && target.path !== undefined) {
+      socket.once('connect', () => enlargeSendBuffer(socket, bytes));
+    }
     const login = loginCommands(target, this.#role);
     this.#handshake = login.length;
     socket.write(Buffer.concat(login));

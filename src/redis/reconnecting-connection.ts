@@ -7,7 +7,7 @@
  * nothing is sent again: only the owner knows what a repetition means.
  */
 import { BackOff } from '../protocol/back-off.js';
-import { RedisConnection } from './connection.js';
+import { type ConnectionSizes, RedisConnection } from './connection.js';
 import type { ReplyCursor } from './resp.js';
 import { SilenceWatch } from './silence-watch.js';
 import type { RedisTarget } from './target.js';
@@ -16,7 +16,7 @@ import type { RedisTarget } from './target.js';
 export const FIRST_RECONNECT_MS = 20;
 export const LAST_RECONNECT_MS = 500;
 
-export interface ReconnectingOptions {
+export interface ReconnectingOptions extends ConnectionSizes {
   readonly target: RedisTarget;
   /** What CLIENT LIST shows behind `streamgate-`; asked for each connection. */
   readonly role: () => string;
@@ -26,8 +26,6 @@ export interface ReconnectingOptions {
   readonly isOnDemand?: boolean;
   /** A connection that is not ready by then is given up, even if the server is there and loads its data. */
   readonly readyMs?: number;
-  /** What is kept of memory that a large reply took, for the next. */
-  readonly keepBytes?: number;
 }
 
 /** What is known of a connection that was lost. */
@@ -96,7 +94,7 @@ export class ReconnectingConnection {
   /** Makes a connection, unless there is one. */
   connect(): void {
     if (this.#connection !== undefined || this.#isClosed) return;
-    const { target, role, silenceMs, readyMs, keepBytes } = this.#options;
+    const { target, role, silenceMs, readyMs } = this.#options;
     const { reply, push } = this.#handler;
     this.#role = role();
     this.#isGivenUp = false;
@@ -107,7 +105,7 @@ export class ReconnectingConnection {
     };
     const closed = (cause: Error) => this.#lost(connection, watch, cause);
     const handler = { ready, reply, closed, ...(push && { push }) };
-    const connection = new RedisConnection(target, this.#role, handler, keepBytes);
+    const connection = new RedisConnection(target, this.#role, handler, this.#options);
     const watch = new SilenceWatch(
       connection,
       silenceMs,

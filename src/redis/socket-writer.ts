@@ -8,6 +8,7 @@
  */
 import { writevSync } from 'node:fs';
 import type { Socket } from 'node:net';
+import { handleOf } from './socket-handle.js';
 
 /** Parts given to one system call: more than the kernel takes at once, where they are slabs. */
 const MAX_PARTS = 64;
@@ -129,17 +130,4 @@ export class SocketWriter {
     this.#parts.splice(0, this.#writtenParts);
     this.#writtenParts = 0;
   }
-}
-
-/** What Node's sockets are made of; not in its types or docs, but there since its first releases. */
-interface SocketHandle {
-  /** The file descriptor; -1 or missing where there is none (Windows). */
-  readonly fd?: number;
-  /** Bytes that libuv waits for room for. */
-  readonly writeQueueSize?: number;
-}
-
-/** Nothing once the socket is closed. */
-function handleOf(socket: Socket): SocketHandle | undefined {
-  return (socket as unknown as { _handle?: SocketHandle | null })._handle ?? undefined;
 }

@@ -215,6 +215,19 @@ describe('storing', () => {
   });
 });
 
+test('the kernel holds several large entries for Redis, not only one or two', async () => {
+  const redis = await redisForTest();
+  const pipe = newPipe(redis);
+  await store(pipe);
+  redis.process.kill('SIGSTOP');
+  const ledger = new Ledger();
+  // As much as fits where net.core.wmem_max is as small as on older kernels.
+  for (let index = 0; index < 4; index++) append(pipe, 'k', Buffer.alloc(95_000, 'x'), ledger, index);
+  pipe.close();
+  // Of what had not left the process it would be known that it is not stored.
+  expect(ledger.results).toEqual(Array.from({ length: 4 }, () => failing('unknown_outcome')));
+});
+
 describe('what may wait', () => {
   test('is bounded: beyond it entries are refused, until there is room', async () => {
     const redis = await redisForTest();
