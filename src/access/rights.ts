@@ -72,11 +72,16 @@ export class Rights {
   readonly wall: string | undefined;
   readonly #rights: readonly Right[];
   readonly #devicePrefixing: boolean;
+  /** What is allowed on every stream there may be, so that no name needs to be looked at. */
+  readonly #anywhere: ReadonlySet<Action>;
 
   constructor({ device, rights }: Entitlement, devicePrefixing: boolean) {
     this.wall = device;
     this.#rights = rights;
     this.#devicePrefixing = devicePrefixing;
+    const isAnywhere = (right: Right) =>
+      device === undefined && matchesAll(right.device) && matchesAll(right.stream);
+    this.#anywhere = new Set(rights.filter(isAnywhere).flatMap(({ actions }) => actions));
   }
 
   static everything(devicePrefixing: boolean): Rights {
@@ -90,6 +95,7 @@ export class Rights {
 
   /** Whether a stream may be used so. */
   may(action: Action, key: string): boolean {
+    if (this.#anywhere.has(action)) return true;
     const { device, name } = splitStreamKey(key, this.#devicePrefixing);
     if (this.wall !== undefined && device !== this.wall) return false;
     // Only a glob that fits any device at all fits a stream of none.

@@ -41,9 +41,13 @@ export interface TableForm {
   readonly gaps: boolean;
 }
 
+const BEYOND_ASCII = /[\u007f-\uffff]/;
+
 /** Text for a header, whose characters clients take for Latin-1: all beyond ASCII are escaped. */
 export function asciiJson(value: unknown): string {
-  return JSON.stringify(value).replace(
+  const json = JSON.stringify(value);
+  if (!BEYOND_ASCII.test(json)) return json;
+  return json.replace(
     /[\u007f-\uffff]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );

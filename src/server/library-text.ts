@@ -10,3 +10,12 @@ const BEYOND_ASCII = /[^\u0000-\u007f]/;
 export function libraryText(text: string): string | Uint8Array {
   return BEYOND_ASCII.test(text) ? Buffer.from(text) : text;
 }
+
+/** Longer texts are handed over as bytes: of these it is known at once how many there are. */
+const MOST_TEXT = 4096;
+
+/** An answer's body as it is handed over. Its `length` is that in bytes: text is handed over where it is ASCII. */
+export function libraryBody(body: string | Uint8Array): string | Uint8Array {
+  if (typeof body !== 'string') return body;
+  return body.length <= MOST_TEXT ? libraryText(body) : Buffer.from(body);
+}

@@ -106,11 +106,11 @@ function addRoutes(app: TemplatedApp, context: GatewayContext, shared: Shared): 
     respond(`/${page.name}/assets/:name`, { get: (exchange, name) => answerAsset(exchange, page, name) });
   }
   respond(DATA, {
-    get: withGrant(context, (exchange, grant, sid) => getData(context, exchange, grant, sid)),
+    get: withGrant(context, getData(context)),
     post: withBody(context, postData(context)),
   });
+  respond(LATEST, { get: withGrant(context, getLatest(context)) });
   const views: Readonly<Record<string, View>> = {
-    [LATEST]: getLatest,
     [MJPEG]: getMjpeg,
     [EVENTS]: getEvents,
   };

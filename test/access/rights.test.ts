@@ -21,6 +21,14 @@ const KEYS = [
 const readable = (entitlement: Entitlement, devicePrefixing = true) =>
   KEYS.filter((key) => rights(entitlement, devicePrefixing).may('read', key));
 
+test('what is allowed everywhere allows no other action', () => {
+  const some = rights({ rights: [right(['read', 'meta']), right(['write'], 'cam1')] });
+  expect(ACTIONS.map((action) => some.may(action, 'default:cam'))).toEqual([true, false, true, false]);
+  expect(ACTIONS.map((action) => some.may(action, 'cam1:cam'))).toEqual([true, true, true, false]);
+  const walled = rights({ device: 'cam1', rights: [right(['read'])] });
+  expect(['cam1:cam', 'default:cam'].map((key) => walled.may('read', key))).toEqual([true, false]);
+});
+
 describe('which streams', () => {
   test.each<[string, Entitlement, string[]]>([
     ['all', { rights: [right(['read'])] }, KEYS],

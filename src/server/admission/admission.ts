@@ -42,7 +42,8 @@ export class Admission {
     if (request.path.length + request.query.length > MAX_ADDRESS) {
       return new Failure('payload_too_large', `the address may have at most ${MAX_ADDRESS} characters`);
     }
-    const [host, origin] = [request.header('host'), request.header('origin')];
+    const host = request.header('host');
+    const origin = request.header('origin');
     if (!this.#hosts.allows(host)) {
       const shown = host.slice(0, SHOWN_HOST);
       return new Failure('forbidden_host', `host '${shown}' is not allowed; add it to ALLOWED_HOSTS`);

@@ -38,8 +38,9 @@ export function presentedToken({ config }: GatewayContext, exchange: HttpExchang
 
 /** @throws Failure, or rejects with one, where the request may not go on */
 export function authenticate(context: GatewayContext, exchange: HttpExchange): Grant | Promise<Grant> {
+  // Whatever token is sent, everybody is granted the same.
+  if (!context.access.isOn) return context.access.authenticate(undefined);
   const grant = context.access.authenticate(presentedToken(context, exchange));
-  if (!context.access.isOn) return grant;
   const note = (known: Grant) => {
     exchange.token = known.name;
     return known;

@@ -37,7 +37,8 @@ export class ClientShares {
   readonly max: number;
   readonly #limitName: string;
   readonly #countsAddresses: boolean;
-  readonly #usages = new Map<string, Usage>();
+  readonly #tokens = new Map<string, Usage>();
+  readonly #addresses = new Map<string, Usage>();
 
   /**
    * @param limitName the setting that limits all clients together
@@ -51,14 +52,14 @@ export class ClientShares {
 
   /** Tokens and addresses that use something, or have an open share. */
   get size(): number {
-    return this.#usages.size;
+    return this.#tokens.size + this.#addresses.size;
   }
 
   /** Counts what a connection uses. The share must be closed at the connection's end. */
   open({ token, address }: Client): Share {
     const usages: Usage[] = [];
-    if (token !== undefined) usages.push(this.#usage('token', token));
-    if (this.#countsAddresses) usages.push(this.#usage('address', address));
+    if (token !== undefined) usages.push(usageOf(this.#tokens, 'token', token));
+    if (this.#countsAddresses) usages.push(usageOf(this.#addresses, 'address', address));
     if (usages.length === 0) usages.push({ key: '', kind: 'connection', used: 0, shares: 0 });
     return new Share(this, usages);
   }
@@ -81,19 +82,20 @@ export class ClientShares {
   }
 
   /** Forgets a usage that nothing counts towards any more. */
-  tidy({ key, used, shares }: Usage): void {
-    if (used === 0 && shares === 0) this.#usages.delete(key);
+  tidy({ key, kind, used, shares }: Usage): void {
+    if (used !== 0 || shares !== 0) return;
+    if (kind === 'token') this.#tokens.delete(key);
+    else if (kind === 'address') this.#addresses.delete(key);
   }
+}
 
-  #usage(kind: Kind, name: string): Usage {
-    const key = `${kind} ${name}`;
-    let usage = this.#usages.get(key);
-    if (usage === undefined) {
-      usage = { key, kind, used: 0, shares: 0 };
-      this.#usages.set(key, usage);
-    }
-    return usage;
+function usageOf(usages: Map<string, Usage>, kind: Kind, key: string): Usage {
+  let usage = usages.get(key);
+  if (usage === undefined) {
+    usage = { key, kind, used: 0, shares: 0 };
+    usages.set(key, usage);
   }
+  return usage;
 }
 
 /** A connection's part in what its client uses. */
@@ -133,7 +135,9 @@ export class Share {
 
   /** The most that its token or its address uses. */
   get used(): number {
-    return Math.max(0, ...this.#usages.map(({ used }) => used));
+    let most = 0;
+    for (const { used } of this.#usages) most = Math.max(most, used);
+    return most;
   }
 
   take(amount: number): void {

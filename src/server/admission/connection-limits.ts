@@ -21,7 +21,6 @@ const LEAST_REFUSED = 16;
 const DEAF_FACTOR = 2;
 /** With more than this part of all connections in use, none is kept open after its answer. */
 const CROWDED_PART = 0.5;
-const MAPPED_IPV4 = Buffer.from('00000000000000000000ffff', 'hex');
 /** The part of an IPv6 address that a provider gives to one customer, in bytes. */
 const IPV6_NETWORK_BYTES = 8;
 
@@ -33,10 +32,16 @@ interface InUse {
 
 /** Whoever a client's connections are counted by: an IPv4 address, or an IPv6 network of 64 bits. */
 export function clientAddress(res: Pick<HttpResponse, 'getRemoteAddress'>): string {
-  const bytes = Buffer.from(res.getRemoteAddress());
-  const isMapped = bytes.length === 16 && bytes.subarray(0, 12).equals(MAPPED_IPV4);
-  if (isMapped) return bytes.toString('latin1', 12);
-  return bytes.toString('latin1', 0, bytes.length === 16 ? IPV6_NETWORK_BYTES : bytes.length);
+  const bytes = new Uint8Array(res.getRemoteAddress());
+  if (isMappedIpv4(bytes)) return String.fromCharCode(bytes[12]!, bytes[13]!, bytes[14]!, bytes[15]!);
+  return String.fromCharCode(...(bytes.length === 16 ? bytes.subarray(0, IPV6_NETWORK_BYTES) : bytes));
+}
+
+/** `::ffff:a.b.c.d` */
+function isMappedIpv4(bytes: Uint8Array): boolean {
+  if (bytes.length !== 16 || bytes[10] !== 0xff || bytes[11] !== 0xff) return false;
+  for (let at = 0; at < 10; at++) if (bytes[at] !== 0) return false;
+  return true;
 }
 
 export class ConnectionLimits {

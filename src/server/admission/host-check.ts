@@ -19,6 +19,8 @@ export class HostCheck {
   readonly #allowed: ReadonlySet<string>;
   readonly #isNeeded: boolean;
   readonly #isLoopback: boolean;
+  /** The header that was allowed last: requests of one client after another have the same. */
+  #lastAllowed: string | undefined;
 
   /**
    * @param allowed names in lower case, without a port, or `*`
@@ -33,7 +35,13 @@ export class HostCheck {
 
   /** @param header the request's Host header */
   allows(header: string): boolean {
-    if (!this.#isNeeded) return true;
+    if (!this.#isNeeded || header === this.#lastAllowed) return true;
+    const isAllowed = this.#isAllowed(header);
+    if (isAllowed) this.#lastAllowed = header;
+    return isAllowed;
+  }
+
+  #isAllowed(header: string): boolean {
     const host = header.toLowerCase().replace(PORT, '').replace(ROOT, '$1');
     if (isLocalHost(host) || this.#allowed.has(host)) return true;
     // Who listens on loopback is reached by its names, and those of others lead to something in between.

@@ -1,4 +1,5 @@
 /** What stands in the head of an answer, and how much of it there may be. */
+import type { HttpResponse } from 'uWebSockets.js';
 import type { Failure, FailureCode } from '../../protocol/errors.js';
 
 export type Header = readonly [name: string, value: string];
@@ -43,6 +44,14 @@ const LIBRARY_HEAD_BYTES = 160;
 /** What an answer's header may hold: the library would write a line break as it is. */
 const HEADER_VALUE = /^[\t -~]*$/;
 
+const ONLY_SNIFFING: readonly Header[] = [NO_SNIFFING];
+
+/** Those of an answer that has an end. @throws Error */
+export function answerHeaders(own: readonly Header[], ofOrigin: readonly Header[]): readonly Header[] {
+  if (own.length + ofOrigin.length === 0) return ONLY_SNIFFING;
+  return checkHeaders([NO_SNIFFING, ...own, ...ofOrigin]);
+}
+
 /** @throws Error */
 export function checkHeaders(headers: readonly Header[]): readonly Header[] {
   for (const [name, value] of headers) {
@@ -52,7 +61,30 @@ export function checkHeaders(headers: readonly Header[]): readonly Header[] {
 }
 
 export function headBytes(headers: readonly Header[]): number {
-  return headers.reduce((sum, [name, value]) => sum + name.length + value.length + ': \r\n'.length, 0);
+  let sum = 0;
+  for (const [name, value] of headers) sum += name.length + value.length + ': \r\n'.length;
+  return sum;
+}
+
+/**
+ * Writes all headers by one call, since each costs more than what it writes: what the library is given as the value of
+ * the first has the others behind it, in the form in which the library writes them.
+ * @param type of the body, if that is told @param headers as `checkHeaders` has let them pass
+ */
+export function writeHead(
+  res: Pick<HttpResponse, 'writeHeader'>,
+  type: string | undefined,
+  headers: readonly Header[],
+): void {
+  let first = type === undefined ? undefined : 'content-type';
+  let rest = type ?? '';
+  for (const [name, value] of headers) {
+    if (first === undefined) {
+      first = name;
+      rest = value;
+    } else rest += `\r\n${name}: ${value}`;
+  }
+  if (first !== undefined) res.writeHeader(first, rest);
 }
 
 export const statusLine = (status: number): string => STATUS_TEXT[status] ?? String(status);

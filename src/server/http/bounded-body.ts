@@ -16,7 +16,8 @@ export class BoundedBody {
   readonly #bodies: HeldBytes;
   readonly #holder: BodyHolder;
   readonly #giveWay: () => void;
-  readonly #received: ReceivedBody;
+  readonly #declared: number;
+  #received: ReceivedBody | undefined;
   #refusal: Failure | undefined;
   #hasBegun = false;
 
@@ -34,7 +35,7 @@ export class BoundedBody {
   ) {
     this.#bodies = bodies;
     this.#holder = holder;
-    this.#received = new ReceivedBody(declared);
+    this.#declared = declared;
     this.#refusal = refusal;
     this.#giveWay = giveWay;
   }
@@ -51,12 +52,13 @@ export class BoundedBody {
     if (!isLast) return undefined;
     this.#bodies.release(this.#holder);
     if (this.#refusal !== undefined) throw this.#refusal;
-    return this.#received.bytes;
+    return this.#received!.bytes;
   }
 
   /** @returns why the body cannot be held any longer */
   #keep(chunk: Uint8Array): Failure | undefined {
     let refusal: Failure;
+    this.#received ??= new ReceivedBody(this.#declared);
     try {
       const bytes = this.#received.growthFor(chunk.length);
       if (this.#bodies.hold(this.#holder, this.#holder.client, bytes, this.#giveWay)) {

@@ -12,6 +12,6 @@ export function endpoint(
 ): (res: HttpResponse, req: HttpRequest) => void {
   return (res, req) => {
     const exchange = new HttpExchange(context, res, req, duty);
-    if (!exchange.isOver) void exchange.run(() => run(exchange, req));
+    if (!exchange.isOver) exchange.run(() => run(exchange, req));
   };
 }

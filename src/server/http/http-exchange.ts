@@ -11,7 +11,9 @@ import type { Duty } from '../admission/admission.js';
 import type { Client } from '../admission/client-shares.js';
 import { clientAddress } from '../admission/connection-limits.js';
 import type { GatewayContext } from '../context.js';
+import { libraryBody } from '../library-text.js';
 import {
+  answerHeaders,
   checkHeaders,
   failureHeaders,
   type Header,
@@ -19,6 +21,7 @@ import {
   headRoom,
   NO_SNIFFING,
   statusLine,
+  writeHead,
 } from './answer-head.js';
 import { AnswerStream, type StreamListener } from './answer-stream.js';
 import { BoundedBody } from './bounded-body.js';
@@ -29,6 +32,7 @@ import { readHeaders } from './request-headers.js';
 const STREAMED_BYTES = 64 * 1024;
 /** Answers that never have a body, nor a length. */
 const BODILESS = [204, 304];
+const NO_HEADERS: readonly Header[] = [];
 
 export interface Answer {
   readonly status?: number;
@@ -62,7 +66,7 @@ export class HttpExchange {
   #hasLeft = false;
   /** Its whole answer has been handed over, or its client is gone. */
   #isFinished = false;
-  #onAborted: (() => void)[] = [];
+  #onAborted: (() => void)[] | undefined;
 
   /**
    * @param duty what the request asks of the gateway: `work` is refused once that is going down
@@ -77,7 +81,7 @@ export class HttpExchange {
     res.onAborted(() => {
       this.#finish();
       this.#leave();
-      for (const listener of this.#onAborted) listener();
+      if (this.#onAborted !== undefined) for (const listener of this.#onAborted) listener();
     });
     this.method = req.getMethod();
     this.path = req.getUrl();
@@ -112,24 +116,27 @@ export class HttpExchange {
 
   /** The client left before it was answered. */
   onAborted(listener: () => void): void {
+    this.#onAborted ??= [];
     this.#onAborted.push(listener);
   }
 
   /** Bytes of an answer's head that are left besides these headers, so that proxies and clients take it. */
   headRoom(headers: readonly Header[]): number {
-    return headRoom([NO_SNIFFING, ...headers, ...this.#originHeaders()]);
+    return headRoom(headers) - headBytes([NO_SNIFFING]) - headBytes(this.#originHeaders());
   }
 
-  answer({ status = 200, type, headers = [], body = '' }: Answer): void {
+  answer({ status = 200, type, headers = NO_HEADERS, body = '' }: Answer): void {
     if (this.#isOver) return;
-    const bytes = typeof body === 'string' ? Buffer.from(body) : body;
-    const isStreamed = bytes.length >= STREAMED_BYTES && this.method !== 'head';
+    const isHead = this.method === 'head';
+    const bytes = libraryBody(body);
+    const streamed =
+      typeof bytes !== 'string' && bytes.length >= STREAMED_BYTES && !isHead ? bytes : undefined;
     // Who is going down says so: the client takes its next request elsewhere.
     const isLast =
       this.#isLast || this.#context.stopping.signal.aborted || this.#context.connections.isCrowded;
-    const allHeaders = checkHeaders([NO_SNIFFING, ...headers, ...this.#originHeaders()]);
-    if (isStreamed) {
-      const size = headBytes(allHeaders) + bytes.length;
+    const allHeaders = answerHeaders(headers, this.#originHeaders());
+    if (streamed !== undefined) {
+      const size = headBytes(allHeaders) + streamed.length;
       if (!this.#context.unread.hold(this, this.client, size, () => this.#res.close())) {
         this.fail(
           new Failure('overloaded', 'too many bytes wait for clients to read them (MAX_UNREAD_BYTES)'),
@@ -139,18 +146,18 @@ export class HttpExchange {
     }
     this.#isOver = true;
     this.#res.cork(() => {
-      this.#res.writeStatus(statusLine(status));
-      if (type !== undefined) this.#res.writeHeader('content-type', type);
-      for (const [name, value] of allHeaders) this.#res.writeHeader(name, value);
+      // The library itself begins with 200.
+      if (status !== 200) this.#res.writeStatus(statusLine(status));
+      writeHead(this.#res, type, allHeaders);
       const isBodiless = BODILESS.includes(status);
-      if (this.method === 'head' || isBodiless) {
+      if (isHead || isBodiless) {
         // Given the length itself, the library would take the answer for unfinished and close the connection.
         if (!isBodiless) this.#res.writeHeader('content-length', String(bytes.length));
         this.#res.endWithoutBody();
-      } else if (isStreamed) this.#stream(bytes);
+      } else if (streamed !== undefined) this.#stream(streamed);
       else this.#res.end(bytes, isLast);
     });
-    if (isStreamed) return;
+    if (streamed !== undefined) return;
     this.#finish();
     this.#leave();
   }
@@ -172,8 +179,7 @@ export class HttpExchange {
     const isHead = this.method === 'head';
     this.#finish();
     res.cork(() => {
-      res.writeStatus(statusLine(200)).writeHeader('content-type', head.type);
-      for (const [name, value] of headers) res.writeHeader(name, value);
+      writeHead(res, head.type, headers);
       if (isHead) res.endWithoutBody();
     });
     if (isHead) {
@@ -185,7 +191,7 @@ export class HttpExchange {
     const { client } = this;
     const parts = { res, filler, client, unread, underway, onLeft: () => this.#leave() };
     const stream = new AnswerStream(parts, head);
-    this.#onAborted.push(() => stream.gone());
+    this.onAborted(() => stream.gone());
     return stream;
   }
 
@@ -227,35 +233,30 @@ export class HttpExchange {
     const body = new BoundedBody(bodies, this, declared, refusal, () => this.#res.close());
     this.#res.onData((chunk, isLast) => {
       if (this.#isOver) return;
-      this.#guard(() => {
+      try {
         const whole = body.take(new Uint8Array(chunk), isLast);
         if (whole !== undefined) take(whole);
-      });
+      } catch (error) {
+        this.fail(error);
+      }
     });
   }
 
   /** Runs a step of an endpoint; what it throws or rejects with is answered. */
-  async run(step: () => void | Promise<void>): Promise<void> {
+  run(step: () => void | Promise<void>): void {
     try {
-      await step();
+      step()?.catch((error) => this.fail(error));
     } catch (error) {
       this.fail(error);
     }
   }
 
-  #guard(step: () => void): void {
-    try {
-      step();
-    } catch (error) {
-      this.fail(error);
-    }
-  }
-
-  #originHeaders(): Header[] {
-    const [origin, host] = [this.header('origin'), this.header('host')];
+  #originHeaders(): readonly Header[] {
+    const origin = this.header('origin');
+    if (origin === '') return NO_HEADERS;
+    const host = this.header('host');
     // A page under a name that is not ours would look like our own.
-    if (origin === '' || !this.#context.hosts.allows(host)) return [];
-    return this.#context.origins.answerHeaders(origin, host);
+    return this.#context.hosts.allows(host) ? this.#context.origins.answerHeaders(origin, host) : NO_HEADERS;
   }
 
   /** Writes a large body as the socket takes it: it is never copied whole into the library's buffer. */
@@ -273,7 +274,7 @@ export class HttpExchange {
     };
     write(0);
     if (isDone) return;
-    this.#onAborted.push(() => {
+    this.onAborted(() => {
       isDone = true;
     });
     this.#res.onWritable((offset) => isDone || write(offset - begin));

@@ -51,7 +51,7 @@ export function upgradeSocket<T extends object>(
   }
   const extensions = exchange.header('sec-websocket-extensions');
   const parameter = req.getParameter(0) ?? '';
-  void exchange.run(async () => {
+  exchange.run(async () => {
     const data = await prepare(exchange, parameter);
     if (exchange.isOver) return;
     if (context.stopping.signal.aborted) throw new Failure('shutting_down', 'the gateway is going down');

@@ -65,6 +65,15 @@ describe('a gateway that everybody may use', () => {
     ).toBe(false);
   });
 
+  test('answers to no other name once it has answered to one of its own', () => {
+    const check = new HostCheck(undefined, '127.0.0.1', true);
+    for (let round = 0; round < 3; round++) {
+      expect(check.allows('localhost:8000')).toBe(true);
+      expect(check.allows('evil.test')).toBe(false);
+      expect(check.allows('evil.test')).toBe(false);
+    }
+  });
+
   test('answers to any name with *', () => {
     const check = new HostCheck(['*'], '127.0.0.1', true);
     expect(STRANGERS.every((host) => check.allows(host))).toBe(true);

@@ -11,6 +11,8 @@ import type { HttpExchange } from '../../http/http-exchange.js';
 
 const MSGPACK = 'application/msgpack';
 const NOT_STORED: Header = ['cache-control', 'no-store'];
+/** Beside those of the table. */
+const TABLE_HEADERS: readonly Header[] = [['content-type', 'application/octet-stream'], NOT_STORED];
 
 /** What was read of a stream. */
 export interface ReadStream {
@@ -28,7 +30,7 @@ const isPacked = (exchange: HttpExchange) => exchange.header('accept').toLowerCa
 /** What the head of the answer has room for, and tells. MessagePack names its entries itself. */
 export function tableForm(exchange: HttpExchange, { offsets, gaps }: PullParameters): TableForm {
   const rows = isPacked(exchange) ? undefined : offsets;
-  return { room: exchange.headRoom([['content-type', 'application/octet-stream'], NOT_STORED]), rows, gaps };
+  return { room: exchange.headRoom(TABLE_HEADERS), rows, gaps };
 }
 
 /**

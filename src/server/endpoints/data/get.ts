@@ -1,25 +1,60 @@
 /** `GET /data/{sid}`: entries after a cursor, waiting for some where there are none yet. */
 import type { Grant } from '../../../access/grant.js';
+import type { Rights } from '../../../access/rights.js';
 import { checkTable, tableCount } from '../../../protocol/head-table.js';
-import { parsePullParameters, Query } from '../../../protocol/parameters.js';
+import {
+  type PullParameters,
+  parsePullParameters,
+  Query,
+  type StreamSelection,
+} from '../../../protocol/parameters.js';
+import type { GrantedHandler } from '../../admission/authorize.js';
 import type { GatewayContext } from '../../context.js';
 import type { HttpExchange } from '../../http/http-exchange.js';
 import { answerEntries, tableForm } from './entries-answer.js';
+import { Plans } from './plans.js';
 import { readForExchange } from './read-for-exchange.js';
-import { readSelection, selectedKeys, shownSids } from './selected-keys.js';
+import { checkSelected, readSelection, selectedKeys, shownSids } from './selected-keys.js';
 
-export async function getData(
+/** What an address asks for. */
+interface GetPlan {
+  readonly selection: StreamSelection;
+  readonly parameters: PullParameters;
+  readonly keys: readonly string[];
+}
+
+export function getData(context: GatewayContext): GrantedHandler {
+  const plans = new Plans<GetPlan>(context.config);
+  return (exchange, grant, encodedSid) => {
+    const { rights } = grant;
+    const known = plans.find(rights, encodedSid, exchange);
+    if (known !== undefined) checkSelected(rights, 'read', known.selection, known.keys);
+    const plan =
+      known ?? plans.keep(rights, encodedSid, exchange, planGet(context, exchange, rights, encodedSid));
+    return answerGet(context, exchange, grant, plan);
+  };
+}
+
+/** @throws Failure */
+function planGet(
   context: GatewayContext,
   exchange: HttpExchange,
-  grant: Grant,
+  rights: Rights,
   encodedSid: string,
-): Promise<void> {
-  const { rights } = grant;
+): GetPlan {
   const query = new Query(exchange.query);
   const selection = readSelection(rights, encodedSid, query);
   const parameters = parsePullParameters(query, selection, 'rest');
-  const keys = selectedKeys(context.config, rights, 'read', selection);
-  const sids = shownSids(rights, selection, keys, parameters.keepDevicePrefix);
+  return { selection, parameters, keys: selectedKeys(context.config, rights, 'read', selection) };
+}
+
+async function answerGet(
+  context: GatewayContext,
+  exchange: HttpExchange,
+  grant: Grant,
+  { selection, parameters, keys }: GetPlan,
+): Promise<void> {
+  const sids = shownSids(grant.rights, selection, keys, parameters.keepDevicePrefix);
 
   const form = tableForm(exchange, parameters);
   checkTable(sids, parameters.cursors, form);

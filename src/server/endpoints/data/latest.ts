@@ -4,20 +4,30 @@
  */
 
 import type { Grant } from '../../../access/grant.js';
+import type { Rights } from '../../../access/rights.js';
 import { readStreamMediaType } from '../../../catalog/metadata.js';
 import type { EntryBatch } from '../../../protocol/batch.js';
 import { type EntityTags, matchesTag, readTags } from '../../../protocol/entity-tags.js';
 import { BEFORE_FIRST, entryTime } from '../../../protocol/entry-id.js';
 import { Failure } from '../../../protocol/errors.js';
 import { detectMediaType } from '../../../protocol/media-type.js';
-import { parseCursor, parsePullParameters, parseTime, Query } from '../../../protocol/parameters.js';
+import {
+  type PullParameters,
+  parseCursor,
+  parsePullParameters,
+  parseTime,
+  Query,
+  type StreamSelection,
+} from '../../../protocol/parameters.js';
 import { controlFailure } from '../../../redis/control.js';
 import { EntryTrace } from '../../../system/entry-trace.js';
+import type { GrantedHandler } from '../../admission/authorize.js';
 import type { GatewayContext } from '../../context.js';
 import type { Header } from '../../http/answer-head.js';
 import type { HttpExchange } from '../../http/http-exchange.js';
+import { Plans } from './plans.js';
 import { readForExchange } from './read-for-exchange.js';
-import { readSelection, selectedKeys } from './selected-keys.js';
+import { checkSelected, readSelection, selectedKeys } from './selected-keys.js';
 import { viewHeaders } from './view-headers.js';
 
 /**
@@ -28,14 +38,37 @@ const ASK_AGAIN: Header = ['cache-control', 'no-cache'];
 /** The last moment that the form of dates in headers has room for. */
 const LAST_DATE = Date.UTC(9999, 11, 31, 23, 59, 59);
 
-export async function getLatest(
+/** What an address asks for. */
+interface LatestPlan {
+  readonly selection: StreamSelection;
+  readonly parameters: PullParameters;
+  readonly at: string | undefined;
+  readonly until: string | undefined;
+  readonly after: string | undefined;
+  readonly keys: readonly string[];
+}
+
+export function getLatest(context: GatewayContext): GrantedHandler {
+  const plans = new Plans<LatestPlan>(context.config);
+  return (exchange, grant, encodedSid) => {
+    const { rights } = grant;
+    const known = plans.find(rights, encodedSid, exchange);
+    if (known !== undefined) checkSelected(rights, 'read', known.selection, known.keys);
+    const plan =
+      known ?? plans.keep(rights, encodedSid, exchange, planLatest(context, exchange, rights, encodedSid));
+    return answerLatest(context, exchange, grant, plan);
+  };
+}
+
+/** @throws Failure */
+function planLatest(
   context: GatewayContext,
   exchange: HttpExchange,
-  grant: Grant,
+  rights: Rights,
   encodedSid: string,
-): Promise<void> {
+): LatestPlan {
   const query = new Query(exchange.query);
-  const selection = readSelection(grant.rights, encodedSid, query);
+  const selection = readSelection(rights, encodedSid, query);
   const at = query.text('at');
   const after = query.text('after');
   if (selection.sids.length > 1)
@@ -51,7 +84,17 @@ export async function getLatest(
     'rest',
   );
   const until = at === undefined ? undefined : parseTime('at', at).last;
-  const [key] = selectedKeys(context.config, grant.rights, 'read', selection) as [string];
+  const keys = selectedKeys(context.config, rights, 'read', selection);
+  return { selection, parameters, at, until, after, keys };
+}
+
+async function answerLatest(
+  context: GatewayContext,
+  exchange: HttpExchange,
+  grant: Grant,
+  { selection, parameters, at, until, after, keys }: LatestPlan,
+): Promise<void> {
+  const [key] = keys as [string];
   const [sid] = selection.sids as [string];
   const tags = readTags(exchange.header('if-none-match'));
   if (after === undefined) {

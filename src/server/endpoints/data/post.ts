@@ -4,6 +4,7 @@ import type { Rights } from '../../../access/rights.js';
 import type { Receipt } from '../../../append/batch.js';
 import type { AppendStream } from '../../../append/command.js';
 import type { NotReplicated } from '../../../append/not-replicated.js';
+import type { EntryPipe } from '../../../append/pipes.js';
 import { tracePipe } from '../../../append/traced-pipe.js';
 import { asFailure, Failure, type FailureBody, isOutOfMemory } from '../../../protocol/errors.js';
 import { checkStreamId, checkWritable } from '../../../protocol/names.js';
@@ -21,21 +22,55 @@ import type { Share } from '../../admission/client-shares.js';
 import type { GatewayContext } from '../../context.js';
 import type { HttpExchange } from '../../http/http-exchange.js';
 import { type FormEntry, isForm, parseForm } from './form.js';
+import { Plans } from './plans.js';
 import { readSelection, selectedKey } from './selected-keys.js';
 
+/** What an address asks for. */
+interface PostPlan {
+  readonly selection: StreamSelection;
+  readonly sid: string;
+  /** Of the stream; undefined where each entry names its own. */
+  readonly key: string | undefined;
+  readonly minReplicas: number;
+}
+
+const JSON_TYPE = 'application/json';
+/** In the log. */
+const ABOUT = { endpoint: 'post' };
+
 export function postData(context: GatewayContext): BodyHandler {
+  const plans = new Plans<PostPlan>(context.config);
   return {
     limit: context.config.MAX_PAYLOAD_BYTES,
-    prepare: (exchange, { rights }, encodedSid) => preparePost(context, exchange, rights, encodedSid),
+    prepare: (exchange, { rights }, encodedSid) => {
+      const known = plans.find(rights, encodedSid, exchange);
+      if (known !== undefined) checkRights(rights, known);
+      const plan =
+        known ?? plans.keep(rights, encodedSid, exchange, planPost(context, exchange, rights, encodedSid));
+      const contentType = exchange.header('content-type');
+      return (body) => {
+        if (isForm(contentType)) {
+          storeEntries(context, exchange, rights, plan, parseForm(contentType, body));
+        } else storeEntries(context, exchange, rights, plan, [{ filename: '', payload: body }]);
+      };
+    },
   };
 }
 
-function preparePost(
+/** @throws Failure `forbidden` */
+function checkRights(rights: Rights, { selection, sid, key }: PostPlan): void {
+  rights.checkWall(selection.device);
+  if (key === undefined) rights.checkSome('write', selection.device);
+  else rights.check('write', key, sid);
+}
+
+/** @throws Failure */
+function planPost(
   context: GatewayContext,
   exchange: HttpExchange,
   rights: Rights,
   encodedSid: string,
-): (body: Uint8Array) => void {
+): PostPlan {
   const query = new Query(exchange.query);
   const selection = readSelection(rights, encodedSid, query);
   if (selection.sids.length !== 1) {
@@ -46,42 +81,29 @@ function preparePost(
   }
   const sid = selection.sids[0]!;
   checkWritable(sid);
+  let key: string | undefined;
   if (sid === NAMED_BY_ENTRY) rights.checkSome('write', selection.device);
-  else selectedKey(context.config, rights, 'write', selection, sid);
-  const minReplicas = parseMinReplicas(query);
-  const contentType = exchange.header('content-type');
-  return (body) => {
-    const entries = isForm(contentType)
-      ? parseForm(contentType, body)
-      : [{ filename: '', payload: body } satisfies FormEntry];
-    storeEntries(context, exchange, rights, selection, sid, entries, minReplicas);
-  };
+  else key = selectedKey(context.config, rights, 'write', selection, sid);
+  return { selection, sid, key, minReplicas: parseMinReplicas(query) };
 }
 
 function storeEntries(
   context: GatewayContext,
   exchange: HttpExchange,
   rights: Rights,
-  selection: StreamSelection,
-  sid: string,
+  plan: PostPlan,
   entries: readonly FormEntry[],
-  minReplicas: number,
 ): void {
-  const trace = EntryTrace.start(context.logger, { endpoint: 'post' });
-  const pipe = tracePipe(context.pipes.to(minReplicas), trace);
-  // Every name is checked before anything is stored.
-  const streams = new Map<string, AppendStream>();
-  for (const { filename } of entries) {
-    const named = sid === NAMED_BY_ENTRY ? filename : sid;
-    if (streams.has(named)) continue;
-    if (named === '') throw unnamed();
-    checkStreamId(named);
-    checkWritable(named);
-    streams.set(named, pipe.streams.get(selectedKey(context.config, rights, 'write', selection, named)));
+  const trace = EntryTrace.start(context.logger, ABOUT);
+  const pipe = tracePipe(context.pipes.to(plan.minReplicas), trace);
+  const named = plan.key === undefined ? namedStreams(context, rights, plan, entries, pipe) : undefined;
+  const share = context.appendShares.open(exchange);
+  const sizes: number[] = [];
+  let bytes = 0;
+  for (const { payload } of entries) {
+    sizes.push(payload.length);
+    bytes += payload.length;
   }
-  const share = context.appendShares.open(exchange.client);
-  const sizes = entries.map(({ payload }) => payload.length);
-  const bytes = sizes.reduce((sum, size) => sum + size, 0);
   // One request alone may be of any size: its own limit is MAX_PAYLOAD_BYTES.
   const refusal = share.used === 0 ? undefined : share.refusal(bytes);
   if (refusal !== undefined) {
@@ -91,8 +113,9 @@ function storeEntries(
   }
   share.take(bytes);
   const receipt = new PostReceipt(context, exchange, sizes, share, trace);
+  const only = plan.key === undefined ? undefined : pipe.streams.get(plan.key);
   entries.forEach(({ filename, payload }, index) => {
-    const stream = streams.get(sid === NAMED_BY_ENTRY ? filename : sid)!;
+    const stream = only ?? named!.get(filename)!;
     context.counters.in.post.bytes += payload.length;
     try {
       pipe.append(stream, AUTO_ID, payload, receipt, index);
@@ -101,6 +124,26 @@ function storeEntries(
       receipt.refused(index, asFailure(error));
     }
   });
+}
+
+/** The streams that entries name: every name is checked before anything is stored. @throws Failure */
+function namedStreams(
+  context: GatewayContext,
+  rights: Rights,
+  { selection }: PostPlan,
+  entries: readonly FormEntry[],
+  pipe: EntryPipe,
+): ReadonlyMap<string, AppendStream> {
+  const streams = new Map<string, AppendStream>();
+  for (const { filename } of entries) {
+    if (streams.has(filename)) continue;
+    if (filename === '') throw unnamed();
+    checkStreamId(filename);
+    checkWritable(filename);
+    const key = selectedKey(context.config, rights, 'write', selection, filename);
+    streams.set(filename, pipe.streams.get(key));
+  }
+  return streams;
 }
 
 const unnamed = () =>
@@ -159,7 +202,7 @@ class PostReceipt implements Receipt {
     this.#share.close();
     this.#trace?.acknowledged(this.#results);
     if (this.#failure === undefined) {
-      this.#exchange.answer({ type: 'application/json', body: JSON.stringify(this.#results) });
+      this.#exchange.answer({ type: JSON_TYPE, body: JSON.stringify(this.#results) });
     } else {
       // Which were stored and which were not, in the order of the entries.
       this.#exchange.fail(this.#failure, [], { entries: this.#results });

@@ -38,6 +38,17 @@ export function selectedKeys(
   return selection.sids.map((sid) => selectedKey(config, rights, action, selection, sid));
 }
 
+/** The same checks for a selection whose keys are known. @throws Failure `forbidden` */
+export function checkSelected(
+  rights: Rights,
+  action: Action,
+  { device, sids }: StreamSelection,
+  keys: readonly string[],
+): void {
+  rights.checkWall(device);
+  for (let index = 0; index < keys.length; index++) rights.check(action, keys[index]!, sids[index]!);
+}
+
 /** How headers name the streams. Beyond a wall a device prefix leads nowhere, so that it is never shown. */
 export function shownSids(
   rights: Rights,
