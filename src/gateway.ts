@@ -38,6 +38,7 @@ import { spareDescriptors } from './system/descriptors.js';
 import type { Logger } from './system/logger.js';
 import { heapBytes, openResidentBytes } from './system/memory.js';
 import { EVENTS_OF_A_ROUND, startPromptInterval } from './system/prompt-interval.js';
+import { Describes } from './threads/describes.js';
 import { Threads } from './threads/threads.js';
 
 /** How long a Redis that says nothing holds up the start. */
@@ -140,6 +141,7 @@ function startParts(
     maxOutageMs: MAX_OUTAGE_MS,
   });
   hub.attach(threads.readers, pipes);
+  const ranges = new RangeReads(target, threads);
   const control = connectControl(target, logger);
   const sockets = new Set<ClientSocket>();
   const residentBytes = openResidentBytes();
@@ -176,7 +178,8 @@ function startParts(
     pipes,
     hub,
     threads,
-    ranges: new RangeReads(target, threads),
+    ranges,
+    describes: new Describes(ranges.connection, threads),
     access,
     admission: new Admission(hosts, origins, cluster, stopping.signal),
     origins,

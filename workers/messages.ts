@@ -4,7 +4,8 @@ import type { PackedBatch } from '../src/protocol/batch.js';
 import type { FailureBody } from '../src/protocol/errors.js';
 import type { RangeRequest } from '../src/redis/range-reader.js';
 import type { RedisTarget } from '../src/redis/target.js';
-import type { DecodedEntry, DescribeRequest, DescribeResult, EntryForm } from './stream-describer.js';
+import type { DescribeResult } from './stream-describer.js';
+import type { DecodedEntry, DescribeRequest, EntryForm } from './stream-description.js';
 
 /** What a thread is started with. */
 export interface ThreadData {

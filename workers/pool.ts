@@ -11,7 +11,8 @@ import { RangeReader } from '../src/redis/range-reader.js';
 import { heapBytes } from '../src/system/memory.js';
 import type { PoolAnswer, PoolBeat, PoolTask, PoolTasks, RangeResult, ThreadData } from './messages.js';
 import { RangeServer } from './range-server.js';
-import { decodeEntry, StreamDescriber } from './stream-describer.js';
+import { StreamDescriber } from './stream-describer.js';
+import { decodeEntry } from './stream-description.js';
 
 const { target, beatMs } = workerData as ThreadData;
 const connection = new IsolatingReads(target, 'pool');

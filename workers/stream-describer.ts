@@ -1,61 +1,23 @@
 /**
  * XINFO STREAM of many streams at once, taking no more from Redis than is asked for: lengths alone by
- * XLEN; all but the entries' data through a script that leaves the entries in Redis; with the data by
- * XINFO STREAM itself, whose first and last entry are decoded here, of as many streams at a time as make
- * up a few megabytes.
+ * XLEN; the newest entry alone by XREVRANGE; all but the entries' data through a script that leaves the
+ * entries in Redis; with the data by XINFO STREAM itself, whose first and last entry are decoded here, of
+ * as many streams at a time as make up a few megabytes.
  */
-import { isUtf8 } from 'node:buffer';
 import { AnswerBudget } from '../src/protocol/answer-budget.js';
-import { parseJsonText } from '../src/protocol/json-text.js';
 import type { CommandConnection } from '../src/redis/command-connection.js';
 import { failureFromRedis } from '../src/redis/error-replies.js';
 import { streamMetaKey } from '../src/redis/keys.js';
-import { encodeCommand, type ReplyCursor } from '../src/redis/resp.js';
+import { encodeCommand } from '../src/redis/resp.js';
 import { DESCRIBE_SCRIPT, NO_SCRIPTS } from '../src/redis/scripts.js';
-import { readPayload } from '../src/redis/stream-reads.js';
-
-/** Forms that an entry's payload can be asked for in. */
-export type EntryForm = 'data' | 'string' | 'json';
-
-export interface DescribeRequest {
-  readonly keys: readonly string[];
-  /** How much of XINFO is wanted. */
-  readonly info: 'none' | 'length' | 'all';
-  readonly first: readonly EntryForm[];
-  readonly last: readonly EntryForm[];
-  readonly meta: boolean;
-}
-
-export interface DecodedEntry {
-  /** Base64. */
-  data?: string;
-  /** null where the bytes are not UTF-8. */
-  string?: string | null;
-  /** The JSON's value; null where it does not parse. */
-  json?: unknown;
-}
-
-export interface StreamDescription {
-  length: number;
-  radixTreeKeys: number;
-  radixTreeNodes: number;
-  lastGeneratedId: string;
-  maxDeletedEntryId: string;
-  entriesAdded: number;
-  recordedFirstEntryId: string;
-  groups: number;
-  firstEntryId: string;
-  lastEntryId: string;
-  /** undefined where the stream has no entries or none was asked for. */
-  first: DecodedEntry | undefined;
-  last: DecodedEntry | undefined;
-  /** Redis' message without its `ERR `; '' where there is none. */
-  error: string;
-  /** The metadata's text; null where there is none. */
-  meta: string | null;
-  /** What of this an answer holds: its metadata, and its entries in each form asked for. */
-  answerBytes: number;
-}
+import { xnewest } from '../src/redis/stream-reads.js';
+import { type Decode, errorText, type Reading, readInfo, readNewest } from './describe-replies.js';
+import {
+  type DescribeRequest,
+  decodeEntry,
+  emptyDescription,
+  type StreamDescription,
+} from './stream-description.js';
 
 export interface DescribeResult {
   readonly streams: readonly StreamDescription[];
@@ -69,83 +31,47 @@ const KEYS_A_CALL = 100;
 const FIRST_KEYS = 4;
 /** What Redis may hold for us at a time, and we for the answer. */
 const TRIP_BYTES = 8 * 1024 * 1024;
-const NUMBERS = new Map<string, 'length' | 'radixTreeKeys' | 'radixTreeNodes' | 'entriesAdded' | 'groups'>([
-  ['length', 'length'],
-  ['radix-tree-keys', 'radixTreeKeys'],
-  ['radix-tree-nodes', 'radixTreeNodes'],
-  ['entries-added', 'entriesAdded'],
-  ['groups', 'groups'],
-]);
-const IDS = new Map<string, 'lastGeneratedId' | 'maxDeletedEntryId' | 'recordedFirstEntryId'>([
-  ['last-generated-id', 'lastGeneratedId'],
-  ['max-deleted-entry-id', 'maxDeletedEntryId'],
-  ['recorded-first-entry-id', 'recordedFirstEntryId'],
-]);
-
-/** Of a stream of which nothing is known. */
-export function emptyDescription(): StreamDescription {
-  return {
-    length: 0,
-    radixTreeKeys: 0,
-    radixTreeNodes: 0,
-    lastGeneratedId: '',
-    maxDeletedEntryId: '',
-    entriesAdded: 0,
-    recordedFirstEntryId: '',
-    groups: 0,
-    firstEntryId: '',
-    lastEntryId: '',
-    first: undefined,
-    last: undefined,
-    error: '',
-    meta: null,
-    answerBytes: 0,
-  };
-}
-
-/** Decodes a payload into the forms asked for. JSON that does not parse is null, as text that is not UTF-8. */
-export function decodeEntry(payload: Uint8Array, forms: readonly EntryForm[]): DecodedEntry {
-  const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
-  const decoded: DecodedEntry = {};
-  if (forms.includes('data')) decoded.data = bytes.toString('base64');
-  const isText = forms.length > (forms.includes('data') ? 1 : 0) && isUtf8(bytes);
-  const text = isText ? bytes.toString() : null;
-  if (forms.includes('string')) decoded.string = text;
-  if (forms.includes('json')) decoded.json = text === null ? null : parseJsonText(text);
-  return decoded;
-}
+/** Without scripts entries would be moved that nobody asked for. */
+export class ScriptsNeeded extends Error {}
 
 export class StreamDescriber {
   readonly #connection: Pick<CommandConnection, 'send'>;
+  readonly #smallOnly: { readonly decode: Decode } | undefined;
   #scriptsRefused = false;
 
-  constructor(connection: Pick<CommandConnection, 'send'>) {
+  /** @param smallOnly it is asked only for what is small, and moves no entries that nobody asked for */
+  constructor(connection: Pick<CommandConnection, 'send'>, smallOnly?: { readonly decode: Decode }) {
     this.#connection = connection;
+    this.#smallOnly = smallOnly;
   }
 
   /**
    * A description of each key, in order.
    * @throws Failure where Redis does not answer or refuses it all, what it says of a single key being that
    *   key's `error`; `payload_too_large`
+   * @throws ScriptsNeeded where it is asked only for what is small
    */
   async describe(request: DescribeRequest): Promise<DescribeResult> {
     const { keys } = request;
     const streams = keys.map(emptyDescription);
     const budget = new AnswerBudget();
+    const { decode = decodeEntry } = this.#smallOnly ?? {};
+    const reading: Reading = { request, budget, decode, decoding: [] };
     const replies: Promise<unknown>[] = [];
     if (request.meta) replies.push(this.#readMeta(keys, streams, budget));
     const needsEntries = request.first.length + request.last.length > 0;
     if (needsEntries || (request.info === 'all' && this.#scriptsRefused)) {
-      replies.push(this.#readWhole(request, keys, streams, budget));
+      replies.push(this.#readWhole(reading, keys, streams));
     } else if (request.info === 'all') {
       for (let from = 0; from < keys.length; from += KEYS_A_CALL) {
         const to = from + KEYS_A_CALL;
-        replies.push(this.#readStripped(request, keys.slice(from, to), streams.slice(from, to), budget));
+        replies.push(this.#readStripped(reading, keys.slice(from, to), streams.slice(from, to)));
       }
     } else if (request.info === 'length') {
       replies.push(this.#readLengths(keys, streams));
     }
     await Promise.all(replies);
+    await Promise.all(reading.decoding);
     return { streams, scriptsRefused: this.#scriptsRefused };
   }
 
@@ -164,6 +90,7 @@ export class StreamDescriber {
           const bytes = reply.bytes();
           stream.meta = bytes?.toString() ?? null;
           stream.answerBytes += bytes?.length ?? 0;
+          stream.largestBytes = Math.max(stream.largestBytes, bytes?.length ?? 0);
           budget.spend(bytes?.length ?? 0);
         }
       });
@@ -181,21 +108,26 @@ export class StreamDescriber {
   }
 
   async #readWhole(
-    request: DescribeRequest,
+    reading: Reading,
     keys: readonly string[],
     streams: readonly StreamDescription[],
-    budget: AnswerBudget,
   ): Promise<void> {
-    let count = FIRST_KEYS;
+    const isNewest = reading.request.info === 'newest';
+    let count = this.#smallOnly === undefined ? FIRST_KEYS : keys.length;
     for (let from = 0; from < keys.length; ) {
       const trip = keys.slice(from, from + count);
       let moved = 0;
       await Promise.all(
-        trip.map((key, index) =>
-          this.#connection.send(encodeCommand(['XINFO', 'STREAM', key]), (reply) => {
-            moved += readInfo(reply, streams[from + index]!, request, budget);
-          }),
-        ),
+        trip.map((key, index) => {
+          const stream = streams[from + index]!;
+          return isNewest
+            ? this.#connection.send(xnewest(key), (reply) => {
+                moved += readNewest(reply, stream, reading);
+              })
+            : this.#connection.send(encodeCommand(['XINFO', 'STREAM', key]), (reply) => {
+                moved += readInfo(reply, stream, reading);
+              });
+        }),
       );
       from += trip.length;
       const fitting = Math.floor((TRIP_BYTES * trip.length) / moved);
@@ -204,83 +136,23 @@ export class StreamDescriber {
   }
 
   async #readStripped(
-    request: DescribeRequest,
+    reading: Reading,
     keys: readonly string[],
     streams: readonly StreamDescription[],
-    budget: AnswerBudget,
   ): Promise<void> {
     const command = encodeCommand(['EVAL', DESCRIBE_SCRIPT, keys.length, ...keys]);
     const refusal = await this.#connection.send(command, (reply) => {
       if (reply.isError) return reply.text();
       const count = reply.array();
-      for (let index = 0; index < count; index++) readInfo(reply, streams[index]!, request, budget);
+      for (let index = 0; index < count; index++) readInfo(reply, streams[index]!, reading);
       return undefined;
     });
     if (refusal === undefined) return;
-    if (NO_SCRIPTS.test(refusal)) this.#scriptsRefused = true;
+    const isRefused = NO_SCRIPTS.test(refusal);
     // A key that one may not read is refused by itself when asked for by itself.
-    else if (!refusal.startsWith('NOPERM')) throw failureFromRedis(refusal);
-    await this.#readWhole(request, keys, streams, budget);
+    if (!isRefused && !refusal.startsWith('NOPERM')) throw failureFromRedis(refusal);
+    if (this.#smallOnly !== undefined) throw new ScriptsNeeded();
+    if (isRefused) this.#scriptsRefused = true;
+    await this.#readWhole(reading, keys, streams);
   }
-}
-
-function errorText(reply: string): string {
-  return reply.replace(/^ERR /, '');
-}
-
-/**
- * Reads XINFO STREAM's reply, or the script's, whose entries are their ids alone.
- * @returns the bytes of the entries in it
- */
-function readInfo(
-  reply: ReplyCursor,
-  stream: StreamDescription,
-  request: DescribeRequest,
-  budget: AnswerBudget,
-): number {
-  if (reply.isError) {
-    stream.error = errorText(reply.text());
-    return 0;
-  }
-  let moved = 0;
-  const fields = reply.array() / 2;
-  for (let field = 0; field < fields; field++) {
-    const name = reply.text();
-    const number = NUMBERS.get(name);
-    const id = IDS.get(name);
-    if (number !== undefined) stream[number] = reply.number();
-    else if (id !== undefined) stream[id] = reply.text();
-    else if (name === 'first-entry') moved += readEntry(reply, stream, 'first', request.first, budget);
-    else if (name === 'last-entry') moved += readEntry(reply, stream, 'last', request.last, budget);
-    else if (name === 'error') stream.error = errorText(reply.text());
-    else reply.skip();
-  }
-  return moved;
-}
-
-function readEntry(
-  reply: ReplyCursor,
-  stream: StreamDescription,
-  place: 'first' | 'last',
-  forms: readonly EntryForm[],
-  budget: AnswerBudget,
-): number {
-  // The script gives the id alone, and a stream without entries a null.
-  if (!reply.isArray) {
-    stream[`${place}EntryId`] = reply.text();
-    return 0;
-  }
-  if (reply.array() < 0) return 0;
-  stream[`${place}EntryId`] = reply.text();
-  if (forms.length === 0) {
-    let moved = 0;
-    for (let count = reply.array(); count > 0; count--) moved += reply.bytes()?.length ?? 0;
-    return moved;
-  }
-  const payload = readPayload(reply);
-  const bytes = payload.length * forms.length;
-  budget.spend(bytes);
-  stream.answerBytes += bytes;
-  stream[place] = decodeEntry(payload, forms);
-  return payload.length;
 }

@@ -1,12 +1,13 @@
 /** Kinds of work that the main thread can do itself or hand to the pool, each by the gateway's own code. */
 import type { Redis } from 'ioredis';
-import { INLINE_JSON_BYTES, INLINE_TEXT_BYTES } from '../../src/graphql/entry-subscription.js';
 import { SMALL_BYTES, SMALL_ENTRIES } from '../../src/reads/range-reads.js';
 import type { CommandConnection } from '../../src/redis/command-connection.js';
 import { RangeReader } from '../../src/redis/range-reader.js';
 import { parseForm } from '../../src/server/endpoints/data/form.js';
+import { INLINE_JSON_BYTES, INLINE_TEXT_BYTES } from '../../src/threads/decoding.js';
 import type { Threads } from '../../src/threads/threads.js';
-import { decodeEntry, type EntryForm, StreamDescriber } from '../../workers/stream-describer.js';
+import { StreamDescriber } from '../../workers/stream-describer.js';
+import { decodeEntry, type EntryForm } from '../../workers/stream-description.js';
 
 /** The same done in both places. */
 export interface Ways {

@@ -3,8 +3,11 @@ import type { Redis } from 'ioredis';
 import { Failure } from '../protocol/errors.js';
 import { checkDeviceId, checkStreamId } from '../protocol/names.js';
 import { DEFAULT_DEVICE } from '../protocol/parameters.js';
+import type { CommandConnection } from '../redis/command-connection.js';
 import { controlFailure } from '../redis/control.js';
+import { failureFromRedis } from '../redis/error-replies.js';
 import { splitStreamKey, streamKey, streamMetaKey } from '../redis/keys.js';
+import { encodeCommand, type ReplyCursor } from '../redis/resp.js';
 
 /** Of whole keys that clients name; a device, a prefix and a name together are shorter. */
 const MAX_KEY_LENGTH = 2048;
@@ -89,7 +92,7 @@ export function deviceStreamKey(device: string, sid: string, devicePrefixing: bo
  * @throws Failure
  */
 export async function resolveBareIds(
-  control: Redis,
+  connection: Pick<CommandConnection, 'send'>,
   ids: readonly string[],
   devicePrefixing: boolean,
   isAllowed: (key: string) => boolean,
@@ -100,20 +103,21 @@ export async function resolveBareIds(
       throw new Failure('bad_name', `a stream key may have at most ${MAX_KEY_LENGTH} characters`);
     }
   }
-  const looked = ids.filter(isAllowed);
-  const pipeline = control.pipeline();
-  for (const id of looked) pipeline.type(id).exists(streamMetaKey(id));
-  try {
-    const replies = looked.length === 0 ? [] : ((await pipeline.exec()) ?? []);
-    const there = new Set<string>();
-    looked.forEach((id, index) => {
-      const [typeError, type] = replies[2 * index]!;
-      const [metaError, hasMeta] = replies[2 * index + 1]!;
-      if (typeError ?? metaError) throw typeError ?? metaError;
-      if (type === 'stream' || hasMeta === 1) there.add(id);
-    });
-    return ids.map((id) => (there.has(id) ? id : deviceStreamKey(DEFAULT_DEVICE, id, devicePrefixing)));
-  } catch (error) {
-    throw controlFailure(error);
-  }
+  const there = await Promise.all(
+    ids.map(async (id) => {
+      if (!isAllowed(id)) return false;
+      const [isStream, hasMeta] = await Promise.all([
+        connection.send(encodeCommand(['TYPE', id]), (reply) => textOf(reply) === 'stream'),
+        connection.send(encodeCommand(['EXISTS', streamMetaKey(id)]), (reply) => textOf(reply) === '1'),
+      ]);
+      return isStream || hasMeta;
+    }),
+  );
+  return ids.map((id, index) => (there[index] ? id : deviceStreamKey(DEFAULT_DEVICE, id, devicePrefixing)));
+}
+
+/** @throws Failure */
+function textOf(reply: ReplyCursor): string {
+  if (reply.isError) throw failureFromRedis(reply.text());
+  return reply.text();
 }

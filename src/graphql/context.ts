@@ -7,6 +7,7 @@ import type { FollowerContext } from '../follow/follower-context.js';
 import type { StreamPayer } from '../follow/live/hub-stream.js';
 import { AnswerBudget } from '../protocol/answer-budget.js';
 import type { Logger } from '../system/logger.js';
+import type { Describes } from '../threads/describes.js';
 import { DeviceLoader } from './device-loader.js';
 import { NameBudget } from './limits.js';
 import { StreamLoader } from './stream-loader.js';
@@ -14,6 +15,7 @@ import { StreamLoader } from './stream-loader.js';
 /** The parts, the same for all requests. */
 export interface GraphqlParts extends FollowerContext {
   readonly control: Redis;
+  readonly describes: Describes;
   readonly devices: Devices;
   readonly logger: Logger;
   readonly devicePrefixing: boolean;
@@ -60,7 +62,7 @@ export function createContext(
   return {
     ...parts,
     payer,
-    streamLoader: new StreamLoader(parts.control, parts.threads, rights, parts.devicePrefixing, budget),
+    streamLoader: new StreamLoader(parts.control, parts.describes, rights, parts.devicePrefixing, budget),
     deviceLoader: new DeviceLoader(parts.devices, budget),
     subscriptions,
     grant,

@@ -3,23 +3,16 @@
  * for a client that does not read on.
  */
 
-import { decodeEntry, type EntryForm } from '../../workers/stream-describer.js';
+import type { EntryForm } from '../../workers/stream-description.js';
 import type { FollowerStream } from '../follow/followed-stream.js';
 import { Follower, type FollowerOutlet } from '../follow/follower.js';
 import type { Run } from '../follow/run.js';
 import { AnswerBudget } from '../protocol/answer-budget.js';
 import type { Failure } from '../protocol/errors.js';
 import { EntryTrace } from '../system/entry-trace.js';
+import { decode } from '../threads/decoding.js';
 import type { Threads } from '../threads/threads.js';
 import type { GraphqlContext, OpenSubscription } from './context.js';
-
-/**
- * JSON and text of larger payloads are decoded in the pool: below, the way there costs main more than the
- * work (`bench/crossovers`; of text that is all ASCII it always does). Base64 is always made on main, where
- * handing over the bytes costs more.
- */
-export const INLINE_JSON_BYTES = 4 * 1024;
-export const INLINE_TEXT_BYTES = 64 * 1024;
 
 /** One entry, under the schema's names. */
 export interface EntryPayload {
@@ -49,12 +42,7 @@ async function describeEntry(
   const payload = batch.payload(from);
   new AnswerBudget().spend(payload.length * forms.length, copies);
   const time = batch.ids[from]!;
-  const inlineBytes = forms.includes('json') ? INLINE_JSON_BYTES : INLINE_TEXT_BYTES;
-  if (payload.length <= inlineBytes || forms.every((form) => form === 'data')) {
-    return { streamId, time, ...decodeEntry(payload, forms) };
-  }
-  // A copy, since the batch is shared and what is transferred is gone.
-  return { streamId, time, ...(await threads.decode(payload.slice() as Uint8Array<ArrayBuffer>, forms)) };
+  return { streamId, time, ...(await decode(threads, payload, forms)) };
 }
 
 export class EntrySubscription implements FollowerOutlet, AsyncIterableIterator<EntryEvent> {

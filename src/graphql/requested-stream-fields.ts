@@ -8,7 +8,7 @@ import {
   Kind,
   type SelectionSetNode,
 } from 'graphql';
-import type { DescribeRequest, EntryForm } from '../../workers/stream-describer.js';
+import type { DescribeRequest, EntryForm } from '../../workers/stream-description.js';
 
 export interface RequestedStreamFields extends Omit<DescribeRequest, 'keys'> {
   /** Under how many names the answer has the same thing, at most. */
@@ -32,6 +32,13 @@ const ENTRY_FORMS: Record<string, { readonly place: 'first' | 'last'; readonly f
   lastEntryString: { place: 'last', form: 'string' },
   lastEntryJson: { place: 'last', form: 'json' },
 };
+
+/** Fields that need no more than the newest entry, if that is wanted. */
+const NEWEST = new Set([
+  ...FREE,
+  'meta',
+  ...['lastEntryId', 'lastEntryTime', 'lastEntryData', 'lastEntryString', 'lastEntryJson'],
+]);
 
 /** The fields that are selected below the one being resolved, through fragments, and under how many names each. */
 export function selectedFields(info: GraphQLResolveInfo): Map<string, number> {
@@ -81,6 +88,7 @@ function readWants(fields: ReadonlyMap<string, number>): RequestedStreamFields {
     if (name === 'length' && needed === 'none') needed = 'length';
     else if (name !== 'length') needed = 'all';
   }
+  if (last.length > 0 && [...fields.keys()].every((name) => NEWEST.has(name))) needed = 'newest';
   const request = { info: needed, first: first.sort(), last: last.sort(), meta: fields.has('meta') };
   return {
     ...request,

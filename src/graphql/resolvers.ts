@@ -11,7 +11,8 @@ import type { GraphqlContext } from './context.js';
 import { type EntryEvent, EntrySubscription } from './entry-subscription.js';
 import { checkMatch } from './limits.js';
 import { countFields, selectedFields, streamWants } from './requested-stream-fields.js';
-import { flush, namedDevice, namedKeys } from './scope.js';
+import { flush, namedDescription, namedDevice, namedKeys } from './scope.js';
+import type { Guess } from './stream-loader.js';
 import { StreamObject } from './stream-object.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: arguments have the types that the schema gives them
@@ -28,8 +29,9 @@ async function describeStreams(
   info: GraphQLResolveInfo,
   ids: readonly string[],
   keys: readonly string[],
+  guess?: Guess,
 ) {
-  const described = await context.streamLoader.describe(keys, ids, streamWants(info));
+  const described = await context.streamLoader.describe(keys, ids, streamWants(info), guess);
   return described.map((stream, index) => new StreamObject(ids[index]!, stream));
 }
 
@@ -96,8 +98,8 @@ const query: Record<string, Resolver> = {
   },
 
   stream: async (_, { id }, context, info) => {
-    const keys = await namedKeys(context, 'read', context.rights.home, [id]);
-    return (await describeStreams(context, info, [id], keys))[0];
+    const { key, guess } = await namedDescription(context, id, streamWants(info));
+    return (await describeStreams(context, info, [id], [key], guess))[0];
   },
 };
 

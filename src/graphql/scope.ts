@@ -9,6 +9,8 @@ import { checkDeviceId } from '../protocol/names.js';
 import { DEFAULT_DEVICE } from '../protocol/parameters.js';
 import { controlFailure } from '../redis/control.js';
 import type { GraphqlContext } from './context.js';
+import type { RequestedStreamFields } from './requested-stream-fields.js';
+import type { Guess } from './stream-loader.js';
 
 /** Whether the client gave an argument itself, rather than leave it to the schema's default. */
 function isGiven({ fieldNodes, variableValues }: GraphQLResolveInfo, name: string): boolean {
@@ -38,7 +40,7 @@ export function namedDevice(
  * @throws Failure
  */
 export async function namedKeys(
-  { control, grant, rights, devicePrefixing, names }: GraphqlContext,
+  { describes, grant, rights, devicePrefixing, names }: GraphqlContext,
   action: Action,
   device: string,
   ids: readonly string[],
@@ -46,7 +48,7 @@ export async function namedKeys(
   names.name(ids.length);
   const keys =
     device === DEFAULT_DEVICE && rights.wall === undefined
-      ? await resolveBareIds(control, ids, devicePrefixing, (key) => rights.may(action, key))
+      ? await resolveBareIds(describes.connection, ids, devicePrefixing, (key) => rights.may(action, key))
       : ids.map((id) => deviceStreamKey(device, id, devicePrefixing));
   // Redis may have been asked meanwhile.
   grant.check();
@@ -54,6 +56,40 @@ export async function namedKeys(
     rights.check(action, key, ids[index]!);
   });
   return keys;
+}
+
+/**
+ * The key of a stream that a request names. What is asked of it is asked of all that the name may mean, if that is
+ * little, in the round trip in which Redis is asked what it means.
+ * @throws Failure
+ */
+export async function namedDescription(
+  context: GraphqlContext,
+  id: string,
+  wants: RequestedStreamFields,
+): Promise<{ readonly key: string; readonly guess: Guess | undefined }> {
+  const { rights, streamLoader } = context;
+  const candidates = possibleKeys(id, context);
+  const guess = candidates && streamLoader.guess(candidates, wants);
+  const [key] = await namedKeys(context, 'read', rights.home, [id]);
+  if (candidates?.includes(id) && key !== id) streamLoader.noteNone(id, wants);
+  return { key: key!, guess };
+}
+
+/** The keys that a bare id may mean, of those that may be read. */
+function possibleKeys(
+  id: string,
+  { rights, devicePrefixing }: GraphqlContext,
+): readonly string[] | undefined {
+  // Others mean one key, which nobody need be asked.
+  if (rights.home !== DEFAULT_DEVICE || rights.wall !== undefined) return undefined;
+  try {
+    const keys = new Set([id, deviceStreamKey(DEFAULT_DEVICE, id, devicePrefixing)]);
+    return [...keys].filter((key) => rights.may('read', key));
+  } catch {
+    // It is a whole key, or none.
+    return undefined;
+  }
 }
 
 /**

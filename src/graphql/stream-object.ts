@@ -1,5 +1,5 @@
 /** A Stream as GraphQL answers it: its description under the schema's names. */
-import type { StreamDescription } from '../../workers/stream-describer.js';
+import type { StreamDescription } from '../../workers/stream-description.js';
 import { decodeMetadata } from '../catalog/metadata.js';
 import { entryTime } from '../protocol/entry-id.js';
 

@@ -45,7 +45,8 @@ interface AskedText {
 
 export class RangeReads {
   readonly #threads: Threads;
-  readonly #connection: IsolatingReads;
+  /** Main's own, for what is small. */
+  readonly connection: IsolatingReads;
   readonly #reader: RangeReader;
   readonly #entryBytes = new Map<string, number>();
   /** Asked for in this turn, by what is asked. */
@@ -55,8 +56,8 @@ export class RangeReads {
 
   constructor(target: RedisTarget, threads: Threads) {
     this.#threads = threads;
-    this.#connection = new IsolatingReads(target, 'range');
-    this.#reader = new RangeReader(this.#connection);
+    this.connection = new IsolatingReads(target, 'range');
+    this.#reader = new RangeReader(this.connection);
   }
 
   /**
@@ -98,7 +99,7 @@ export class RangeReads {
 
   close(): void {
     clearImmediate(this.#turnEnd);
-    this.#connection.close();
+    this.connection.close();
   }
 
   readonly #readAsked = (): void => {
@@ -106,10 +107,10 @@ export class RangeReads {
     for (const { request, answer } of this.#asked.values()) answer(this.#read(request));
     this.#asked.clear();
     for (const [key, { answer }] of this.#askedTexts) {
-      answer(this.#connection.send(encodeCommand(['GET', key]), takeText));
+      answer(this.connection.send(encodeCommand(['GET', key]), takeText));
     }
     this.#askedTexts.clear();
-    this.#connection.flush();
+    this.connection.flush();
   };
 
   async #read(request: WholeRequest): Promise<EntryBatch[]> {

@@ -8,6 +8,7 @@ import type { Hub } from '../follow/live/hub.js';
 import type { RangeReads } from '../reads/range-reads.js';
 import type { ClusterWatch } from '../redis/cluster-watch.js';
 import type { Logger } from '../system/logger.js';
+import type { Describes } from '../threads/describes.js';
 import type { Threads } from '../threads/threads.js';
 import type { Admission } from './admission/admission.js';
 import type { ClientShares } from './admission/client-shares.js';
@@ -33,6 +34,7 @@ export interface GatewayContext {
   readonly hub: Hub;
   readonly threads: Threads;
   readonly ranges: RangeReads;
+  readonly describes: Describes;
   readonly access: AccessControl;
   readonly admission: Admission;
   readonly origins: OriginPolicy;

@@ -15,7 +15,7 @@ import type {
   DescribeRequest,
   EntryForm,
   StreamDescription,
-} from '../../workers/stream-describer.js';
+} from '../../workers/stream-description.js';
 import { EntryBatch } from '../protocol/batch.js';
 import { Failure } from '../protocol/errors.js';
 import { SpareBuffers } from '../redis/spare-buffers.js';

@@ -1,12 +1,16 @@
-import { beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { listKeys } from '../../src/catalog/key-listing.js';
 import { deviceStreamKey, groupByDevice, resolveBareIds } from '../../src/catalog/stream-keys.js';
+import { CommandConnection } from '../../src/redis/command-connection.js';
+import { unixTarget } from '../../src/redis/target.js';
 import { controlForFile, openControl } from '../support/control.js';
 import { startRedis } from '../support/redis-server.js';
 
-const { redis, control } = await controlForFile();
+const { redis } = await controlForFile();
+const connection = new CommandConnection(unixTarget(redis.path), 'test');
 
 beforeEach(() => redis.client.flushdb());
+afterAll(() => connection.close());
 
 async function store(streams: readonly string[], described: readonly string[] = []): Promise<void> {
   const pipeline = redis.client.pipeline();
@@ -73,7 +77,7 @@ describe('resolveBareIds', () => {
     await redis.client.set('string', '1');
     expect(
       await resolveBareIds(
-        control,
+        connection,
         [
           'x',
           'default:x',
@@ -104,7 +108,7 @@ describe('resolveBareIds', () => {
   });
 
   test('without prefixing an id is the key', async () => {
-    expect(await resolveBareIds(control, ['x', 'cam:y', ':event:z'], false, any)).toEqual([
+    expect(await resolveBareIds(connection, ['x', 'cam:y', ':event:z'], false, any)).toEqual([
       'x',
       'cam:y',
       ':event:z',
@@ -114,9 +118,11 @@ describe('resolveBareIds', () => {
   test('a key that others named as no client could is found by its name', async () => {
     const odd = ['a+b', 'x'.repeat(600), 'new\nline'];
     await store(odd);
-    expect(await resolveBareIds(control, odd, true, any)).toEqual(odd);
+    expect(await resolveBareIds(connection, odd, true, any)).toEqual(odd);
     for (const id of ['c+d', 'y'.repeat(600), 'other\nline', '']) {
-      await expect(resolveBareIds(control, ['x', id], true, any)).rejects.toMatchObject({ code: 'bad_name' });
+      await expect(resolveBareIds(connection, ['x', id], true, any)).rejects.toMatchObject({
+        code: 'bad_name',
+      });
     }
   });
 
@@ -124,16 +130,16 @@ describe('resolveBareIds', () => {
     await store(['mine:x', 'theirs:x'], ['theirs:meta']);
     await redis.client.config('RESETSTAT');
     const ids = ['mine:x', 'theirs:x', 'theirs:meta'];
-    const keys = await resolveBareIds(control, ids, true, (key) => key.startsWith('mine:'));
+    const keys = await resolveBareIds(connection, ids, true, (key) => key.startsWith('mine:'));
     expect(keys).toEqual(['mine:x', 'default:theirs:x', 'default:theirs:meta']);
     expect(await redis.client.info('commandstats')).toContain('cmdstat_type:calls=1,');
   });
 
   test('in one round trip, and none for none', async () => {
-    expect(await resolveBareIds(control, [], true, any)).toEqual([]);
+    expect(await resolveBareIds(connection, [], true, any)).toEqual([]);
     const ids = Array.from({ length: 500 }, (_, index) => `s${index}`);
     await redis.client.config('RESETSTAT');
-    await resolveBareIds(control, ids, true, any);
+    await resolveBareIds(connection, ids, true, any);
     const stats = await redis.client.info('commandstats');
     expect(/cmdstat_type:calls=(\d+)/.exec(stats)?.[1]).toBe('500');
     expect(/cmdstat_exists:calls=(\d+)/.exec(stats)?.[1]).toBe('500');
@@ -143,8 +149,11 @@ describe('resolveBareIds', () => {
 test('without Redis each is refused at once', async () => {
   const other = await startRedis();
   const lost = await openControl(other);
+  const lostConnection = new CommandConnection(unixTarget(other.path), 'test');
   await other.stop();
   await expect(listKeys(lost)).rejects.toMatchObject({ code: 'redis_unavailable' });
-  await expect(resolveBareIds(lost, ['x'], true, any)).rejects.toMatchObject({ code: 'redis_unavailable' });
+  await expect(resolveBareIds(lostConnection, ['x'], true, any)).rejects.toMatchObject({
+    code: 'redis_unavailable',
+  });
   lost.disconnect();
 });

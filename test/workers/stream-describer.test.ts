@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { CommandConnection } from '../../src/redis/command-connection.js';
 import { type RedisTarget, unixTarget } from '../../src/redis/target.js';
+import { StreamDescriber } from '../../workers/stream-describer.js';
 import {
   type DescribeRequest,
   decodeEntry,
   type EntryForm,
-  StreamDescriber,
-} from '../../workers/stream-describer.js';
+  type StreamDescription,
+} from '../../workers/stream-description.js';
 import { type Answer, politely, startFakeRedis } from '../support/fake-redis.js';
 import { costOf } from '../support/redis-cost.js';
 import { startRedis, type TestRedis } from '../support/redis-server.js';
@@ -64,7 +65,7 @@ describe('what is told of a stream', () => {
     };
     const bare = await describer.describe(request(['s']));
     expect(bare.streams).toEqual([
-      { ...expected, first: undefined, last: undefined, meta: null, answerBytes: 0 },
+      { ...expected, first: undefined, last: undefined, meta: null, answerBytes: 0, largestBytes: 0 },
     ]);
     const full = await describer.describe(request(['s'], { first: FORMS, last: ['string'], meta: true }));
     expect(full.streams).toEqual([
@@ -74,6 +75,7 @@ describe('what is told of a stream', () => {
         last: { string: '4' },
         meta: '{"a":1}',
         answerBytes: 11,
+        largestBytes: 7,
       },
     ]);
     expect(full.scriptsRefused).toBe(false);
@@ -156,6 +158,24 @@ describe('what is told of a stream', () => {
         expect(streams.slice(0, 350).map(({ last }) => last?.string)).toEqual(keys.toReversed());
       }
     }
+  });
+
+  test('the newest entry alone', async () => {
+    await redis.client.xadd('s', '1-0', 'd', 'x'.repeat(MIB));
+    await redis.client.xadd('s', '2-0', 'd', '[1]');
+    await redis.client.set('string', '1');
+    const wanted = request(['s', 'none', 'string'], { info: 'newest', last: ['json'] });
+    let streams: readonly StreamDescription[] = [];
+    const { calls, bytes } = await cost(async () => {
+      ({ streams } = await describer.describe(wanted));
+    });
+    expect(streams).toMatchObject([
+      { lastEntryId: '2-0', last: { json: [1] }, answerBytes: 3, largestBytes: 3, error: '' },
+      { lastEntryId: '', last: undefined, largestBytes: 0, error: '' },
+      { lastEntryId: '', last: undefined, error: expect.stringMatching(/^WRONGTYPE /) },
+    ]);
+    expect(calls).toEqual({ xrevrange: 3 });
+    expect(bytes).toBeLessThan(10_000);
   });
 
   test('no keys at all', async () => {
@@ -258,7 +278,9 @@ describe('where Redis runs no scripts for us', () => {
     await client.xadd('s', '*', 'd', '1');
     const expected = await describer.describe(request(['s', 'none']));
     const first = await refused.describe(request(['s', 'none']));
-    expect(first).toEqual({ ...expected, scriptsRefused: true });
+    const [moved, ...none] = expected.streams;
+    // The entry, which nobody asked for, is its largest part.
+    expect(first).toEqual({ streams: [{ ...moved, largestBytes: 2 }, ...none], scriptsRefused: true });
     const { calls } = await cost(async () => {
       expect(await refused.describe(request(['s', 'none']))).toEqual(first);
     });

@@ -29,12 +29,13 @@ export class GraphqlEndpoint {
   readonly #parts: GraphqlParts;
   readonly #operations: ServerCounters['graphqlOperations'];
 
-  constructor({ config, control, hub, threads, counters, logger }: GatewayContext) {
+  constructor({ config, control, hub, threads, describes, counters, logger }: GatewayContext) {
     this.#operations = counters.graphqlOperations;
     this.#parts = {
       control,
       hub,
       threads,
+      describes,
       logger,
       counters: counters.out.graphql,
       devices: new Devices(control, config.REDIS_STREAM_MAXLEN),
