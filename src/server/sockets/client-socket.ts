@@ -124,8 +124,8 @@ export class ClientSocket {
   cork(send: () => void): void {
     if (this.#ws === undefined) return;
     this.#ws.cork(send);
-    // A send into the cork says nothing of what became of it when the cork was drawn.
-    if (this.#ws.getBufferedAmount() > 0) this.#isBackedUp = true;
+    // A send into the cork says nothing of what became of it when the cork was drawn; `send` may close the socket.
+    if (this.waitingBytes > 0) this.#isBackedUp = true;
   }
 
   /** One text frame, whatever waits already: who calls it bounds `waitingBytes`. */

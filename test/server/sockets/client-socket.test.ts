@@ -65,3 +65,18 @@ test('a client of which as much waits as at the last look, but of the next messa
   }
   client.terminate();
 });
+
+test('what is sent together arrives in order, also where the socket is closed amid it', async () => {
+  const { socket, client } = await connect();
+  const received: string[] = [];
+  client.on('message', (data) => received.push(String(data)));
+  const closed = new Promise((resolve) => client.once('close', resolve));
+  socket.cork(() => {
+    socket.sendText('a');
+    socket.sendText('b');
+    socket.close(4000, 'enough');
+    socket.sendText('c');
+  });
+  expect(await closed).toBe(4000);
+  expect(received).toEqual(['a', 'b']);
+});

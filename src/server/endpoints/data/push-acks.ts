@@ -1,4 +1,9 @@
-/** A producer's acks: one answer for each message, in the order of the messages. */
+/**
+ * A producer's acks: one answer for each message, in the order of the messages.
+ *
+ * Redis' replies come many at a time. So what they complete is answered together, as soon as the last of them is read: a
+ * system call for each ack costs more than all else that is done for a small entry.
+ */
 import type { FailureBody } from '../../../protocol/errors.js';
 
 /** What became of an entry: its id, or why it is not stored. */
@@ -11,11 +16,13 @@ export interface PendingAck {
 }
 
 export class PushAcks {
-  readonly #answer: (results: readonly AckResult[]) => void;
-  /** In the order of their messages; the first one is not complete. */
+  readonly #answer: (answers: readonly (readonly AckResult[])[]) => void;
+  /** In the order of their messages; those that are complete at the front are answered soon. */
   #acks: PendingAck[] = [];
+  #isScheduled = false;
 
-  constructor(answer: (results: readonly AckResult[]) => void) {
+  /** @param answer given the results of one message or more, in order */
+  constructor(answer: (answers: readonly (readonly AckResult[])[]) => void) {
     this.#answer = answer;
   }
 
@@ -23,20 +30,20 @@ export class PushAcks {
   begin(entries: number): PendingAck {
     const ack = { results: new Array<AckResult>(entries), pending: entries };
     this.#acks.push(ack);
-    if (entries === 0) this.#send();
+    if (entries === 0) this.#schedule();
     return ack;
   }
 
   settle(ack: PendingAck, index: number, result: AckResult): void {
     ack.results[index] = result;
     ack.pending--;
-    if (ack.pending === 0 && this.#acks[0] === ack) this.#send();
+    if (ack.pending === 0 && this.#acks[0] === ack) this.#schedule();
   }
 
   /** A message came that is refused as a whole. */
   refuse(entries: number, failure: FailureBody): void {
     this.#acks.push({ results: Array.from({ length: entries }, () => failure), pending: 0 });
-    this.#send();
+    this.#schedule();
   }
 
   /** Nothing is answered any more. */
@@ -44,12 +51,19 @@ export class PushAcks {
     this.#acks = [];
   }
 
-  #send(): void {
-    let sent = 0;
-    while (sent < this.#acks.length && this.#acks[sent]!.pending === 0) {
-      this.#answer(this.#acks[sent]!.results);
-      sent++;
-    }
-    if (sent > 0) this.#acks.splice(0, sent);
+  /** Answers what is complete now. To be called before the connection is closed from here. */
+  flush(): void {
+    const pending = this.#acks.findIndex((ack) => ack.pending > 0);
+    const complete = this.#acks.splice(0, pending < 0 ? this.#acks.length : pending);
+    if (complete.length > 0) this.#answer(complete.map(({ results }) => results));
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    queueMicrotask(() => {
+      this.#isScheduled = false;
+      this.flush();
+    });
   }
 }

@@ -40,7 +40,8 @@ const MAX_KNOWN_STREAMS = 4096;
 
 /** What a producer needs of its connection. */
 export interface ProducerTransport {
-  send(text: string): void;
+  /** Sends text frames, together where there are several. */
+  send(texts: readonly string[]): void;
   end(failure: Failure): void;
 }
 
@@ -88,9 +89,9 @@ export class PushClient implements Receipt {
     this.#parameters = parameters;
     this.#transport = transport;
     this.#share = share;
-    this.#acks = new PushAcks((results) => {
-      transport.send(JSON.stringify(results));
-      trace?.acknowledged(results);
+    this.#acks = new PushAcks((answers) => {
+      transport.send(answers.map((results) => JSON.stringify(results)));
+      for (const results of answers) trace?.acknowledged(results);
     });
     this.#pipe = tracePipe(context.pipes.to(parameters.minReplicas), trace);
     this.#traffic = context.counters.in.push;
@@ -288,6 +289,7 @@ export class PushClient implements Receipt {
 
   #end(failure: Failure): void {
     if (this.#isEnded) return;
+    this.#acks.flush();
     this.#isEnded = true;
     this.#transport.end(failure);
   }

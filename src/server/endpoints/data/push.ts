@@ -46,6 +46,12 @@ export const preparePush =
     return { grant, selection, parameters, client: exchange.client };
   };
 
+function sendAck(socket: ClientSocket, text: string): void {
+  if (socket.waitingBytes > MAX_UNREAD_ACK_BYTES) {
+    socket.endSlow(new Failure('acks_unread', 'the acks of earlier messages are not read'));
+  } else socket.sendText(text);
+}
+
 export function pushBehavior(context: GatewayContext): WebSocketBehavior<PushSocket> {
   const limits = socketLimits(context.config.MAX_PAYLOAD_BYTES);
   return {
@@ -61,10 +67,9 @@ export function pushBehavior(context: GatewayContext): WebSocketBehavior<PushSoc
       const { grant, selection, parameters, client } = data;
       const transport: ProducerTransport = {
         end: (failure) => socket.end(failure),
-        send: (text) => {
-          if (socket.waitingBytes > MAX_UNREAD_ACK_BYTES) {
-            socket.endSlow(new Failure('acks_unread', 'the acks of earlier messages are not read'));
-          } else socket.sendText(text);
+        send: (texts) => {
+          if (texts.length === 1) sendAck(socket, texts[0]!);
+          else socket.cork(() => texts.forEach((text) => sendAck(socket, text)));
         },
       };
       const share = context.appendShares.open(client);

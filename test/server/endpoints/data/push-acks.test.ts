@@ -107,6 +107,14 @@ test('a frame out of place is acked in its turn', async () => {
   await socket.close();
 });
 
+test('what is refused before a frame that closes the connection is acked', async () => {
+  const socket = await push(freshSid(), 'ack=1');
+  await socket.push([], 'x');
+  socket.send('nonsense', Buffer.from('x'), Buffer.alloc(64 * 1024 * 1024 + 1));
+  expect(codesOf(await socket.receiveJson<Ack[]>())).toEqual(['bad_header']);
+  expect(await socket.closed).toMatchObject({ code: 1009 });
+});
+
 test('producers of one stream do not wait for one another, and keep their own order', async () => {
   const sid = freshSid();
   const sockets = await Promise.all(Array.from({ length: 8 }, () => push(sid, 'ack=1&header=0')));
