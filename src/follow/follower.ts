@@ -19,7 +19,7 @@ import type { FollowerContext, FollowerState } from './follower-context.js';
 import { Heartbeat } from './heartbeat.js';
 import { ReplayClock } from './replay/clock.js';
 import { ReplayTurns, replayShare } from './replay/replay-turns.js';
-import type { Run } from './run.js';
+import { messagesOf, type Run, runBytes } from './run.js';
 import { Turns } from './turns.js';
 
 /** Where a follower's messages go: its client's connection, in its client's framing. */
@@ -296,9 +296,3 @@ export class Follower implements StreamFollower {
     }
   }
 }
-
-function runBytes({ batch, from, to }: Run): number {
-  return batch.start(to) - batch.start(from);
-}
-
-const messagesOf = ({ from, to }: Run, count: number) => Math.ceil((to - from) / count);

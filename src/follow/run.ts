@@ -1,4 +1,4 @@
-/** What a follower is sent in one message. */
+/** What a follower is sent at once: one message, or several small ones. */
 import type { EntryBatch } from '../protocol/batch.js';
 import type { Gap } from '../protocol/pull-message.js';
 
@@ -14,3 +14,9 @@ export interface Run {
   /** What was lost before them. */
   readonly gap: Gap | undefined;
 }
+
+/** Bytes of its payloads. */
+export const runBytes = ({ batch, from, to }: Run): number => batch.start(to) - batch.start(from);
+
+/** How many messages of at most `count` entries it makes. */
+export const messagesOf = ({ from, to }: Run, count: number): number => Math.ceil((to - from) / count);

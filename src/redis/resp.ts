@@ -8,6 +8,8 @@
  * On a connection that asked for RESP3 there are some types more, of which these come where we ask:
  *
  *     _\r\n null   %pairs\r\n map   =length\r\ntxt:text\r\n   >count\r\n a push, which answers no command
+ *
+ * More than 300 lines: the types of replies are known to what looks for their end and to what reads them.
  */
 
 const CR = 13;

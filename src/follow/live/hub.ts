@@ -12,14 +12,13 @@ import type { ReaderListener, ReaderThread } from '../../threads/reader-thread.j
 import { type HubListener, HubStream, type ResetReason, type StreamPayer } from './hub-stream.js';
 import { KeptBatches } from './kept-batches.js';
 import { LocalFeed } from './local-feed.js';
+import { NotedEnds, type StreamEnd } from './noted-ends.js';
 import { StreamChecks } from './stream-checks.js';
 
 /** A stream that lost its last listener is read on for a while: clients that poll come back at once. */
 const LINGER_MS = 2000;
 /** How often streams are looked at that no reader reads. */
 const PAUSED_LOOK_MS = 500;
-/** Ends of streams that are remembered from when they were asked about until they are followed. */
-const MAX_ENDS = 4096;
 /** Replies of readers, in bytes: from a few small entries to what they are held near. */
 const REPLY_BOUNDS = [256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864];
 
@@ -32,14 +31,6 @@ interface OpenStream {
   payer: StreamPayer | undefined;
   /** How many of its listeners want to know of losses. */
   counting: number;
-}
-
-/** Where a stream was seen to end. */
-export interface StreamEnd {
-  /** The last generated id. */
-  readonly id: string;
-  /** Entries ever added. */
-  readonly added: number;
 }
 
 /** Who can give entries as soon as they are stored: the append pipes. */
@@ -64,7 +55,7 @@ export class Hub implements ReaderListener {
   /** Those that the readers leave alone. */
   readonly #paused = new Set<OpenStream>();
   #pausedTimer: NodeJS.Timeout | undefined;
-  readonly #ends = new Map<string, StreamEnd>();
+  readonly #ends = new NotedEnds();
   readonly #checks = new StreamChecks();
   /** Entries delivered to hub streams, and losses by trimming noticed, since the start. */
   entriesRead = 0;
@@ -125,9 +116,7 @@ export class Hub implements ReaderListener {
 
   /** Notes where a stream was seen to end: its first reader counts from there. */
   noteEnd(key: string, end: StreamEnd): void {
-    if (this.#streams.has(key)) return;
-    if (this.#ends.size >= MAX_ENDS) this.#ends.clear();
-    this.#ends.set(key, end);
+    if (!this.#streams.has(key)) this.#ends.note(key, end);
   }
 
   /** How many follow a stream. */
@@ -264,9 +253,7 @@ export class Hub implements ReaderListener {
     };
     this.#streams.set(key, followed);
     this.#local?.feed(key, feed);
-    const end = this.#ends.get(key);
-    this.#ends.delete(key);
-    reader.follow(key, tail, end?.id === tail ? end.added : undefined, false);
+    reader.follow(key, tail, this.#ends.takeAdded(key, tail), false);
     return followed;
   }
 

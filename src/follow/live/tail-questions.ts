@@ -5,7 +5,7 @@
  * after they came, as all of them need it.
  */
 import type { Redis } from 'ioredis';
-import type { StreamEnd } from './hub.js';
+import type { StreamEnd } from './noted-ends.js';
 
 interface Asked {
   readonly answer: Promise<StreamEnd>;

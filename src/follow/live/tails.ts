@@ -3,7 +3,8 @@ import type { Redis } from 'ioredis';
 import { compareEntryIds } from '../../protocol/entry-id.js';
 import { NEWEST } from '../../protocol/parameters.js';
 import { controlFailure } from '../../redis/control.js';
-import type { Hub, StreamEnd } from './hub.js';
+import type { Hub } from './hub.js';
+import type { StreamEnd } from './noted-ends.js';
 import { TailQuestions } from './tail-questions.js';
 
 /**
