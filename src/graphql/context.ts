@@ -9,6 +9,7 @@ import { AnswerBudget } from '../protocol/answer-budget.js';
 import type { Logger } from '../system/logger.js';
 import type { Describes } from '../threads/describes.js';
 import { DeviceLoader } from './device-loader.js';
+import type { EventSink } from './event-sink.js';
 import { NameBudget } from './limits.js';
 import { StreamLoader } from './stream-loader.js';
 
@@ -35,6 +36,8 @@ export interface Subscriber extends StreamPayer {
 
 export interface GraphqlContext extends GraphqlParts {
   readonly payer: Subscriber | undefined;
+  /** Where a subscription may send its results itself. */
+  readonly sink: EventSink | undefined;
   readonly streamLoader: StreamLoader;
   readonly deviceLoader: DeviceLoader;
   /** Those that the request, or others of its connection, have made. */
@@ -56,12 +59,14 @@ export function createContext(
   grant: Grant,
   subscriptions: Set<OpenSubscription>,
   payer: Subscriber | undefined,
+  sink: EventSink | undefined,
 ): GraphqlContext {
   const { rights } = grant;
   const budget = new AnswerBudget();
   return {
     ...parts,
     payer,
+    sink,
     streamLoader: new StreamLoader(parts.control, parts.describes, rights, parts.devicePrefixing, budget),
     deviceLoader: new DeviceLoader(parts.devices, budget),
     subscriptions,

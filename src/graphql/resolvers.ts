@@ -9,6 +9,7 @@ import { parseCursor } from '../protocol/parameters.js';
 import { atMostOne, exactlyOne } from './arguments.js';
 import type { GraphqlContext } from './context.js';
 import { type EntryEvent, EntrySubscription } from './entry-subscription.js';
+import { compileEvents } from './event-writer.js';
 import { checkMatch } from './limits.js';
 import { countFields, selectedFields, streamWants } from './requested-stream-fields.js';
 import { flush, namedDescription, namedDevice, namedKeys } from './scope.js';
@@ -200,7 +201,9 @@ async function subscribeToData(
   const fields = selectedFields(info);
   const forms = FORMS.filter((form) => fields.has(form));
   const copies = Math.max(1, ...forms.map((form) => fields.get(form)!));
-  return new EntrySubscription(context, streams, streamIds, latest, { forms, copies });
+  const writer = context.sink && compileEvents(info);
+  const outlet = writer && { writer, sink: context.sink! };
+  return new EntrySubscription(context, streams, streamIds, latest, { forms, copies }, outlet);
 }
 
 /** An event is the entry itself, or why there is none. */

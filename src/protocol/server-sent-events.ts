@@ -42,7 +42,12 @@ const TAKEN: ReadonlySet<string> = new Set([
 
 /** An event of the gateway's own; `data` is written as JSON. */
 export function jsonEvent(event: string, data: unknown): string {
-  return `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
+  return jsonTextEvent(event, JSON.stringify(data));
+}
+
+/** The same of data that is JSON already, in one line. */
+export function jsonTextEvent(event: string, json: string): string {
+  return `event: ${event}\ndata: ${json}\n\n`;
 }
 
 /**

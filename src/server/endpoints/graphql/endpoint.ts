@@ -12,6 +12,7 @@ import {
   type Subscriber,
 } from '../../../graphql/context.js';
 import { Documents } from '../../../graphql/documents.js';
+import type { EventSink } from '../../../graphql/event-sink.js';
 import { createSchema } from '../../../graphql/executable.js';
 import type { GatewayContext } from '../../context.js';
 import type { ServerCounters } from '../../counters.js';
@@ -47,13 +48,15 @@ export class GraphqlEndpoint {
   /**
    * @param subscriptions where those that the request makes are kept until they end
    * @param payer whose client they are counted for
+   * @param sink where a subscription may send its results itself
    */
   createContext(
     grant: Grant,
     subscriptions: Set<OpenSubscription> = new Set(),
     payer?: Subscriber,
+    sink?: EventSink,
   ): GraphqlContext {
-    return createContext(this.#parts, grant, subscriptions, payer);
+    return createContext(this.#parts, grant, subscriptions, payer, sink);
   }
 
   /** Counts an operation that is about to be executed. */
@@ -68,6 +71,7 @@ export class GraphqlEndpoint {
     { query, operationName, variables }: GraphqlRequest,
     subscriptions?: Set<OpenSubscription>,
     payer?: Subscriber,
+    sink?: EventSink,
   ): ExecutionArgs | readonly GraphQLError[] {
     try {
       const document = this.documents.parse(query);
@@ -78,7 +82,7 @@ export class GraphqlEndpoint {
         document,
         operationName: operationName ?? null,
         variableValues: variables ?? null,
-        contextValue: this.createContext(grant, subscriptions, payer),
+        contextValue: this.createContext(grant, subscriptions, payer, sink),
       };
       this.count(operation);
       return operation;

@@ -5,10 +5,12 @@
  */
 import { type ExecutionResult, execute, getOperationAST, OperationTypeNode, subscribe } from 'graphql';
 import type { Grant } from '../../../access/grant.js';
+import type { EventSink } from '../../../graphql/event-sink.js';
 import { Failure } from '../../../protocol/errors.js';
-import { COMMENT, EVENT_STREAM, jsonEvent } from '../../../protocol/server-sent-events.js';
+import { COMMENT, EVENT_STREAM, jsonEvent, jsonTextEvent } from '../../../protocol/server-sent-events.js';
 import type { Share } from '../../admission/client-shares.js';
 import type { GatewayContext } from '../../context.js';
+import type { AnswerStream } from '../../http/answer-stream.js';
 import type { HttpExchange } from '../../http/http-exchange.js';
 import { openAnswer } from '../../http/open-answer.js';
 import type { GraphqlEndpoint, GraphqlRequest } from './endpoint.js';
@@ -39,7 +41,8 @@ async function answerEvents(
   request: GraphqlRequest,
   share: Share,
 ): Promise<void> {
-  const prepared = endpoint.prepare(grant, request, undefined, share);
+  const sink = new StreamSink();
+  const prepared = endpoint.prepare(grant, request, undefined, share, sink);
   if (!('document' in prepared)) {
     exchange.answer({ status: 400, type: 'application/json', body: JSON.stringify({ errors: prepared }) });
     return;
@@ -52,7 +55,38 @@ async function answerEvents(
   const isSubscription = operation === OperationTypeNode.SUBSCRIPTION;
   const result = await (isSubscription ? subscribe(prepared) : execute(prepared));
   const results = Symbol.asyncIterator in result ? result : once(result);
-  await writeEvents(context, exchange, grant, results);
+  await writeEvents(context, exchange, grant, results, sink);
+}
+
+/** What a subscription sends itself. */
+class StreamSink implements EventSink {
+  /** Once the answer has begun. */
+  stream: AnswerStream | undefined;
+  onRoom = () => {};
+
+  isWritable(): boolean {
+    return this.stream?.isWritable ?? false;
+  }
+
+  send(text: string): void {
+    this.stream?.write(jsonTextEvent('next', text));
+  }
+
+  async sendInTurn(text: string): Promise<void> {
+    this.send(text);
+  }
+
+  cork(send: () => void): void {
+    this.stream?.cork(send);
+  }
+
+  open(onRoom: () => void): void {
+    this.onRoom = onRoom;
+  }
+
+  close(): void {
+    this.onRoom = () => {};
+  }
 }
 
 async function* once(result: ExecutionResult): AsyncGenerator<ExecutionResult> {
@@ -64,6 +98,7 @@ async function writeEvents(
   exchange: HttpExchange,
   grant: Grant,
   results: AsyncGenerator<ExecutionResult>,
+  sink: StreamSink,
 ): Promise<void> {
   let onRoom: (() => void) | undefined;
   let isEnding = false;
@@ -77,12 +112,16 @@ async function writeEvents(
     type: EVENT_STREAM,
     filler: COMMENT,
     opening: COMMENT,
-    onRoom: () => onRoom?.(),
+    onRoom: () => {
+      onRoom?.();
+      sink.onRoom();
+    },
     onStop: end,
   });
   // A client that left while the subscription was made.
   if (answer === undefined) return end();
   const { stream } = answer;
+  sink.stream = stream;
   try {
     for await (const result of results) {
       // Who has left has no room for ever.

@@ -17,14 +17,11 @@ import { closeWithGrant, openSocket } from '../../sockets/open-socket.js';
 import { socketLimits } from '../../sockets/socket-limits.js';
 import { upgradeSocket } from '../../sockets/socket-upgrade.js';
 import type { GraphqlEndpoint } from './endpoint.js';
+import { Outbox } from './outbox.js';
 
 /** How long a client may take to send connection_init. */
 const INIT_MS = 10_000;
 const MAX_OPERATIONS = 100;
-/** Messages that may wait for a client to read on: one of each operation, and as many of other kinds. */
-const MAX_WAITING = 2 * MAX_OPERATIONS;
-/** Characters of all those. */
-const MAX_WAITING_LENGTH = 64 * 1024 * 1024;
 /** What the library throws where a client says what only servers say. */
 const SERVERS_MESSAGE = /^Unexpected message of type /;
 
@@ -42,6 +39,8 @@ interface Extra {
   readonly questions: Set<string>;
   /** Those that have not ended. */
   readonly subscriptions: Set<OpenSubscription>;
+  /** What it is sent. */
+  readonly outbox: Outbox;
 }
 
 interface GraphqlSocket {
@@ -85,6 +84,7 @@ export function graphqlBehavior(
         payload,
         subscriptions,
         connection.extra.share(),
+        connection.extra.outbox.sinkOf(id),
       );
       if ('document' in prepared && !isSubscription(prepared)) {
         connection.extra.questions.add(id);
@@ -120,7 +120,7 @@ export function graphqlBehavior(
     open: (ws) => {
       const data = ws.getUserData();
       const socket = openSocket(context, ws, 'graphql', undefined, () => outbox.wake());
-      const outbox = new Outbox(socket);
+      const outbox = new Outbox(socket, 2 * MAX_OPERATIONS);
       const subscriptions = new Set<OpenSubscription>();
       const questions = new Set<string>();
       data.socket = socket;
@@ -164,7 +164,15 @@ export function graphqlBehavior(
             };
           },
         },
-        { subscriptions, questions, grant: () => data.grant, share: () => data.share, admit, begin },
+        {
+          subscriptions,
+          questions,
+          outbox,
+          grant: () => data.grant,
+          share: () => data.share,
+          admit,
+          begin,
+        },
       );
       data.onClosed = async (code, reason) => {
         outbox.close();
@@ -228,56 +236,4 @@ function tokenOf(parameters: Readonly<Record<string, unknown>>): string | undefi
 
 function isSubscription({ document, operationName }: ExecutionArgs): boolean {
   return getOperationAST(document, operationName)?.operation === OperationTypeNode.SUBSCRIPTION;
-}
-
-/** A client's messages, which wait for it to read on; and with each whoever has sent it. */
-class Outbox {
-  readonly #socket: ClientSocket;
-  #waiting = 0;
-  /** Of messages that have not been handed to the socket. */
-  #waitingLength = 0;
-  #isClosed = false;
-  #room: Promise<void> | undefined;
-  #onRoom: (() => void) | undefined;
-
-  constructor(socket: ClientSocket) {
-    this.#socket = socket;
-  }
-
-  /** Resolves once the message has gone out: the next result is not asked for before. */
-  async send(text: string): Promise<void> {
-    this.#waitingLength += text.length;
-    await this.#untilRoom();
-    this.#waitingLength -= text.length;
-    this.#socket.sendText(text);
-    await this.#untilRoom();
-  }
-
-  wake(): void {
-    this.#onRoom?.();
-    this.#room = undefined;
-    this.#onRoom = undefined;
-  }
-
-  close(): void {
-    this.#isClosed = true;
-    this.wake();
-  }
-
-  async #untilRoom(): Promise<void> {
-    if (this.#isClosed || this.#socket.isWritable()) return;
-    // One message may have any length, since nothing less can be sent.
-    const isMuch = this.#waitingLength > MAX_WAITING_LENGTH && this.#waiting > 0;
-    if (++this.#waiting > MAX_WAITING || isMuch) {
-      // Not the code for unread acks, 4429, which means something else in this protocol.
-      this.#socket.endSlow(new Failure('overloaded', 'too many answers wait to be read'));
-    }
-    while (!this.#isClosed && !this.#socket.isWritable()) {
-      this.#room ??= new Promise((resolve) => {
-        this.#onRoom = resolve;
-      });
-      await this.#room;
-    }
-    this.#waiting--;
-  }
 }

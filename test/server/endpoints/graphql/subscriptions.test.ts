@@ -122,6 +122,66 @@ describe('what is sent', () => {
     );
   });
 
+  test('is the same text, whoever writes it', async () => {
+    const sid = freshSid();
+    await add(
+      sid,
+      '{"b":[1e3,1.0],"a":"é"}',
+      Buffer.from([0xff]),
+      `"${'é"'.repeat(40_000)}`,
+      'x'.repeat(300),
+      ' [] ',
+    );
+    const fields = 'json a: string time data streamId __typename';
+    const selections = [`{ ${fields} }`, `{ ... { ${fields} } }`, `{ ${fields} time }`];
+    const messages = new Map<string, string[]>();
+    socket.ws.on('message', (data) => {
+      const { id, payload } = JSON.parse(data.toString());
+      if (payload === undefined) return;
+      // What differs is the id alone, which comes first.
+      const text = data.toString().replace(`"${id}"`, '""');
+      messages.set(id, [...(messages.get(id) ?? []), text]);
+    });
+    const operations = selections.map((selection) =>
+      socket.run<Entry>(`subscription { data(streamIds: ["${sid}"], lastEntryId: "0") ${selection} }`),
+    );
+    for (const operation of operations) await operation.nextOf(5);
+    const [first, ...others] = operations.map(({ id }) => messages.get(id)!);
+    expect(first).toHaveLength(5);
+    for (const other of others) expect(other).toEqual(first);
+  });
+
+  test('many that keep up are each sent what they asked for', async () => {
+    const sid = freshSid();
+    const asked = ['streamId time string', 'time a: string', 'time json', 'time string: data', 'time string'];
+    const own = await Promise.all(asked.map(() => GraphqlSocket.open(fixture.gateway)));
+    const operations = asked.flatMap((fields, index) => [
+      follow([sid], '', fields, own[index]),
+      follow([`default:${sid}`], '', fields, own[index]),
+    ]);
+    await isFollowing(follow([sid], '', 'time'), sid);
+    for (const operation of operations) await operation.next();
+    const large = JSON.stringify('x'.repeat(100_000));
+    const ids = await add(sid, '1', large, '2');
+    for (const [index, operation] of operations.entries()) {
+      const results: Record<string, unknown>[] = [];
+      while (results.at(-1)?.time !== ids[2]) results.push((await operation.next()).data as never);
+      const streamId = index % 2 === 0 ? sid : `default:${sid}`;
+      const expected = ['1', large, '2'].map((string, at) => {
+        const data = Buffer.from(string).toString('base64');
+        return [
+          { streamId, time: ids[at], string },
+          { time: ids[at], a: string },
+          { time: ids[at], json: JSON.parse(string) },
+          { time: ids[at], string: data },
+          { time: ids[at], string },
+        ][Math.floor(index / 2)];
+      });
+      expect(results.slice(-3)).toEqual(expected);
+    }
+    for (const socket of own) await socket.close();
+  });
+
   test('large entries in every form', async () => {
     const sid = freshSid();
     const json = { text: 'é'.repeat(2 * MIB), list: [[], {}] };
@@ -428,24 +488,32 @@ describe('what is let go', () => {
     }
   });
 
-  test('though its id is used again while it waits for a slow reader', async () => {
-    const own = await GraphqlSocket.open(fixture.gateway);
-    const sid = freshSid();
-    await add(sid, ...Array.from({ length: 40 }, () => Buffer.alloc(MIB)));
-    own.pause();
-    for (let round = 0; round < 5; round++) {
-      own.run(`subscription { data(streamIds: ["${sid}"], lastEntryId: "0") { data } }`, {}, 'same');
-      const entries = await metric('entries_out_total');
-      await expect.poll(() => metric('entries_out_total'), WAIT).toBeGreaterThan(entries);
-      own.send({ type: 'complete', id: 'same' });
-    }
-    own.run(`subscription { data(streamIds: ["${sid}"], lastEntryId: "0") { data } }`, {}, 'same');
-    own.resume();
-    await own.ping();
-    own.ws.terminate();
-    await own.closed;
-    await fixture.redis.client.del(`default:${sid}`);
-  });
+  // Results of the first are written here, of the other by the library.
+  test.each(['{ data }', '{ ... { data } }'])(
+    'though its id is used again while it waits for a slow reader: %s',
+    async (fields) => {
+      const own = await GraphqlSocket.open(fixture.gateway);
+      const sid = freshSid();
+      await add(sid, ...Array.from({ length: 40 }, () => Buffer.alloc(MIB)));
+      const document = `subscription { data(streamIds: ["${sid}"], lastEntryId: "0") ${fields} }`;
+      const begun = () => metric('graphql_operations_total{type="subscription"}');
+      own.pause();
+      for (let round = 0; round < 5; round++) {
+        const [before, entries] = [await begun(), await metric('entries_out_total')];
+        own.run(document, {}, 'same');
+        await expect.poll(begun, WAIT).toBeGreaterThan(before);
+        // Later ones find no room.
+        if (round === 0) await expect.poll(() => metric('entries_out_total'), WAIT).toBeGreaterThan(entries);
+        own.send({ type: 'complete', id: 'same' });
+      }
+      own.run(document, {}, 'same');
+      own.resume();
+      await own.ping();
+      own.ws.terminate();
+      await own.closed;
+      await fixture.redis.client.del(`default:${sid}`);
+    },
+  );
 
   test('so that nothing is followed any more', async () => {
     await expect.poll(() => metric('followed_streams'), WAIT).toBe(0);
