@@ -9,7 +9,7 @@ import type { CommandConnection } from '../src/redis/command-connection.js';
 import { failureFromRedis } from '../src/redis/error-replies.js';
 import { streamMetaKey } from '../src/redis/keys.js';
 import { encodeCommand } from '../src/redis/resp.js';
-import { DESCRIBE_SCRIPT, NO_SCRIPTS } from '../src/redis/scripts.js';
+import { DESCRIBE_SCRIPT, NEWEST_IDS_SCRIPT, NO_SCRIPTS } from '../src/redis/scripts.js';
 import { xnewest } from '../src/redis/stream-reads.js';
 import { type Decode, errorText, type Reading, readInfo, readNewest } from './describe-replies.js';
 import {
@@ -27,6 +27,8 @@ export interface DescribeResult {
 
 /** Keys in one call of the script, which holds up everybody else for as long as it runs. */
 const KEYS_A_CALL = 100;
+/** What Redis copies for one such call, before those of others have their turn. */
+const COPIED_BYTES = 8 * 1024 * 1024;
 /** Keys in the first round trip for entries, whose size nobody knows then; later ones follow what came. */
 const FIRST_KEYS = 4;
 /** What Redis may hold for us at a time, and we for the answer. */
@@ -60,9 +62,10 @@ export class StreamDescriber {
     const replies: Promise<unknown>[] = [];
     if (request.meta) replies.push(this.#readMeta(keys, streams, budget));
     const needsEntries = request.first.length + request.last.length > 0;
-    if (needsEntries || (request.info === 'all' && this.#scriptsRefused)) {
+    const isScripted = !needsEntries && (request.info === 'all' || request.info === 'newest-id');
+    if (needsEntries || (isScripted && this.#scriptsRefused)) {
       replies.push(this.#readWhole(reading, keys, streams));
-    } else if (request.info === 'all') {
+    } else if (isScripted) {
       for (let from = 0; from < keys.length; from += KEYS_A_CALL) {
         const to = from + KEYS_A_CALL;
         replies.push(this.#readStripped(reading, keys.slice(from, to), streams.slice(from, to)));
@@ -140,13 +143,18 @@ export class StreamDescriber {
     keys: readonly string[],
     streams: readonly StreamDescription[],
   ): Promise<void> {
-    const command = encodeCommand(['EVAL', DESCRIBE_SCRIPT, keys.length, ...keys]);
-    const refusal = await this.#connection.send(command, (reply) => {
-      if (reply.isError) return reply.text();
-      const count = reply.array();
-      for (let index = 0; index < count; index++) readInfo(reply, streams[index]!, reading);
-      return undefined;
-    });
+    const script = reading.request.info === 'all' ? DESCRIBE_SCRIPT : NEWEST_IDS_SCRIPT;
+    let from = 0;
+    let refusal: string | undefined;
+    while (from < keys.length && refusal === undefined) {
+      const rest = keys.slice(from);
+      const command = encodeCommand(['EVAL', script, rest.length, ...rest, COPIED_BYTES]);
+      refusal = await this.#connection.send(command, (reply) => {
+        if (reply.isError) return reply.text();
+        for (let count = reply.array(); count > 0; count--) readInfo(reply, streams[from++]!, reading);
+        return undefined;
+      });
+    }
     if (refusal === undefined) return;
     const isRefused = NO_SCRIPTS.test(refusal);
     // A key that one may not read is refused by itself when asked for by itself.

@@ -7,8 +7,8 @@ export type EntryForm = 'data' | 'string' | 'json';
 
 export interface DescribeRequest {
   readonly keys: readonly string[];
-  /** How much of XINFO is wanted; `newest`: the last entry and its id. */
-  readonly info: 'none' | 'length' | 'newest' | 'all';
+  /** How much of XINFO is wanted; `newest`: the last entry and its id; `newest-id`: the length and the last entry's id. */
+  readonly info: 'none' | 'length' | 'newest' | 'newest-id' | 'all';
   readonly first: readonly EntryForm[];
   readonly last: readonly EntryForm[];
   readonly meta: boolean;

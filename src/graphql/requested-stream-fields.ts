@@ -88,7 +88,11 @@ function readWants(fields: ReadonlyMap<string, number>): RequestedStreamFields {
     if (name === 'length' && needed === 'none') needed = 'length';
     else if (name !== 'length') needed = 'all';
   }
-  if (last.length > 0 && [...fields.keys()].every((name) => NEWEST.has(name))) needed = 'newest';
+  const names = [...fields.keys()].filter((name) => !NEWEST.has(name));
+  if (last.length > 0 && names.length === 0) needed = 'newest';
+  else if (first.length + last.length === 0 && needed === 'all' && names.every((name) => name === 'length')) {
+    needed = 'newest-id';
+  }
   const request = { info: needed, first: first.sort(), last: last.sort(), meta: fields.has('meta') };
   return {
     ...request,

@@ -81,14 +81,25 @@ end
 return ends
 `;
 
+/** What an entry's fields and values take. */
+const SIZE_FUNCTION = `
+local function size(entry)
+  local bytes = 0
+  if type(entry) == 'table' then for f = 1, #entry[2] do bytes = bytes + #entry[2][f] end end
+  return bytes
+end
+`;
+
 /**
  * XINFO STREAM of each key, with the ids of the first and last entry in place of the entries. A key that
- * gives an error has it as its only field.
+ * gives an error has it as its only field. XINFO copies both entries within Redis, so the script ends early
+ * where that has become much.
  *
- * KEYS the streams. Replies an array of arrays of names and values.
+ * KEYS the streams. ARGV[1] bytes that may be copied. Replies an array of arrays of names and values, of the
+ * first keys.
  */
-export const DESCRIBE_SCRIPT = `
-local all = {}
+export const DESCRIBE_SCRIPT = `${SIZE_FUNCTION}
+local all, copied = {}, 0
 for k = 1, #KEYS do
   local info = redis.pcall('XINFO', 'STREAM', KEYS[k])
   if info.err then
@@ -96,9 +107,32 @@ for k = 1, #KEYS do
   else
     for i = 2, #info, 2 do
       local value = info[i]
+      copied = copied + size(value)
       if type(value) == 'table' then info[i] = value[1] elseif not value then info[i] = '' end
     end
     all[k] = info
+    if copied > tonumber(ARGV[1]) then return all end
+  end
+end
+return all
+`;
+
+/**
+ * Of what DESCRIBE_SCRIPT tells, lengths and newest ids alone, for which one entry of each stream is copied. A missing
+ * key is an empty stream.
+ */
+export const NEWEST_IDS_SCRIPT = `${SIZE_FUNCTION}
+local all, copied = {}, 0
+for k = 1, #KEYS do
+  local length = redis.pcall('XLEN', KEYS[k])
+  local newest = length
+  if type(length) == 'number' then newest = redis.pcall('XREVRANGE', KEYS[k], '+', '-', 'COUNT', 1) end
+  if newest.err then
+    all[k] = {'error', newest.err}
+  else
+    all[k] = {'length', length, 'last-entry', newest[1] and newest[1][1] or ''}
+    copied = copied + size(newest[1])
+    if copied > tonumber(ARGV[1]) then return all end
   end
 end
 return all

@@ -61,8 +61,8 @@ export class Describes {
   isSmall(request: DescribeRequest): boolean {
     const { keys } = request;
     if (keys.length > FEW_STREAMS) return false;
-    if (!bringsParts(request)) return request.info !== 'all' || !this.#scriptsRefused;
-    if (this.#scriptsRefused && request.info === 'all' && !bringsEntries(request)) return false;
+    if (this.#scriptsRefused && needsScript(request)) return false;
+    if (!bringsParts(request)) return true;
     const kind = kindOf(request);
     let bytes = 0;
     for (const key of keys) bytes += this.#largest.get(kind + key) ?? Number.POSITIVE_INFINITY;
@@ -93,6 +93,8 @@ export class Describes {
 }
 
 const bringsEntries = ({ first, last }: Wants) => first.length + last.length > 0;
+const needsScript = (wants: Wants) =>
+  !bringsEntries(wants) && (wants.info === 'all' || wants.info === 'newest-id');
 const bringsParts = (wants: Wants) => wants.meta || bringsEntries(wants);
 
 /** Requests of a kind bring the same parts of a stream. */

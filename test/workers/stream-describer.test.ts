@@ -178,6 +178,31 @@ describe('what is told of a stream', () => {
     expect(bytes).toBeLessThan(10_000);
   });
 
+  test.each([
+    ['', 'no such user'],
+    ['with scripts refused', '-@scripting'],
+  ])('newest ids and lengths alone, %s', async (_, refused) => {
+    let asked = describer;
+    if (refused.startsWith('-')) {
+      await redis.client.call('ACL', 'SETUSER', 'plain', 'on', '>pw', '~*', '+@all', refused);
+      asked = describerOf({ ...unixTarget(redis.path), username: 'plain', password: 'pw' });
+    }
+    await redis.client.xadd('s', '1-0', 'd', 'x');
+    await redis.client.xadd('s', '2-0', 'd', 'x');
+    await redis.client.xdel('s', '2-0');
+    await redis.client.xadd('empty', '3-0', 'd', 'x');
+    await redis.client.xdel('empty', '3-0');
+    await redis.client.set('string', '1');
+    const wanted = request(['s', 'none', 'empty', 'string'], { info: 'newest-id' });
+    const { streams } = await asked.describe(wanted);
+    expect(streams.map(({ length, lastEntryId }) => [length, lastEntryId])).toEqual([
+      [1, '1-0'],
+      [0, ''],
+      [0, ''],
+      [0, ''],
+    ]);
+  });
+
   test('no keys at all', async () => {
     for (const info of ['none', 'length', 'all'] as const) {
       expect(await describer.describe(request([], { info, meta: true }))).toMatchObject({ streams: [] });
@@ -207,12 +232,33 @@ describe('what it costs', () => {
     }
     const all = await cost(() => describer.describe(request(keys, { meta: true })));
     expect(all.bytes).toBeLessThan(20_000);
-    expect(all.calls).toMatchObject({ eval: 1, mget: 1, 'xinfo|stream': 10 });
+    expect(all.calls).toMatchObject({ eval: 3, mget: 1, 'xinfo|stream': 10 });
     const lengths = await cost(() => describer.describe(request(keys, { info: 'length' })));
     expect(lengths.bytes).toBeLessThan(5000);
     expect(lengths.calls).not.toHaveProperty('xinfo|stream');
     const nothing = await cost(() => describer.describe(request(keys, { info: 'none' })));
     expect(Object.keys(nothing.calls).filter((name) => /^(xinfo|xlen|eval|mget)/.test(name))).toEqual([]);
+  });
+
+  test.each([
+    ['all', 'xinfo|stream', 6],
+    ['newest-id', 'xrevrange', 3],
+  ] as const)('Redis copies about 8 MiB in one call: %s', async (info, command, scripts) => {
+    const keys = Array.from({ length: 20 }, (_, index) => `large${index}`);
+    for (const key of keys) {
+      for (const id of ['1-0', '2-0']) await redis.client.xadd(key, id, 'd', Buffer.alloc(MIB, 'x'));
+    }
+    const asked = ['none', ...keys, 'last'];
+    await redis.client.xadd('last', '9-0', 'd', '1');
+    let ends: unknown[] = [];
+    const { calls, bytes } = await cost(async () => {
+      const { streams } = await describer.describe(request(asked, { info }));
+      ends = streams.map(({ length, lastEntryId }) => [length, lastEntryId]);
+    });
+    expect(ends).toEqual([[0, ''], ...keys.map(() => [2, '2-0']), [1, '9-0']]);
+    // A call ends with the stream that exceeds it.
+    expect([calls.eval, calls[command]]).toEqual([scripts, asked.length]);
+    expect(bytes).toBeLessThan(20_000);
   });
 
   test('a script call has at most 100 keys', async () => {
