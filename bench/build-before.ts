@@ -8,7 +8,7 @@ import type { FigureSpec, OpenScenario, Round, Scenario } from './scenario.js';
 /** A change may cost this much: less cannot be distinguished from noise on a shared machine. */
 const TOLERANCE = 0.03;
 /** These report no CPU time for one message. */
-const WITHOUT_CPU = new Set(['streams', 'memory']);
+const WITHOUT_CPU = new Set(['streams', 'memory', 'idle']);
 
 /**
  * @param folder the other build's checkout, built: its `dist/src/main.js` is started as the gateway

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { cpus, release, totalmem, type } from 'node:os';
 import { findRedisServer } from '../src/embedded/binaries.js';
+import { PEER_NAMES, peerVersion } from './peers/programs.js';
 
 const GIB = 2 ** 30;
 const LIBRARIES = ['uWebSockets.js', 'ioredis'] as const;
@@ -30,7 +31,7 @@ function commit(): string {
 export interface Machine {
   readonly machine: string;
   readonly kernel: string;
-  /** Of Node, Redis and the libraries that matter, by name. */
+  /** Of Node, Redis, the libraries that matter and the peers, by name. */
   readonly versions: Readonly<Record<string, string>>;
   /** With `+` where the tree had changes that were not committed. */
   readonly commit: string;
@@ -39,6 +40,11 @@ export interface Machine {
 export async function describeMachine(): Promise<Machine> {
   const binary = await findRedisServer();
   const redis = binary === undefined ? '' : output(binary, '--version');
+  const peers: Record<string, string> = {};
+  for (const name of PEER_NAMES) {
+    const version = await peerVersion(name);
+    if (version !== undefined) peers[name] = version;
+  }
   return {
     machine: `${cpus().length} × ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / GIB)} GiB`,
     kernel: `${type()} ${release()}`,
@@ -46,6 +52,7 @@ export async function describeMachine(): Promise<Machine> {
       Node: process.versions.node,
       Redis: /v=(\S+)/.exec(redis)?.[1] ?? 'unknown',
       ...Object.fromEntries(LIBRARIES.map((name) => [name, packageVersion(name)])),
+      ...peers,
     },
     commit: commit(),
   };

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
@@ -83,10 +83,24 @@ export function startProgram(file: string, task: object): Program {
   };
 }
 
-/** CPU seconds that a process and its threads have used. */
-export async function cpuSeconds(pid: number): Promise<number> {
+/** CPU seconds that processes and their threads have used. */
+export async function cpuSeconds(...pids: readonly number[]): Promise<number> {
+  let sum = 0;
+  for (const pid of pids) sum += await ownCpuSeconds(pid);
+  return sum;
+}
+
+/** To the nanosecond by the threads that there are, in hundredths by the process, which knows of those that ended. */
+async function ownCpuSeconds(pid: number): Promise<number> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
   // The name may hold spaces; the fields after it are counted from its closing bracket.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND;
+  const ofProcess = (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND;
+  let nanoseconds = 0;
+  for (const thread of await readdir(`/proc/${pid}/task`)) {
+    // A thread may end meanwhile.
+    const schedule = await readFile(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').catch(() => '0');
+    nanoseconds += Number(schedule.split(' ', 1)[0]);
+  }
+  return Math.max(ofProcess, nanoseconds / 1e9);
 }

@@ -16,6 +16,11 @@ export interface RivalResult extends Rival {
   readonly value: Spread;
   /** Ours divided by theirs: of each round by itself, since what else the machine did fell on both. */
   readonly ratio: Spread;
+  /** CPU time of all of their processes, a message, in microseconds. */
+  readonly cpuMicroseconds?: number;
+  /** That of ours divided by it. */
+  readonly cpuRatio?: Spread;
+  /** Over the target and that for CPU time. */
   readonly verdict: Verdict;
 }
 
@@ -26,9 +31,13 @@ export interface FigureResult {
   readonly better: FigureSpec['better'];
   readonly ours: Spread;
   readonly limit?: number;
+  /** Of the gateway's process. */
   readonly cpuMicroseconds?: number;
+  /** Of all of our processes. */
+  readonly sideMicroseconds?: Spread;
+  readonly cpuLimit?: number;
   readonly rivals: readonly RivalResult[];
-  /** Over the limit and all rivals. */
+  /** Over the limits and all rivals. */
   readonly verdict: Verdict;
 }
 
@@ -62,10 +71,16 @@ export function judge(value: number, target: number | undefined, better: FigureS
 }
 
 /** Whether all rounds would give the same verdicts. */
-export function isDecided({ ours, limit, rivals }: FigureResult): boolean {
-  const isWithin = (target: number | undefined, { least, greatest }: Spread) =>
-    target !== undefined && least < target && target < greatest;
-  return !isWithin(limit, ours) && !rivals.some(({ target, ratio }) => isWithin(target, ratio));
+export function isDecided({ ours, limit, sideMicroseconds, cpuLimit, rivals }: FigureResult): boolean {
+  const isWithin = (target: number | undefined, spread: Spread | undefined) =>
+    target !== undefined && spread !== undefined && spread.least < target && target < spread.greatest;
+  return (
+    !isWithin(limit, ours) &&
+    !isWithin(cpuLimit, sideMicroseconds) &&
+    !rivals.some(
+      ({ target, ratio, cpuTarget, cpuRatio }) => isWithin(target, ratio) || isWithin(cpuTarget, cpuRatio),
+    )
+  );
 }
 
 /** One miss is a miss; without any target there is nothing to reach. */
@@ -81,31 +96,39 @@ function judgeRival(
   rounds: readonly Round[],
 ): RivalResult {
   const ratio = spreadOf(rounds.map(({ ours, rivals }) => ours / rivals[index]!));
+  const sides = rounds.flatMap(({ sides }) => sides ?? []);
+  const cpuRatio =
+    sides.length > 0 ? spreadOf(sides.map(({ ours, rivals }) => ours / rivals[index]!)) : undefined;
   return {
     ...rival,
     value: spreadOf(rounds.map(({ rivals }) => rivals[index]!)),
     ratio,
-    verdict: judge(ratio.median, rival.target, better),
+    ...(cpuRatio && { cpuMicroseconds: median(sides.map(({ rivals }) => rivals[index]!)), cpuRatio }),
+    verdict: overall([
+      judge(ratio.median, rival.target, better),
+      judge(cpuRatio?.median ?? Number.NaN, rival.cpuTarget, 'less'),
+    ]),
   };
 }
 
 /** @throws Error where a round lacks a value, or holds one that cannot be compared */
 function checkRound({ name, rivals }: FigureSpec, round: Round): void {
   const isMeasured = (value: number) => Number.isFinite(value) && value > 0;
-  if (
-    !Number.isFinite(round.ours) ||
-    round.rivals.length !== rivals.length ||
-    !round.rivals.every(isMeasured)
-  ) {
-    throw new Error(`a round of '${name}' measured ${[round.ours, ...round.rivals].join(', ')}`);
-  }
+  const check = (what: string, ours: number, theirs: readonly number[]) => {
+    if (Number.isFinite(ours) && theirs.length === rivals.length && theirs.every(isMeasured)) return;
+    throw new Error(`a round of '${name}' measured ${[ours, ...theirs].join(', ')}${what}`);
+  };
+  check('', round.ours, round.rivals);
+  if (round.sides) check(' µs of CPU', round.sides.ours, round.sides.rivals);
 }
 
 export function summarise(scope: string, figure: FigureSpec, rounds: readonly Round[]): FigureResult {
   for (const round of rounds) checkRound(figure, round);
-  const { name, unit, better, limit } = figure;
+  const { name, unit, better, limit, cpuLimit } = figure;
   const ours = spreadOf(rounds.map((round) => round.ours));
   const cpu = rounds.flatMap(({ cpuMicroseconds }) => cpuMicroseconds ?? []);
+  const sides = rounds.flatMap((round) => round.sides?.ours ?? []);
+  const side = sides.length > 0 ? spreadOf(sides) : undefined;
   const rivals = figure.rivals.map((rival, index) => judgeRival(rival, index, figure, rounds));
   return {
     scope,
@@ -115,7 +138,13 @@ export function summarise(scope: string, figure: FigureSpec, rounds: readonly Ro
     ours,
     ...(limit !== undefined && { limit }),
     ...(cpu.length > 0 && { cpuMicroseconds: median(cpu) }),
+    ...(side && { sideMicroseconds: side }),
+    ...(cpuLimit !== undefined && { cpuLimit }),
     rivals,
-    verdict: overall([judge(ours.median, limit, better), ...rivals.map(({ verdict }) => verdict)]),
+    verdict: overall([
+      judge(ours.median, limit, better),
+      judge(side?.median ?? Number.NaN, cpuLimit, 'less'),
+      ...rivals.map(({ verdict }) => verdict),
+    ]),
   };
 }

@@ -15,6 +15,11 @@ export interface Rival {
   readonly kind: 'ceiling' | 'peer' | 'reference';
   /** Ours divided by theirs: to be at least this, or at most where less is better. */
   readonly target?: number;
+  /**
+   * CPU time of all of our processes divided by that of all of theirs, a message: to be at most this. Where
+   * load and servers share a few cores it says more than a rate does.
+   */
+  readonly cpuTarget?: number;
 }
 
 /** One thing that a scenario measures. */
@@ -26,6 +31,8 @@ export interface FigureSpec {
   readonly rivals: readonly Rival[];
   /** A target in the figure's own unit, rivals aside: at least this, or at most where less is better. */
   readonly limit?: number;
+  /** CPU time of all of our processes, a message, in microseconds: to be at most this. */
+  readonly cpuLimit?: number;
 }
 
 /** A figure as one round saw it. */
@@ -35,6 +42,15 @@ export interface Round {
   readonly rivals: readonly number[];
   /** CPU time of the gateway's process a message or delivery, in microseconds. */
   readonly cpuMicroseconds?: number;
+  /** The same of all processes of each side: of ours the gateway and Redis. */
+  readonly sides?: SideTimes;
+}
+
+/** CPU time a message or delivery, in microseconds. */
+export interface SideTimes {
+  readonly ours: number;
+  /** One for each rival. */
+  readonly rivals: readonly number[];
 }
 
 /** What a scenario measures, and how much of it. */

@@ -17,17 +17,35 @@ function targetText(target: number | undefined, better: FigureResult['better'], 
   return ` (target ${formatTarget(target, better)}${isMissed ? ', missed' : ''})`;
 }
 
-function comparison({ label, ratio, target, verdict }: RivalResult, better: FigureResult['better']): string {
-  return `${formatNumber(ratio.median)} × ${label}${targetText(target, better, verdict === 'missed')}`;
+function comparison(
+  { label, ratio, target, cpuMicroseconds, cpuRatio, cpuTarget }: RivalResult,
+  better: FigureResult['better'],
+): string {
+  const isMissed = judge(ratio.median, target, better) === 'missed';
+  const rate = `${formatNumber(ratio.median)} × ${label}${targetText(target, better, isMissed)}`;
+  if (cpuMicroseconds === undefined || cpuRatio === undefined) return rate;
+  const isCostly = judge(cpuRatio.median, cpuTarget, 'less') === 'missed';
+  const ofTheirs = `${formatNumber(cpuRatio.median)} × its ${formatNumber(cpuMicroseconds)} µs of CPU`;
+  return `${rate}, ${ofTheirs}${targetText(cpuTarget, 'less', isCostly)}`;
 }
 
-function tableRow({ name, ours, unit, better, limit, rivals, cpuMicroseconds }: FigureResult): string {
+function cpuText({ cpuMicroseconds, sideMicroseconds, cpuLimit }: FigureResult): string {
+  if (cpuMicroseconds === undefined) return '';
+  const gateway = formatNumber(cpuMicroseconds);
+  if (sideMicroseconds === undefined) return gateway;
+  const isOver = judge(sideMicroseconds.median, cpuLimit, 'less') === 'missed';
+  const all = `${formatNumber(sideMicroseconds.median)}${targetText(cpuLimit, 'less', isOver)}`;
+  return `${gateway}, with Redis ${all}`;
+}
+
+function tableRow(result: FigureResult): string {
+  const { name, ours, unit, better, limit, rivals } = result;
   const isOver = judge(ours.median, limit, better) === 'missed';
   const cells = [
     name,
     `${formatNumber(ours.median)} ${unit}${targetText(limit, better, isOver)}`,
     rivals.map((rival) => comparison(rival, better)).join('<br>'),
-    cpuMicroseconds === undefined ? '' : formatNumber(cpuMicroseconds),
+    cpuText(result),
   ];
   return `| ${cells.map(cell).join(' | ')} |`;
 }
@@ -65,6 +83,9 @@ export function performanceSection(report: Report): string {
     '',
     `Medians of ${report.rounds} rounds, or of up to ${report.mostRounds} where those did not agree on a target, on ${machineLine(report)}.`,
     "“0.8 ×” is ours divided by theirs, in the same run; CPU time is that of the gateway's process, a message or delivery.",
+    ...(report.results.some(({ sideMicroseconds }) => sideMicroseconds !== undefined)
+      ? ['“With Redis” is that of all of our processes; it is compared with that of all of theirs.']
+      : []),
     `All figures with their spreads: [performance.json](../${PERFORMANCE_JSON}).`,
     '',
     '| | streamgate | beside | CPU µs |',

@@ -8,15 +8,21 @@ const HEAD = [
   'spread',
   'unit',
   'CPU µs',
+  'of all',
   'against',
   'theirs',
   'ratio',
   'spread',
   'target',
+  'CPU µs',
+  'ratio',
+  'target',
   'verdict',
 ];
 /** Columns of text; all others are figures. */
 const LEFT = new Set(['figure', 'unit', 'against', 'verdict']);
+
+const formatMaybe = (value: number | undefined) => (value === undefined ? '' : formatNumber(value));
 
 function rivalCells(rival: RivalResult, { better }: FigureResult): string[] {
   return [
@@ -25,24 +31,33 @@ function rivalCells(rival: RivalResult, { better }: FigureResult): string[] {
     formatNumber(rival.ratio.median),
     formatSpread(rival.ratio),
     formatTarget(rival.target, better),
-    rival.target === undefined ? '' : rival.verdict,
+    formatMaybe(rival.cpuMicroseconds),
+    formatMaybe(rival.cpuRatio?.median),
+    formatTarget(rival.cpuTarget, 'less'),
+    rival.target === undefined && rival.cpuTarget === undefined ? '' : rival.verdict,
   ];
 }
 
 function figureLines(result: FigureResult): string[][] {
-  const { name, ours, unit, cpuMicroseconds, limit, better, rivals } = result;
+  const { name, ours, unit, cpuMicroseconds, sideMicroseconds, limit, cpuLimit, better, rivals } = result;
   const own = [
     name,
     formatNumber(ours.median),
     formatSpread(ours),
     unit,
-    cpuMicroseconds === undefined ? '' : formatNumber(cpuMicroseconds),
+    formatMaybe(cpuMicroseconds),
+    formatMaybe(sideMicroseconds?.median),
   ];
   const against = rivals.map((rival) => rivalCells(rival, result));
   if (limit !== undefined) {
-    against.unshift(['a limit', '', '', '', formatTarget(limit, better), judge(ours.median, limit, better)]);
+    const verdict = judge(ours.median, limit, better);
+    against.unshift(['a limit', '', '', '', formatTarget(limit, better), '', '', '', verdict]);
   }
-  if (against.length === 0) against.push(['', '', '', '', '', 'no target']);
+  if (cpuLimit !== undefined) {
+    const verdict = judge(sideMicroseconds?.median ?? Number.NaN, cpuLimit, 'less');
+    against.unshift(['a limit', '', '', '', '', '', '', formatTarget(cpuLimit, 'less'), verdict]);
+  }
+  if (against.length === 0) against.push(['', '', '', '', '', '', '', '', 'no target']);
   return against.map((cells, index) => [...(index === 0 ? own : own.map(() => '')), ...cells]);
 }
 

@@ -1,7 +1,9 @@
 /**
- * Where the entries come from that followers are sent: pipelined XADDs on a raw socket, or, for the bare
- * server, a word that says how many to send. Either costs next to nothing beside the deliveries.
+ * Where the entries come from that followers are sent: pipelined XADDs on a raw socket; a push, or what a
+ * broker has in its place; or, for the bare server, a word that says how many to send. All of them cost next
+ * to nothing beside the deliveries.
  */
+import { type BrokerLink, openBrokerPublisher } from './broker.js';
 import { XADD_REPLY_BYTES, XaddRun } from './fixed-entries.js';
 import { clientFrame } from './frames.js';
 import { openReceivingRedis, openReceivingSocket } from './received.js';
@@ -22,6 +24,13 @@ export type FeedTask = FeedWindow &
         readonly bytes: number;
       }
     | { readonly to: 'bare server'; readonly port: number }
+    | {
+        readonly to: 'push';
+        readonly port: number;
+        readonly path: string;
+        readonly bytes: number;
+      }
+    | { readonly to: 'broker'; readonly link: BrokerLink; readonly bytes: number }
   );
 
 export interface Feed {
@@ -41,6 +50,22 @@ export async function openFeed(task: FeedTask): Promise<Feed> {
     const socket = await openReceivingSocket(task.port, FEED_PATH, () => {});
     const word = clientFrame(Buffer.from(String(task.runEntries)), true);
     return { push: () => socket.write(word), check: () => {} };
+  }
+  if (task.to === 'push') {
+    const socket = await openReceivingSocket(task.port, task.path, () => {});
+    const frame = clientFrame(Buffer.alloc(task.bytes, 'x'));
+    const run = Buffer.concat(Array.from({ length: task.runEntries }, () => frame));
+    return { push: () => socket.write(run), check: () => {} };
+  }
+  if (task.to === 'broker') {
+    const publish = await openBrokerPublisher(task.link, task.bytes);
+    const payload = Buffer.alloc(task.bytes, 'x');
+    return {
+      push: () => {
+        for (let entry = 0; entry < task.runEntries; entry++) publish(payload);
+      },
+      check: () => {},
+    };
   }
   const { socketPath, key, bytes, runEntries, runs } = task;
   let replyBytes = 0;

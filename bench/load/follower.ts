@@ -11,9 +11,10 @@
  * is an error.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { type BrokerLink, openBrokerFollower } from './broker.js';
 import { countEntries, type EntryCounter, type EntryWire } from './entry-counter.js';
 import { type Feed, type FeedTask, openFeed } from './feed.js';
-import { openSockets } from './many-sockets.js';
+import { openEach, openSockets } from './many-sockets.js';
 import type { TakeBytes } from './received.js';
 import { RunProgress } from './run-progress.js';
 
@@ -22,6 +23,8 @@ interface FollowTask {
   readonly path: string;
   readonly followers: number;
   readonly wire: EntryWire;
+  /** To follow there instead of at `port` and `path`. */
+  readonly broker?: BrokerLink;
 }
 
 export interface LiveTask extends FollowTask {
@@ -47,11 +50,12 @@ const SETTLE_MS = 150;
 const SURPLUS_MS = 30;
 const STALLED_MS = 10_000;
 
-const counters: EntryCounter[] = [];
+const counters: Pick<EntryCounter, 'entries'>[] = [];
 const delivered = () => counters.reduce((sum, counter) => sum + counter.entries(), 0);
 
 /** Opens all sockets; `onRun` is called when all of them have a run more. */
 async function follow(task: FollowTask, progress: RunProgress, onRun: () => void): Promise<void> {
+  if (task.broker !== undefined) return followBroker(task.broker, task, progress, onRun);
   await openSockets(task.port, 0, task.followers, (index) => {
     const counter = countEntries(task.wire);
     counters.push(counter);
@@ -60,6 +64,23 @@ async function follow(task: FollowTask, progress: RunProgress, onRun: () => void
       if (progress.advance(index, counter.entries())) onRun();
     };
     return { path: task.path, take };
+  });
+}
+
+async function followBroker(
+  link: BrokerLink,
+  { followers, wire: { entryBytes } }: FollowTask,
+  progress: RunProgress,
+  onRun: () => void,
+): Promise<void> {
+  await openEach(0, followers, (index) => {
+    let entries = 0;
+    counters.push({ entries: () => entries });
+    return openBrokerFollower(link, index, (_bytes, _at, length) => {
+      if (length !== entryBytes) throw new Error(`a message of ${length} bytes came, not of ${entryBytes}`);
+      entries++;
+      if (progress.advance(index, entries)) onRun();
+    });
   });
 }
 

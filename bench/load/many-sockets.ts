@@ -27,20 +27,32 @@ export interface SocketPlan {
 }
 
 /** Opens a socket for each number from `from` to `to` (excluded). */
-export async function openSockets(
+export function openSockets(
   port: number,
   from: number,
   to: number,
   plan: (index: number) => SocketPlan,
 ): Promise<Socket[]> {
+  return openEach(from, to, (index) => {
+    const { path, take } = plan(index);
+    return openReceivingSocket(port, path, take);
+  });
+}
+
+/** The same for sockets of any kind. */
+export async function openEach(
+  from: number,
+  to: number,
+  open: (index: number) => Promise<Socket>,
+): Promise<Socket[]> {
   const sockets: Socket[] = [];
   let next = from;
   const lane = async () => {
     while (next < to) {
-      const { path, take } = plan(next++);
-      const socket = await openReceivingSocket(port, path, take);
+      const index = next++;
+      const socket = await open(index);
       socket.once('close', () => {
-        throw new Error(`the server closed the socket of ${path}`);
+        throw new Error(`the server closed socket ${index}`);
       });
       sockets.push(socket);
     }

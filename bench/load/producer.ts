@@ -3,18 +3,26 @@
  *
  *     node producer.js '{"port", "path", "connections", "messages", "framing", "bytes", "entries", "window"}'
  *
+ * With `subject` it publishes to NATS instead: each message is a frame of one PUB for each entry, and each
+ * entry is acknowledged.
+ *
  * Prints `ready` when all are connected and begins; `sent` once all is written; with a window `done` once
  * all is acknowledged. What follows either word is JSON: {@link ProducerTimes}. Stays until it is ended.
  */
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { ackCounter } from './acks.js';
-import { openRawSocket } from './frames.js';
+import { clientFrame } from './frames.js';
 import { type MessageShape, pushMessage } from './messages.js';
+import { checkNatsAck, natsPublish, openNats } from './nats.js';
+import { openReceivingSocket } from './received.js';
 
 export interface ProducerTask extends MessageShape {
   readonly port: number;
+  /** Of the WebSocket; of no meaning with `subject`. */
   readonly path: string;
+  /** Of a JetStream stream. */
+  readonly subject?: string;
   readonly connections: number;
   /** Of each connection. */
   readonly messages: number;
@@ -32,50 +40,76 @@ export interface ProducerTimes {
 /** Messages are written in runs of about this size. */
 const RUN_BYTES = 256 * 1024;
 
+/** One connection: what it writes again and again, and how many of its messages were acknowledged. */
+interface Producer {
+  readonly socket: Socket;
+  readonly message: Buffer;
+  acked: number;
+  /** Called when `acked` has grown. */
+  wake: () => void;
+}
+
 const task = JSON.parse(process.argv[2]!) as ProducerTask;
-const message = pushMessage(task);
-const runLength = Math.max(1, Math.floor(RUN_BYTES / message.length));
-const run = Buffer.concat(Array.from({ length: runLength }, () => message));
 const total = task.messages * task.connections;
 
 let acks = 0;
 
-/** @returns the count of the socket's acknowledged messages, which grows */
-function countAcks(socket: Socket): { count: number } {
-  const own = { count: 0 };
-  const counted = ackCounter();
-  socket.on('data', (chunk: Buffer) => {
-    const count = counted(chunk);
-    own.count += count;
-    acks += count;
-    if (acks === total) tell('done');
-  });
-  return own;
+function count(producer: Producer, messages: number): void {
+  producer.acked += messages;
+  acks += messages;
+  producer.wake();
+  if (acks === total) tell('done');
 }
 
-async function produce(socket: Socket): Promise<void> {
-  let heard: Buffer | undefined;
-  socket.on('data', (chunk: Buffer) => {
-    heard = chunk;
+async function openGateway(): Promise<Producer> {
+  const counted = ackCounter();
+  const closed = { heard: '' };
+  const socket = await openReceivingSocket(task.port, task.path, (buffer, from, to) => {
+    const bytes = Buffer.from(buffer.subarray(from, to));
+    closed.heard = bytes.toString('latin1', 0, 200);
+    if (task.window > 0) count(producer, counted(bytes));
   });
+  const producer: Producer = { socket, message: pushMessage(task), acked: 0, wake: () => {} };
   socket.on('close', () => {
-    console.error(`a producer was closed: ${heard?.subarray(0, 200)}`);
+    console.error(`a producer was closed: ${closed.heard}`);
     process.exit(1);
   });
-  const acked = task.window > 0 ? countAcks(socket) : undefined;
-  socket.resume();
+  return producer;
+}
+
+/** All entries of a message must be acknowledged before the message is. */
+async function openNatsProducer(subject: string, index: number): Promise<Producer> {
+  const inbox = `_ours.${process.pid}.${index}`;
+  let entries = 0;
+  const { socket, settle } = await openNats(task.port, (bytes, at, length) => {
+    checkNatsAck(bytes, at, length);
+    entries++;
+    if (entries % task.entries === 0) count(producer, 1);
+  });
+  await settle(`SUB ${inbox} 1`);
+  const entry = natsPublish(subject, inbox, Buffer.alloc(task.bytes, 'x'));
+  const message = clientFrame(Buffer.concat(Array.from({ length: task.entries }, () => entry)));
+  const producer: Producer = { socket, message, acked: 0, wake: () => {} };
+  return producer;
+}
+
+async function produce(producer: Producer): Promise<void> {
+  const { socket, message } = producer;
+  const runLength = Math.max(1, Math.floor(RUN_BYTES / message.length));
+  const run = Buffer.concat(Array.from({ length: runLength }, () => message));
   for (let sent = 0; sent < task.messages; ) {
-    let due = task.messages - sent;
-    if (acked !== undefined) {
-      due = Math.min(due, acked.count + task.window - sent);
+    let due = Math.min(runLength, task.messages - sent);
+    if (task.window > 0) {
+      due = Math.min(due, producer.acked + task.window - sent);
       if (due <= 0) {
-        await once(socket, 'data');
+        await new Promise<void>((resolve) => {
+          producer.wake = resolve;
+        });
         continue;
       }
     }
-    const count = Math.min(runLength, due);
-    sent += count;
-    if (!socket.write(run.subarray(0, count * message.length))) await once(socket, 'drain');
+    sent += due;
+    if (!socket.write(run.subarray(0, due * message.length))) await once(socket, 'drain');
   }
 }
 
@@ -89,11 +123,13 @@ function tell(word: string): void {
   console.log(`${word} ${JSON.stringify(times)}`);
 }
 
-const sockets = await Promise.all(
-  Array.from({ length: task.connections }, () => openRawSocket(task.port, task.path)),
+const producers = await Promise.all(
+  Array.from({ length: task.connections }, (_, index) =>
+    task.subject === undefined ? openGateway() : openNatsProducer(task.subject, index),
+  ),
 );
 console.log('ready');
 const cpuBefore = process.cpuUsage();
 const start = performance.now();
-await Promise.all(sockets.map(produce));
+await Promise.all(producers.map(produce));
 tell('sent');

@@ -21,7 +21,12 @@ export function openReceivingRedis(path: string, take: TakeBytes): Promise<Socke
 }
 
 /** Opens a WebSocket by hand; `take` gets what follows the upgrade, frames as they are on the wire. */
-export function openReceivingSocket(port: number, path: string, take: TakeBytes): Promise<Socket> {
+export function openReceivingSocket(
+  port: number,
+  path: string,
+  take: TakeBytes,
+  protocol?: string,
+): Promise<Socket> {
   return new Promise((resolve, reject) => {
     let head = '';
     let isOpen = false;
@@ -47,7 +52,7 @@ export function openReceivingSocket(port: number, path: string, take: TakeBytes)
     const socket = connect({ port, host: '127.0.0.1', onread: onRead(takeHead) });
     socket.setNoDelay(true);
     socket.once('error', reject);
-    socket.write(upgradeRequest(port, path));
+    socket.write(upgradeRequest(port, path, protocol));
   });
 }
 

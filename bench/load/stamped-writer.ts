@@ -3,8 +3,8 @@
  *
  *     node stamped-writer.js '{"socketPath", "key", "streams", "rate"}'
  *
- * Prints `ready` once it is connected. Told for how many seconds to write, it prints `wrote` and how many
- * entries that were when they are written.
+ * Prints `ready` once it is connected. Told for how many seconds to write, and at which other rate where
+ * that is not the task's, it prints `wrote` and how many entries that were when they are written.
  */
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -55,11 +55,11 @@ function writeEntries(count: number): void {
   socket.write(Buffer.concat(due));
 }
 
-async function write(seconds: number): Promise<void> {
-  const total = Math.round(seconds * task.rate);
+async function write(seconds: number, rate: number): Promise<void> {
+  const total = Math.round(seconds * rate);
   const start = performance.now();
   for (let written = 0; written < total; ) {
-    const due = Math.floor(((performance.now() - start) * task.rate) / 1000) + 1;
+    const due = Math.floor(((performance.now() - start) * rate) / 1000) + 1;
     const count = Math.min(due, total) - written;
     if (count > 0) writeEntries(count);
     written += count;
@@ -68,5 +68,8 @@ async function write(seconds: number): Promise<void> {
   console.log(`wrote ${total}`);
 }
 
-createInterface(process.stdin).on('line', (line) => void write(Number(line)));
+createInterface(process.stdin).on('line', (line) => {
+  const [seconds, rate = task.rate] = line.split(' ').map(Number);
+  void write(seconds!, rate);
+});
 console.log('ready');

@@ -5,10 +5,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { findExecutable } from '../../src/system/executables.js';
 import { freePort } from '../../test/support/free-port.js';
+import { findPeer } from './programs.js';
 
 export interface Webdis {
+  readonly pid: number;
   readonly port: number;
   /** The body that a path answers, byte for byte as latin1. */
   ask(path: string): Promise<string>;
@@ -18,7 +19,7 @@ export interface Webdis {
 const PATIENCE_MS = 5000;
 const POLL_MS = 20;
 
-export const findWebdis = () => findExecutable(['webdis']);
+export const findWebdis = () => findPeer('webdis');
 
 /** Starts it with its own defaults in front of a Redis on a Unix socket. */
 export async function startWebdis(program: string, redisPath: string): Promise<Webdis> {
@@ -56,5 +57,5 @@ export async function startWebdis(program: string, redisPath: string): Promise<W
     }
     await delay(POLL_MS);
   }
-  return { port, ask, stop };
+  return { pid: child.pid!, port, ask, stop };
 }

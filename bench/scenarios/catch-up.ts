@@ -9,8 +9,9 @@ import { fillStream } from '../load/fill.js';
 import type { FollowerResult, ReplayTask } from '../load/follower.js';
 import { pullFrames } from '../load/pull-frames.js';
 import { opening } from '../opening.js';
-import { cpuSeconds, startProgram } from '../programs.js';
+import { startProgram } from '../programs.js';
 import type { FigureSpec, Scenario } from '../scenario.js';
+import { roundOf, withCost } from '../side.js';
 
 interface Replay {
   readonly framing: 'raw' | 'msgpack';
@@ -66,12 +67,11 @@ function figureSpec({ name, unit, replay: { query, target } }: History): FigureS
 }
 
 /** @returns entries a second */
-async function replayed(gateway: GatewayProcess, history: History, entries: number) {
+async function replayed(gateway: GatewayProcess, history: History, entries: number): Promise<number> {
   const { stream, bytes, replay } = history;
   const { framing, query, count } = replay;
   const { wire } = pullFrames(framing, stream, count, bytes);
   const path = `/data/${stream}/pull?${query}&block=0&last_entry_id=0`;
-  const before = await cpuSeconds(gateway.process.pid!);
   const consumer = startProgram('load/follower', {
     port: gateway.port,
     path,
@@ -80,9 +80,7 @@ async function replayed(gateway: GatewayProcess, history: History, entries: numb
     entries,
   } satisfies ReplayTask);
   try {
-    const { rate } = JSON.parse(await consumer.says('done')) as FollowerResult;
-    const cpu = (await cpuSeconds(gateway.process.pid!)) - before;
-    return { rate, cpuMicroseconds: (cpu * 1e6) / entries };
+    return (JSON.parse(await consumer.says('done')) as FollowerResult).rate;
   } finally {
     await consumer.stop();
   }
@@ -119,9 +117,16 @@ function catchUpScenario(history: History): Scenario {
         const gateway = started.add(await startGatewayProcess({ REDIS_URL: redis.url }, [], main));
         await fillStream({ socketPath: redis.path, key: keyOf(history), entries, bytes });
         return async () => {
-          const raw = await readRaw(redis, history, entries);
-          const { rate, cpuMicroseconds } = await replayed(gateway, history, entries);
-          return [{ ours: rate * inUnit, rivals: [raw * inUnit], cpuMicroseconds }];
+          const store = redis.process.pid!;
+          const each = () => entries;
+          const raw = await withCost(
+            { pid: store, others: [] },
+            () => readRaw(redis, history, entries),
+            each,
+          );
+          const side = { pid: gateway.process.pid!, others: [store] };
+          const ours = await withCost(side, () => replayed(gateway, history, entries), each);
+          return [roundOf(ours, [raw], (rate) => rate * inUnit)];
         };
       }),
   };

@@ -19,7 +19,7 @@ import {
 /** Of what is pushed, which is nothing here. */
 const MAX_LENGTH = 1000;
 
-type Server = Pick<FollowedServer, 'port' | 'pid'>;
+type Server = Pick<FollowedServer, 'port' | 'side'>;
 
 export class FanOutBed {
   readonly #redis: TestRedis;
@@ -38,10 +38,11 @@ export class FanOutBed {
     const gateway = started.add(await startGatewayProcess({ REDIS_URL: redis.url }, [], main));
     const task: PlainGatewayTask = { redisPath: redis.path, maxLength: MAX_LENGTH };
     const peer = started.add(startProgram('peers/plain-gateway', task));
+    const others = [redis.process.pid!];
     return new FanOutBed(
       redis,
-      { port: gateway.port, pid: gateway.process.pid! },
-      { port: Number(await peer.says('port')), pid: peer.process.pid! },
+      { port: gateway.port, side: { pid: gateway.process.pid!, others } },
+      { port: Number(await peer.says('port')), side: { pid: peer.process.pid!, others } },
     );
   }
 

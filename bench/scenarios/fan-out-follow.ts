@@ -2,7 +2,8 @@
 import type { FeedWindow } from '../load/feed.js';
 import type { FollowerResult, LiveTask } from '../load/follower.js';
 import { pullFrames } from '../load/pull-frames.js';
-import { cpuSeconds, startProgram } from '../programs.js';
+import { startProgram } from '../programs.js';
+import { type Costed, type Side, withCost } from '../side.js';
 
 export interface FanOutCase {
   readonly followers: number;
@@ -17,17 +18,13 @@ export interface Timing {
   readonly ms: number;
 }
 
-export interface FollowedServer extends Pick<LiveTask, 'port' | 'path' | 'feed'> {
-  /** Of its process. */
-  readonly pid: number;
+export interface FollowedServer extends Pick<LiveTask, 'port' | 'path' | 'feed' | 'broker'> {
+  /** Its processes. */
+  readonly side: Side;
 }
 
-export interface Followed {
-  /** Deliveries a second. */
-  readonly rate: number;
-  /** CPU time of the server's process a delivery. */
-  readonly cpuMicroseconds: number;
-}
+/** Deliveries a second. */
+export type Followed = Costed;
 
 const FRAMINGS = { '0': 'raw', '1': 'json', msgpack: 'msgpack' } as const;
 /** Entries from this size on are few, and one of them is enough for a run. */
@@ -52,7 +49,7 @@ export const peerWindowFor = ({ bytes }: FanOutCase): FeedWindow =>
 
 /** Follows until every follower has every entry, each once. */
 export async function follow(fanOut: FanOutCase, server: FollowedServer, timing: Timing): Promise<Followed> {
-  const { pid, ...target } = server;
+  const { side, ...target } = server;
   const { followers } = fanOut;
   const { wire } = framesOf(fanOut);
   const consumer = startProgram('load/follower', {
@@ -63,10 +60,12 @@ export async function follow(fanOut: FanOutCase, server: FollowedServer, timing:
   } satisfies LiveTask);
   try {
     await consumer.says('ready');
-    const before = await cpuSeconds(pid);
-    const { rate, deliveries } = JSON.parse(await consumer.says('done')) as FollowerResult;
-    const cpu = (await cpuSeconds(pid)) - before;
-    return { rate, cpuMicroseconds: (cpu * 1e6) / deliveries };
+    const { result, ...cost } = await withCost(
+      side,
+      async () => JSON.parse(await consumer.says('done')) as FollowerResult,
+      ({ deliveries }) => deliveries,
+    );
+    return { result: result.rate, ...cost };
   } finally {
     await consumer.stop();
   }

@@ -9,9 +9,11 @@
  */
 import { opening } from '../opening.js';
 import type { FigureSpec, Rival, Round, Scenario } from '../scenario.js';
+import { roundOf } from '../side.js';
 import { BareRival } from './fan-out-bare.js';
 import { FanOutBed } from './fan-out-bed.js';
-import type { FanOutCase, Timing } from './fan-out-follow.js';
+import type { FanOutCase, Followed, Timing } from './fan-out-follow.js';
+import { PUSHED_SCENARIOS } from './fan-out-pushed.js';
 
 interface FanOutFigure extends FanOutCase {
   readonly size: string;
@@ -63,11 +65,11 @@ function fanOutScenario(figures: readonly FanOutFigure[]): Scenario {
         return async () => {
           const rounds: Round[] = [];
           for (const [index, figure] of figures.entries()) {
-            const { rate, cpuMicroseconds } = await bed.followGateway(figure, timing);
-            const rivals: number[] = [];
+            const ours = await bed.followGateway(figure, timing);
+            const rivals: Followed[] = [];
             if (!isAlone) rivals.push(await bare[index]!.follow(timing));
-            if (!isAlone && figure.hasPeer) rivals.push((await bed.followPeer(figure, timing)).rate);
-            rounds.push({ ours: rate, rivals, cpuMicroseconds });
+            if (!isAlone && figure.hasPeer) rivals.push(await bed.followPeer(figure, timing));
+            rounds.push(roundOf(ours, rivals, (rate) => rate));
           }
           return rounds;
         };
@@ -75,4 +77,4 @@ function fanOutScenario(figures: readonly FanOutFigure[]): Scenario {
   };
 }
 
-export const FAN_OUT_SCENARIOS = FIGURES.map(fanOutScenario);
+export const FAN_OUT_SCENARIOS: readonly Scenario[] = [...FIGURES.map(fanOutScenario), ...PUSHED_SCENARIOS];

@@ -50,27 +50,38 @@ export function graphqlScenario({ name, unit, ceiling, target, prepare, round }:
 
 /** Runs both in turns, so that what else the machine does falls on both. @returns times a second of each */
 export async function inTurns(
-  gateway: GatewayProcess,
+  { gateway, redis }: Pick<Bed, 'gateway' | 'redis'>,
   turns: number,
   ours: () => Promise<unknown>,
   ceiling: () => Promise<unknown>,
 ): Promise<Round> {
   await ours();
   await ceiling();
-  const seconds = { ours: 0, ceiling: 0 };
-  const cpuBefore = await cpuSeconds(gateway.process.pid!);
+  const pid = gateway.process.pid!;
+  const store = redis.process.pid!;
+  const spent = { ours: 0, oursRedis: 0, oursGateway: 0, ceiling: 0, ceilingRedis: 0 };
   for (let turn = 0; turn < turns; turn++) {
+    const gatewayBefore = await cpuSeconds(pid);
+    const redisBefore = await cpuSeconds(store);
     let start = performance.now();
     await ours();
-    seconds.ours += (performance.now() - start) / 1000;
+    spent.ours += (performance.now() - start) / 1000;
+    const redisBetween = await cpuSeconds(store);
+    spent.oursGateway += (await cpuSeconds(pid)) - gatewayBefore;
+    spent.oursRedis += redisBetween - redisBefore;
     start = performance.now();
     await ceiling();
-    seconds.ceiling += (performance.now() - start) / 1000;
+    spent.ceiling += (performance.now() - start) / 1000;
+    spent.ceilingRedis += (await cpuSeconds(store)) - redisBetween;
   }
-  const cpu = (await cpuSeconds(gateway.process.pid!)) - cpuBefore;
+  const each = 1e6 / turns;
   return {
-    ours: turns / seconds.ours,
-    rivals: [turns / seconds.ceiling],
-    cpuMicroseconds: (cpu * 1e6) / turns,
+    ours: turns / spent.ours,
+    rivals: [turns / spent.ceiling],
+    cpuMicroseconds: spent.oursGateway * each,
+    sides: {
+      ours: (spent.oursGateway + spent.oursRedis) * each,
+      rivals: [spent.ceilingRedis * each],
+    },
   };
 }

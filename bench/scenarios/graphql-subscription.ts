@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { WebSocket } from 'ws';
 import type { GatewayProcess } from '../../test/support/gateway-process.js';
 import { openReceivingSocket } from '../load/received.js';
-import { cpuSeconds } from '../programs.js';
+import { roundOf, withCost } from '../side.js';
 import type { GraphqlCase } from './graphql-bed.js';
 
 const REPLAYED = 20_000;
@@ -70,16 +70,19 @@ export const subscription: GraphqlCase = {
     }
     await pipeline.exec();
   },
-  round: async ({ gateway }, scale) => {
+  round: async ({ gateway, redis }, scale) => {
     const entries = replayed(scale);
-    const cpuBefore = await cpuSeconds(gateway.process.pid!);
-    const ours = await subscribe(gateway, entries);
-    const cpu = (await cpuSeconds(gateway.process.pid!)) - cpuBefore;
-    const ceiling = await pull(gateway, entries);
-    return {
-      ours: (entries * 1000) / ours,
-      rivals: [(entries * 1000) / ceiling],
-      cpuMicroseconds: (cpu * 1e6) / entries,
-    };
+    const side = { pid: gateway.process.pid!, others: [redis.process.pid!] };
+    const ours = await withCost(
+      side,
+      () => subscribe(gateway, entries),
+      () => entries,
+    );
+    const ceiling = await withCost(
+      side,
+      () => pull(gateway, entries),
+      () => entries,
+    );
+    return roundOf(ours, [ceiling], (milliseconds) => (entries * 1000) / milliseconds);
   },
 };

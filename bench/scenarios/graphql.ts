@@ -21,13 +21,13 @@ const listing = ({ streams, bytes, size, turns, target }: ListingSize): GraphqlC
     const payload = randomBytes(bytes);
     for (let index = 0; index < streams; index++) await redis.xadd(`default:s${index}`, '*', 'd', payload);
   },
-  round: ({ gateway, peer, ask }, scale) =>
+  round: (bed, scale) =>
     inTurns(
-      gateway,
+      bed,
       Math.max(3, Math.round(turns * scale)),
-      () => ask('{ streams { id length } }'),
+      () => bed.ask('{ streams { id length } }'),
       () => {
-        const pipeline = peer.pipeline();
+        const pipeline = bed.peer.pipeline();
         for (let index = 0; index < streams; index++) {
           pipeline.callBuffer('XINFO', 'STREAM', `default:s${index}`);
         }
@@ -46,12 +46,12 @@ const newest: GraphqlCase = {
   prepare: async (redis) => {
     await redis.xadd('default:one', '*', 'd', JSON.stringify({ text: 'x'.repeat(1000) }));
   },
-  round: ({ gateway, peer, ask }, scale) =>
+  round: (bed, scale) =>
     inTurns(
-      gateway,
+      bed,
       Math.round(NEWEST_QUERIES * scale),
-      () => ask('{ stream(id: "one") { lastEntryJson } }'),
-      () => peer.xrevrangeBuffer('default:one', '+', '-', 'COUNT', 1),
+      () => bed.ask('{ stream(id: "one") { lastEntryJson } }'),
+      () => bed.peer.xrevrangeBuffer('default:one', '+', '-', 'COUNT', 1),
     ),
 };
 

@@ -13,8 +13,9 @@ import { HTTP_LOAD_TOOL, type HttpRequest, loadHttp } from '../load/http-load.js
 import type { StampedWriterTask } from '../load/stamped-writer.js';
 import { opening } from '../opening.js';
 import { findWebdis, startWebdis, type Webdis } from '../peers/webdis.js';
-import { cpuSeconds, startProgram } from '../programs.js';
+import { startProgram } from '../programs.js';
 import type { FigureSpec, Rival, Round, Scenario } from '../scenario.js';
+import { roundOf, withCost } from '../side.js';
 import * as rest from './rest-requests.js';
 
 const SECONDS = 1;
@@ -87,25 +88,45 @@ async function choose(webdis: Webdis, requests: readonly HttpRequest[]): Promise
 async function compare(bed: Bed, comparison: rest.Comparison): Promise<Round> {
   const { redis, gateway, webdis, scale } = bed;
   const { connections, ours, command, isFed, stored } = comparison;
-  const cpuBefore = await cpuSeconds(gateway.process.pid!);
-  const { rate, answered, missing } = await load(redis.client, gateway.port, connections, ours, stored?.[0]);
+  const store = redis.process.pid!;
+  const through = await withCost(
+    { pid: gateway.process.pid!, others: [store] },
+    () => load(redis.client, gateway.port, connections, ours, stored?.[0]),
+    ({ answered }) => answered,
+  );
+  const { answered, missing } = through.result;
   if (missing > 0) throw new Error(`${answered} were answered, of which ${missing} were not stored`);
-  const cpu = (await cpuSeconds(gateway.process.pid!)) - cpuBefore;
-  const rivals = [
-    await benchmarkCommand({
-      socketPath: redis.path,
-      clients: connections,
-      commands: Math.round((isFed ? FED_COMMANDS : COMMANDS) * scale),
-      command,
-    }),
-  ];
+  const commands = Math.round((isFed ? FED_COMMANDS : COMMANDS) * scale);
+  const direct = await withCost(
+    { pid: store, others: [] },
+    async () => {
+      const rate = await benchmarkCommand({
+        socketPath: redis.path,
+        clients: connections,
+        commands,
+        command,
+      });
+      return { rate, answered: commands, missing: 0 };
+    },
+    () => commands,
+  );
+  const rivals = [direct];
   if (webdis !== undefined && comparison.webdis.length > 0) {
     const request = await choose(webdis, comparison.webdis);
-    const peer = await load(redis.client, webdis.port, connections, request, stored?.[1]);
-    // Now and then it tells of an entry that was not stored, which does not count.
-    rivals.push((peer.rate * (peer.answered - peer.missing)) / peer.answered);
+    rivals.push(
+      await withCost(
+        { pid: webdis.pid, others: [store] },
+        () => load(redis.client, webdis.port, connections, request, stored?.[1]),
+        (peer) => peer.answered,
+      ),
+    );
   }
-  return { ours: rate, rivals, cpuMicroseconds: (cpu * 1e6) / answered };
+  // Now and then Webdis reports an entry that was not stored, which does not count.
+  return roundOf(
+    through,
+    rivals,
+    (result) => (result.rate * (result.answered - result.missing)) / result.answered,
+  );
 }
 
 /** Writes to the stream that is waited for as long as `run` takes. */

@@ -93,7 +93,39 @@ describe('results', () => {
     expect(lag(20, 10)).not.toHaveProperty('cpuMicroseconds');
   });
 
+  test('hold CPU time of all processes against a limit, and against theirs', () => {
+    const costly: FigureSpec = {
+      ...PUSH,
+      cpuLimit: 5,
+      rivals: [
+        { label: 'a peer', kind: 'peer', cpuTarget: 1 },
+        { label: 'b', kind: 'peer' },
+      ],
+    };
+    const round = (ours: number) => ({ ours: 90, rivals: [1, 1], sides: { ours, rivals: [4, 8] } });
+    const cheap = summarise('push', costly, [round(2), round(3), round(4)]);
+    expect(cheap.sideMicroseconds).toEqual({ median: 3, least: 2, greatest: 4 });
+    expect(cheap.rivals.map(({ cpuMicroseconds, cpuRatio }) => [cpuMicroseconds, cpuRatio!.median])).toEqual([
+      [4, 0.75],
+      [8, 0.375],
+    ]);
+    expect(cheap.rivals.map(({ verdict }) => verdict)).toEqual(['reached', 'no target']);
+    expect(cheap.verdict).toBe('reached');
+    // Missed against the peer, while our own limit is kept; then both.
+    expect(summarise('push', costly, [round(4.5)]).rivals[0]!.verdict).toBe('missed');
+    expect(
+      summarise('push', { ...costly, rivals: [] }, [
+        { ...round(6), rivals: [], sides: { ours: 6, rivals: [] } },
+      ]).verdict,
+    ).toBe('missed');
+    expect(isDecided(cheap)).toBe(true);
+    expect(isDecided(summarise('push', costly, [round(3), round(4.5)]))).toBe(false);
+    expect(isDecided(summarise('push', costly, [round(4.5), round(5.5)]))).toBe(false);
+  });
+
   test.each([
+    { ours: 1, rivals: [1, 1, 1], sides: { ours: 1, rivals: [1, 1] } },
+    { ours: 1, rivals: [1, 1, 1], sides: { ours: 1, rivals: [1, 0, 1] } },
     { ours: Number.NaN, rivals: [1, 1, 1] },
     { ours: 1, rivals: [1, 1] },
     { ours: 1, rivals: [1, 0, 1] },
@@ -170,6 +202,18 @@ describe('what the documents say of speed', () => {
     expect(section).toContain('0.790 × a ceiling (target ≥ 0.8, missed)');
     expect(section).toContain('7.90 × a peer (target ≥ 5)');
     expect(section).toContain('| lag | 51.0 ms (target ≤ 50, missed) | 0.510 × a ceiling (target ≤ 2.5) |');
+  });
+
+  test('tells CPU time of all processes, and which targets for it were missed', () => {
+    const spec: FigureSpec = {
+      ...PUSH,
+      cpuLimit: 2,
+      rivals: [{ label: 'a peer', kind: 'peer', cpuTarget: 1 }],
+    };
+    const round = { ours: 80, rivals: [100], cpuMicroseconds: 2, sides: { ours: 3, rivals: [2] } };
+    const section = performanceSection({ ...report, results: [summarise('push', spec, [round])] });
+    expect(section).toContain('0.800 × a peer, 1.50 × its 2.00 µs of CPU (target ≤ 1, missed)');
+    expect(section).toContain('| 2.00, with Redis 3.00 (target ≤ 2, missed) |');
   });
 
   test('needs its markers', () => {

@@ -5,7 +5,8 @@ import { SCENARIOS } from '../../bench/scenarios.js';
 const figures = SCENARIOS.flatMap(({ figures }) => figures);
 
 test.for(figures.map((figure) => [figure.name, figure] as const))('%s has a target', ([, figure]) => {
-  const targets = [figure.limit, ...figure.rivals.map(({ target }) => target)];
+  const ofRivals = figure.rivals.flatMap(({ target, cpuTarget }) => [target, cpuTarget]);
+  const targets = [figure.limit, figure.cpuLimit, ...ofRivals];
   expect(targets.some((target) => target !== undefined && target > 0)).toBe(true);
 });
 

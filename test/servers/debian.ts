@@ -1,5 +1,5 @@
 /**
- * Downloads a server's Debian packages and makes its program runnable here, without installing anything.
+ * Downloads a program's Debian packages and makes the program runnable here, without installing anything.
  *
  * apt works in folders of its own, on an empty list of installed packages: so it downloads every library
  * down to libc, and the program runs by the loader and libraries of its own release. The mirror is the
@@ -9,11 +9,13 @@ import { execFile } from 'node:child_process';
 import { chmod, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { type Server, type Suite, serverId } from './servers.js';
+import type { Suite } from './servers.js';
 
 const run = promisify(execFile);
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 const LOADER = /^ld-linux.*\.so\.\d+$/;
+/** In the folder that the packages were unpacked in: the names of their files. */
+export const PACKAGES_FILE = 'packages';
 /** Packages of experimental need the rest of sid. */
 const SUITES: Record<Suite, readonly Suite[]> = {
   bookworm: ['bookworm'],
@@ -22,29 +24,38 @@ const SUITES: Record<Suite, readonly Suite[]> = {
   experimental: ['sid', 'experimental'],
 };
 
+/** A program of some Debian packages. */
+export interface Packaged {
+  readonly suite: Suite;
+  /** The first holds the program. */
+  readonly packages: readonly string[];
+  /** The program's path in its package. */
+  readonly program: string;
+}
+
 /**
- * Downloads `server` into `cache`, unless it is there already.
- * @returns a folder to put first on the PATH: its `redis-server` is this server, whatever its name
+ * Downloads a program into `folder`, unless it is there already.
+ * @param name what the program is called in the folder that is returned
+ * @returns a folder to put first on the PATH
  * @throws Error where this is not Debian, or apt fails, with what apt printed
  */
-export async function provideServer(server: Server, cache: string): Promise<string> {
-  const folder = join(cache, serverId(server));
+export async function provideProgram(packaged: Packaged, name: string, folder: string): Promise<string> {
   const programs = join(folder, 'bin');
-  if (await exists(join(programs, 'redis-server'))) return programs;
+  if (await exists(join(programs, name))) return programs;
   await rm(folder, { recursive: true, force: true });
   const root = join(folder, 'root');
   await mkdir(root, { recursive: true });
-  await download(server, join(folder, 'apt'), root);
-  await writeWrapper(join(root, server.program), root, programs);
+  await download(packaged, join(folder, 'apt'), root);
+  await writeWrapper(join(root, packaged.program), root, join(programs, name));
   return programs;
 }
 
-async function download(server: Server, folder: string, root: string): Promise<void> {
+async function download({ suite, packages }: Packaged, folder: string, root: string): Promise<void> {
   const archives = join(folder, 'cache', 'archives');
   await mkdir(join(archives, 'partial'), { recursive: true });
   await mkdir(join(folder, 'state', 'lists', 'partial'), { recursive: true });
   await writeFile(join(folder, 'state', 'status'), '');
-  await writeFile(join(folder, 'sources.list'), await sourceLines(server.suite));
+  await writeFile(join(folder, 'sources.list'), await sourceLines(suite));
   const configuration = join(folder, 'apt.conf');
   await writeFile(configuration, await aptConfiguration(folder));
   const apt = (...args: string[]) =>
@@ -53,11 +64,12 @@ async function download(server: Server, folder: string, root: string): Promise<v
       maxBuffer: 2 ** 24,
     });
   await apt('update');
-  const names = server.packages.map((name) => `${name}/${server.suite}`);
+  const names = packages.map((name) => `${name}/${suite}`);
   await apt('install', '--yes', '--download-only', '--no-install-recommends', ...names);
-  for (const file of await readdir(archives)) {
-    if (file.endsWith('.deb')) await run('dpkg-deb', ['-x', join(archives, file), root]);
-  }
+  const debs = (await readdir(archives)).filter((file) => file.endsWith('.deb'));
+  for (const file of debs) await run('dpkg-deb', ['-x', join(archives, file), root]);
+  // With their versions, which not every program says itself.
+  await writeFile(join(root, PACKAGES_FILE), `${debs.join('\n')}\n`);
   await rm(folder, { recursive: true });
   await rm(join(root, 'usr', 'share'), { recursive: true, force: true });
 }
@@ -96,8 +108,8 @@ async function aptConfiguration(folder: string): Promise<string> {
   ].join('\n');
 }
 
-/** `bin/redis-server`, which runs `program` by the loader and the libraries of `root`. */
-async function writeWrapper(program: string, root: string, programs: string): Promise<void> {
+/** Writes `wrapper`, which runs `program` by the loader and the libraries of `root`. */
+async function writeWrapper(program: string, root: string, wrapper: string): Promise<void> {
   // Older releases have libc in /lib, which newer ones have no more.
   const files = await readdir(root, { recursive: true });
   const loader = files.find((file) => LOADER.test(basename(file)));
@@ -105,8 +117,7 @@ async function writeWrapper(program: string, root: string, programs: string): Pr
   if (loader === undefined || libc === undefined) throw new Error(`no libc is in ${root}`);
   const triplet = basename(dirname(libc));
   const libraries = ['usr/lib', 'lib'].map((path) => join(root, path, triplet)).join(':');
-  await mkdir(programs, { recursive: true });
-  const wrapper = join(programs, 'redis-server');
+  await mkdir(dirname(wrapper), { recursive: true });
   const lines = [
     '#!/bin/sh',
     `exec '${join(root, loader)}' --library-path '${libraries}' '${program}' "$@"`,

@@ -7,7 +7,7 @@
  */
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { provideServer } from './debian.js';
+import { provideProgram } from './debian.js';
 import { recordResult } from './report.js';
 import { ALL_TESTS, testServer } from './run.js';
 import { SERVERS, serverId } from './servers.js';
@@ -23,7 +23,7 @@ if (unknown.length > 0) {
   process.exit(1);
 }
 for (const server of SERVERS.filter((one) => ids.length === 0 || ids.includes(serverId(one)))) {
-  const programs = await provideServer(server, cache);
+  const programs = await provideProgram(server, 'redis-server', join(cache, serverId(server)));
   console.log(`${server.name} is in ${programs}`);
   if (onlyDownload) continue;
   const result = await testServer(programs, paths.length > 0 ? paths : ALL_TESTS);
