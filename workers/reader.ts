@@ -76,8 +76,18 @@ class Reader {
     const beat = () => this.#post({ type: 'beat', bytes: heapBytes() });
     beat();
     this.#beatTimer = setInterval(beat, this.#beatMs);
-    this.#lookTimer = setInterval(() => this.#ends.lookSoon(), LOOK_MS);
     this.#connection.connect();
+  }
+
+  /** While there are streams: a thread without any sleeps. */
+  #startLooks(): void {
+    this.#lookTimer ??= setInterval(() => {
+      if (this.#streams.size > 0) this.#ends.lookSoon();
+      else {
+        clearInterval(this.#lookTimer);
+        this.#lookTimer = undefined;
+      }
+    }, LOOK_MS);
   }
 
   #post(event: ReaderEvent, transfer: ArrayBuffer[] = []): void {
@@ -86,6 +96,7 @@ class Reader {
 
   #take(command: ReaderCommand): void {
     if (command.type === 'follow') {
+      this.#startLooks();
       if (this.#streams.follow(command, this.#connection.connections)) this.#readSoon();
     } else if (command.type === 'unfollow') {
       this.#streams.unfollow(command.key);

@@ -4,8 +4,8 @@
  * that was stopped, blames nobody, since what came meanwhile is heard before the next look.
  */
 
-/** How often a thread beats, and how often main looks. */
-export const BEAT_MS = 250;
+/** How often a thread beats, and how often main looks: all that an idle gateway's threads wake up for. */
+export const BEAT_MS = 500;
 /** Until the first beat: how long a thread takes to start depends on all else that the machine does. */
 const START_MS = 30_000;
 

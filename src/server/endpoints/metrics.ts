@@ -9,6 +9,7 @@ import { collectDefaultMetrics, type Metric, Registry } from 'prom-client';
 import { Histogram } from '../../system/histogram.js';
 import type { GatewayContext } from '../context.js';
 import type { HttpExchange } from '../http/http-exchange.js';
+import { LoopLag, type LoopLags } from './loop-lag.js';
 
 /** Values under each value of the metric's label; one number or histogram where it has no label. */
 type Reading = number | Histogram | Readonly<Record<string, number>>;
@@ -208,6 +209,19 @@ export const METRICS: Readonly<Record<string, MetricKind>> = {
   ),
 };
 
+/** The longest that a timer waits. */
+const NEVER_MS = 2 ** 31 - 1;
+
+const LAG_HELP: Readonly<Record<keyof LoopLags, string>> = {
+  min: 'The least that the event loop was late since the last scrape.',
+  max: 'The most that the event loop was late since the last scrape.',
+  mean: 'How late the event loop was since the last scrape, on average.',
+  stddev: 'Standard deviation of how late the event loop was since the last scrape.',
+  p50: 'How late the event loop was since the last scrape, 50th percentile.',
+  p90: 'How late the event loop was since the last scrape, 90th percentile.',
+  p99: 'How late the event loop was since the last scrape, 99th percentile.',
+};
+
 interface Sample {
   readonly metricName?: string;
   readonly labels: Readonly<Record<string, string | number>>;
@@ -234,9 +248,35 @@ function bucketsOf(name: string, { bounds, counts, sum }: Histogram): Sample[] {
   ];
 }
 
+/** In the place of the library's metrics of those names. */
+function registerLoopLag(registry: Registry): void {
+  const lag = new LoopLag();
+  // All are read in one scrape, the first of them first.
+  let lags: LoopLags | undefined;
+  const kinds = ['min', 'max', 'mean', 'stddev', 'p50', 'p90', 'p99'] as const;
+  for (const kind of kinds) {
+    const name = `nodejs_eventloop_lag_${kind}_seconds`;
+    const help = LAG_HELP[kind];
+    registry.removeSingleMetric(name);
+    const get = async () => {
+      if (kind === kinds[0] || lags === undefined) lags = lag.take();
+      return {
+        name,
+        help,
+        type: 'gauge',
+        aggregator: 'average',
+        values: [{ labels: {}, value: lags[kind] }],
+      };
+    };
+    registry.registerMetric({ name, help, get } as unknown as Metric);
+  }
+}
+
 export function createMetrics(context: GatewayContext): Registry {
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
+  // So seldom that it never samples: `LoopLag` does.
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: NEVER_MS });
+  registerLoopLag(registry);
   for (const [ownName, { type, help, label, read }] of Object.entries(METRICS)) {
     const name = `streamgate_${ownName}`;
     const get = async () => ({
