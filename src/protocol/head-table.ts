@@ -113,7 +113,7 @@ export function fitEntries(streams: readonly TableStream[], { room, rows, gaps }
   const cursorBytes = streams.reduce((sum, { cursor }) => sum + cursor.length + 1, 0);
   const bodyBytes = streams.reduce((sum, { batch }) => sum + (batch?.bytes.length ?? 0), 0);
   const offsetLength = String(bodyBytes).length;
-  const sidLengths = streams.map(({ sid }) => asciiJson(sid).length);
+  const sidLengths = rows === undefined ? [] : streams.map(({ sid }) => asciiJson(sid).length);
   let left = room - NAMES_LENGTH - cursorBytes;
 
   const costOf = (index: number): number => {
@@ -124,6 +124,22 @@ export function fitEntries(streams: readonly TableStream[], { room, rows, gaps }
     const row = rows === undefined ? 0 : rowLength(sidLengths[index]!, id, offsetLength);
     return id.length - known.length + row + (gaps && gap && count === 0 ? gapLength(sid, gap) : 0);
   };
+
+  // Most answers are of one stream, for which nobody has to wait.
+  if (streams.length === 1) {
+    const length = streams[0]!.batch?.length ?? 0;
+    let isFull = false;
+    while (!isFull && counts[0]! < length) {
+      const cost = costOf(0);
+      isFull = cost > left;
+      if (!isFull) {
+        left -= cost;
+        counts[0]!++;
+      }
+    }
+    if (left < 0 || (length > 0 && counts[0] === 0)) throw tooManyStreams(1, cursorBytes, room);
+    return counts;
+  }
 
   let turn = streams
     .map((_, index) => index)

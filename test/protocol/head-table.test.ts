@@ -37,6 +37,26 @@ test('entries fit up to the room, and all where nothing is listed', () => {
   expect(fitEntries([stream('a', '0-0', 1000)], { ...FORM, rows: undefined })).toEqual([1000]);
 });
 
+test.each([undefined, 'start', 'end'] as const)(
+  'of one stream as many fit as beside one without entries, rows %s',
+  (rows) => {
+    const alone = stream('a', '0-0', 30);
+    const empty = { ...stream('b', '0-0', 0), batch: undefined };
+    for (let room = 100; room < 900; room++) {
+      const both = { room: room + empty.cursor.length + 1, rows, gaps: false };
+      let expected: number | undefined;
+      try {
+        expected = fitEntries([alone, empty], both)[0];
+      } catch {
+        // No entry has room.
+      }
+      const fitAlone = () => fitEntries([alone], { ...both, room });
+      if (expected === undefined) expect(fitAlone).toThrow(refusal(/fewer streams/));
+      else expect(fitAlone()).toEqual([expected]);
+    }
+  },
+);
+
 test('streams take turns, the one that is furthest behind first', () => {
   const [a, b] = fitEntries([stream('a', '9-0', 500), stream('b', '1-0', 500)], FORM);
   expect(b! - a!).toBeGreaterThanOrEqual(0);

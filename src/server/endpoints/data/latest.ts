@@ -178,13 +178,26 @@ function answerEntry(
   context.counters.out.latest.entries++;
   context.counters.out.latest.bytes += body.length;
   exchange.answer({
-    type: named ?? detectMediaType(body),
+    type: named ?? typeOf(batch, index),
     headers: [...entryHeaders(id), ...viewHeaders(context)],
     body,
   });
 }
 
-function entryHeaders(id: string): Header[] {
+/** Found once for all who are given the same batch. */
+function typeOf(batch: EntryBatch, index: number): string {
+  return batch.message('media type', index, () => detectMediaType(batch.payload(index)));
+}
+
+/** Those who poll ask for the same entry again and again. */
+let lastHeaders: { readonly id: string; readonly headers: readonly Header[] } | undefined;
+
+function entryHeaders(id: string): readonly Header[] {
+  if (lastHeaders?.id !== id) lastHeaders = { id, headers: makeEntryHeaders(id) };
+  return lastHeaders.headers;
+}
+
+function makeEntryHeaders(id: string): Header[] {
   const time = entryTime(id);
   return [
     ['etag', `"${id}"`],
