@@ -19,6 +19,7 @@ export class BatchStreams {
   readonly #streams: (AppendStream | undefined)[] = [];
   #mayBeTransaction = true;
   #hasFollowed = false;
+  #hasEntries = false;
   /** Of the last command. */
   #last: AppendStream | undefined;
   /** Redis has stored entries of each stream before. */
@@ -34,12 +35,21 @@ export class BatchStreams {
   #change(stream: AppendStream | undefined): void {
     this.#last = stream;
     this.#isProven &&= stream?.isProven === true;
-    if (stream === undefined) this.#mayBeTransaction = false;
-    else if (stream.proof.feed !== undefined) this.#hasFollowed = true;
+    if (stream === undefined) {
+      this.#mayBeTransaction = false;
+      return;
+    }
+    this.#hasEntries = true;
+    if (stream.proof.feed !== undefined) this.#hasFollowed = true;
   }
 
   of(index: number): AppendStream | undefined {
     return this.#streams[index];
+  }
+
+  /** Whether there are entries, and not other commands alone. */
+  get hasEntries(): boolean {
+    return this.#hasEntries;
   }
 
   get all(): readonly (AppendStream | undefined)[] {

@@ -133,6 +133,11 @@ export class AppendBatch implements TransactionEntries {
     return this.#streams.all;
   }
 
+  /** Whether there are entries in it, and not other commands alone. */
+  get hasEntries(): boolean {
+    return this.#streams.hasEntries;
+  }
+
   /** Whether an entry of the stream may be added. */
   mayHold(stream: AppendStream): boolean {
     return this.#streams.mayHold(stream);

@@ -184,7 +184,7 @@ export class AppendQueue {
     const isCareful = this.#carefulBatches > 0;
     if (isCareful) this.#carefulBatches--;
     batch.retire();
-    this.latency.observe((performance.now() - batch.begunAt) / 1000);
+    if (batch.hasEntries) this.latency.observe((performance.now() - batch.begunAt) / 1000);
     if (this.#spareSlabs.length < SPARE_SLABS) this.#spareSlabs.push(batch.slab);
     if (isCareful) this.#goOn();
   }
