@@ -1,20 +1,12 @@
-/** The streams that a reader follows: where each stands, the blocking read of all, and what it brings. */
+/** The streams that a reader follows: where each stands, and what reads bring of them. */
 
 import { parseEntryId } from '../src/protocol/entry-id.js';
 import { Failure, type FailureBody } from '../src/protocol/errors.js';
 import type { ReplyCursor } from '../src/redis/resp.js';
-import { BlockingRead, type ReadEntries, readEntries } from '../src/redis/stream-reads.js';
+import { type ReadEntries, readEntries } from '../src/redis/stream-reads.js';
 import type { Followed } from './followed.js';
 import type { Arrival } from './held-reads.js';
 import type { FollowCommand, ReaderEvent } from './messages.js';
-
-/**
- * A read goes on unaware of a key that becomes another type, which is noticed by the next: soon, where that
- * costs Redis little. Ms to block for each stream, and the least and the most.
- */
-const BLOCK_MS_A_STREAM = 1;
-const LEAST_BLOCK_MS = 50;
-export const MOST_BLOCK_MS = 500;
 
 function arrivalOf(read: ReadEntries, followed: Followed, count: number): Arrival {
   const { key, after, ids, bytes } = read;
@@ -27,20 +19,18 @@ function arrivalOf(read: ReadEntries, followed: Followed, count: number): Arriva
 
 export class FollowedStreams {
   readonly byKey = new Map<string, Followed>();
-  readonly #command = new BlockingRead();
   readonly #post: (event: ReaderEvent) => void;
+  readonly #changed: (key: string) => void;
   #reads = 0;
 
-  constructor(post: (event: ReaderEvent) => void) {
+  /** @param changed is called with each stream that is followed, perhaps anew, or is not any more */
+  constructor(post: (event: ReaderEvent) => void, changed: (key: string) => void) {
     this.#post = post;
+    this.#changed = changed;
   }
 
   get size(): number {
     return this.byKey.size;
-  }
-
-  get keys(): string[] {
-    return [...this.byKey.keys()];
   }
 
   /** @param connection the number of the present connection @returns whether the stream is followed now */
@@ -66,14 +56,14 @@ export class FollowedStreams {
       isLost: false,
       seenOn: connection,
     });
-    this.#command.changed();
+    this.#changed(key);
     return true;
   }
 
   /** The read under way goes on; what it brings for this key is passed over. */
   unfollow(key: string): void {
     this.byKey.delete(key);
-    this.#command.changed();
+    this.#changed(key);
   }
 
   /** From now on, whether a follower wants to know of losses. */
@@ -100,17 +90,14 @@ export class FollowedStreams {
     this.#reads++;
   }
 
-  /** The blocking read of all streams, of at most `count` entries each. */
-  encodeRead(count: number): Buffer[] {
-    const blockMs = Math.min(Math.max(this.size * BLOCK_MS_A_STREAM, LEAST_BLOCK_MS), MOST_BLOCK_MS);
-    return this.#command.encode(this.byKey, count, blockMs);
-  }
-
   /** What the last read brought, of at most `count` entries a stream. */
   takeRead(reply: ReplyCursor, count: number): Arrival[] {
     const arrivals: Arrival[] = [];
-    for (let streams = reply.array(); streams > 0; streams--) {
-      reply.array();
+    if (reply.isNull) return arrivals;
+    // RESP3 has a map, RESP2 an array of pairs.
+    const isMap = !reply.isArray;
+    for (let streams = reply.array() / (isMap ? 2 : 1); streams > 0; streams--) {
+      if (!isMap) reply.array();
       const key = reply.text();
       const followed = this.byKey.get(key);
       if (followed === undefined || followed.firstRead > this.#reads || followed.isLost) {

@@ -3,8 +3,8 @@
  *
  * Where a follower wants to know of losses, each read is followed by a question about every such stream that it
  * brought entries of, and the entries wait for the answer. Of a stream that each read brings entries of, the
- * question is sent along with the read, so that read and answer arrive together. All other streams are counted
- * once they are quiet, for the metrics.
+ * question is sent along with the read, so that read and answer arrive together; so it is of streams that Redis has
+ * told of. All other streams are counted once they are quiet, for the metrics.
  *
  * The question is XINFO STREAM, which counts exactly but copies two entries. Where these are large it is XLEN:
  * a stream that holds many more entries than were read was not trimmed up to them. What XLEN does not show,
@@ -88,11 +88,16 @@ export class LossCheck {
 
   /**
    * Questions to send right behind a read.
+   * @param likely streams that it will probably bring entries of; undefined: those that the last two brought some of
    * @param expect says who takes the reply to each @param answered is called after each reply
    */
-  guards(expect: (take: (reply: ReplyCursor) => void) => void, answered: () => void): Buffer[] {
+  guards(
+    likely: readonly string[] | undefined,
+    expect: (take: (reply: ReplyCursor) => void) => void,
+    answered: () => void,
+  ): Buffer[] {
     this.#guards = new Map();
-    return this.#hot.flatMap((key) => {
+    return (likely ?? this.#hot).slice(0, MAX_GUARDS).flatMap((key) => {
       const followed = this.#followed.get(key);
       if (followed === undefined) return [];
       const isState = this.#mayAsk(key, followed);
@@ -149,7 +154,7 @@ export class LossCheck {
       }
     });
     const active = new Set(steps.map(({ key }) => key));
-    this.#hot = [...active].filter((key) => this.#active.has(key)).slice(0, MAX_GUARDS);
+    this.#hot = [...active].filter((key) => this.#active.has(key));
     this.#active = active;
     return asked;
   }

@@ -4,6 +4,8 @@ const REPLY_BYTES = 8 * 1024 * 1024;
 /** Until entries have been seen they are taken to be large, so that the first reply is not far too. */
 const FIRST_GUESS_BYTES = 512 * 1024;
 const MAX_COUNT = 1000;
+/** Streams in one read that does not block: it holds up Redis for about a millisecond. */
+const MAX_STREAMS = 1000;
 /** One more than the least, so that a stream of the largest entries can be seen to be read to its end. */
 const MIN_COUNT = 2;
 /** By how much less a reply may be where Redis closes the connection over it, and more after each that comes. */
@@ -20,16 +22,25 @@ export class ReadSize {
 
   #replyBytes = REPLY_BYTES;
 
+  /** Of how many streams a read may bring entries. */
+  get streams(): number {
+    const streams = Math.floor(this.#replyBytes / (this.entryBytes * this.#leastCount));
+    return Math.min(Math.max(streams, 1), MAX_STREAMS);
+  }
+
   /** Settles COUNT for the next read. @param active streams that it will probably bring entries of */
   settle(active: number): void {
     const count = Math.floor(this.#replyBytes / (this.entryBytes * Math.max(active, 1)));
-    const least = this.#replyBytes < REPLY_BYTES ? 1 : MIN_COUNT;
-    this.count = Math.min(Math.max(count, least), MAX_COUNT);
+    this.count = Math.min(Math.max(count, this.#leastCount), MAX_COUNT);
   }
 
   /** Redis does not send so much in one reply. */
   shrink(): void {
     this.#replyBytes = Math.max(this.#replyBytes / SHRINK, 1);
+  }
+
+  get #leastCount(): number {
+    return this.#replyBytes < REPLY_BYTES ? 1 : MIN_COUNT;
   }
 
   /** Larger entries count at once, smaller ones by and by. */

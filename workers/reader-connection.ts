@@ -14,6 +14,8 @@ export type TakeReply = (reply: ReplyCursor) => void;
 
 export interface ReaderConnectionHandler {
   ready(): void;
+  /** Redis has sent something unasked. */
+  push(cursor: ReplyCursor): void;
   /** @param wasReady whether the connection that was lost had ever been of use */
   lost(cause: Error, wasReady: boolean): void;
 }
@@ -36,6 +38,7 @@ export class ReaderConnection {
       {
         ready: () => this.#ready(),
         reply: (cursor) => this.#reply(cursor),
+        push: (cursor) => handler.push(cursor),
         owesAnswer: () => this.#expected.length > 0,
         lost: ({ cause }) => this.#lost(cause),
       },

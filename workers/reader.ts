@@ -1,6 +1,6 @@
 /**
- * A reader thread: follows a set of streams for everyone with one blocking XREAD on a connection of its
- * own, packs what comes and transfers it to main.
+ * A reader thread: follows a set of streams for everyone on a connection of its own, packs what comes and transfers it
+ * to main. It reads with one blocking XREAD, and with many streams those that Redis says have changed.
  *
  * Promises: the entries of a stream come in order, each once, from after the id that it was followed
  * from, across reconnections; a key that cannot be read is told, taken out and harms no other; a stream
@@ -8,46 +8,44 @@
  * `MAX_UNDERWAY_BYTES` and one reply are under way to main.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { failureFromRedis } from '../src/redis/error-replies.js';
 import type { ReplyCursor } from '../src/redis/resp.js';
 import { heapBytes } from '../src/system/memory.js';
 import { ApartReads } from './apart-reads.js';
-import { CulpritSearch, MAY_BE_A_KEYS } from './culprit-search.js';
-import { FollowedStreams, MOST_BLOCK_MS } from './followed-streams.js';
+import { MOST_BLOCK_MS } from './blocking-reads.js';
+import { FollowedStreams } from './followed-streams.js';
 import { type Arrival, HeldReads } from './held-reads.js';
-import { Interrupter } from './interrupter.js';
 import { LossCheck } from './loss-check.js';
 import type { ReaderCommand, ReaderEvent, ThreadData } from './messages.js';
 import { ReadSize } from './read-size.js';
 import { ReaderConnection, type TakeReply } from './reader-connection.js';
+import { RefusedReads } from './refused-reads.js';
+import { StrategyChoice } from './strategy-choice.js';
 import { StreamEnds } from './stream-ends.js';
 
 const MAX_UNDERWAY_BYTES = 32 * 1024 * 1024;
 /** A connection that is half-open is known by its silence: a blocked read ends in time. */
 const SILENCE_MS = MOST_BLOCK_MS + 2500;
-const RETRY_MS = 100;
-/** Every XREAD costs Redis time for each stream, so large sets are read after a pause: 1 ms for each … */
-const STREAMS_PER_PAUSE_MS = 500;
-const MAX_PAUSE_MS = 8;
+/** Between two rounds of reads that cannot be one. */
+const ROUND_MS = 100;
 /** How often, at most, some of the streams are looked at for whether they still reach up to what was read. */
 const LOOK_MS = 250;
-
-/** Errors of a connection that is of no use any more: the server's part has changed, or our rights. */
-const NEEDS_NEW_CONNECTION = /^(UNBLOCKED|NOAUTH)/;
 
 class Reader {
   readonly #target = (workerData as ThreadData).target;
   readonly #beatMs = (workerData as ThreadData).beatMs;
-  readonly #streams = new FollowedStreams((event) => this.#post(event));
+  readonly #streams = new FollowedStreams(
+    (event) => this.#post(event),
+    (key) => this.#strategy.changed(key),
+  );
   readonly #losses = new LossCheck(this.#streams.byKey, (command, take) => this.#ask(command, take));
   readonly #held = new HeldReads(this.#losses, (event, transfer) => this.#post(event, transfer));
   readonly #apart = new ApartReads(this.#streams.byKey, (key, failure) => this.#streams.evict(key, failure));
   readonly #connection = new ReaderConnection(this.#target, SILENCE_MS, {
     ready: () => this.#ready(),
+    push: (cursor) => this.#strategy.current.push(cursor),
     lost: (cause, wasReady) => this.#lost(cause, wasReady),
   });
   readonly #size = new ReadSize();
-  readonly #interrupter = new Interrupter(this.#target);
   readonly #ends = new StreamEnds(
     this.#streams.byKey,
     (command, take) => this.#ask(command, take),
@@ -58,18 +56,38 @@ class Reader {
     },
     (key) => this.#post({ type: 'checked', key }),
   );
+  readonly #strategy = new StrategyChoice(
+    this.#streams.byKey,
+    (command, take) => this.#ask(command, take),
+    this.#target,
+    {
+      wake: () => this.#wake(),
+      suspect: (key) => this.#ends.suspect(key),
+      flushed: () => this.#ends.lookAtAll(),
+      demoted: (role) =>
+        this.#connection.renew(new Error(`the server is no master now: its ROLE is ${role}`)),
+    },
+  );
+  readonly #refused = new RefusedReads({
+    ask: (command, take) => this.#ask(command, take),
+    renew: (cause) => this.#connection.renew(cause),
+    evict: (key, failure) => this.#streams.evict(key, failure),
+    readApart: () => this.#apart.begin('refusal'),
+    refused: (reason) => this.#post({ type: 'refused', reason }),
+    readAgain: (ms) => (ms > 0 ? this.#pause(ms) : this.#read()),
+  });
   #isReading = false;
+  /** Keys of the last read. */
+  #keys: () => readonly string[] = () => [];
+  /** Ms that the next read waits for. */
+  #pauseMs = 0;
   /** Replies that must come before the next read is sent. */
   #guards = 0;
-  /** A read was refused, and the keys are looked through for the reason. */
-  #isSearching = false;
-  #isRefused = false;
   #underwayBytes = 0;
-  /** How many streams the last read brought entries of. */
-  #active = 0;
   #beatTimer: NodeJS.Timeout | undefined;
   #lookTimer: NodeJS.Timeout | undefined;
   #pauseTimer: NodeJS.Timeout | undefined;
+  #turn: NodeJS.Immediate | undefined;
 
   start(): void {
     parentPort?.on('message', (command: ReaderCommand) => this.#take(command));
@@ -87,6 +105,8 @@ class Reader {
         clearInterval(this.#lookTimer);
         this.#lookTimer = undefined;
       }
+      // Tracked reads are sent where there is something to read, and looks are part of a read.
+      this.#read();
     }, LOOK_MS);
   }
 
@@ -125,8 +145,9 @@ class Reader {
     this.#apart.lost(wasReady && this.#isReading);
     this.#losses.lost();
     this.#guards = 0;
-    this.#endRead();
-    this.#isSearching = false;
+    this.#isReading = false;
+    this.#strategy.lost();
+    this.#refused.lost();
     clearTimeout(this.#pauseTimer);
     this.#pauseTimer = undefined;
   }
@@ -145,7 +166,15 @@ class Reader {
 
   #interrupt(): void {
     const { clientId } = this.#connection;
-    if (clientId !== undefined) this.#interrupter.begin(clientId);
+    if (clientId !== undefined) this.#strategy.current.interrupt(clientId);
+  }
+
+  /** Has what is to be read be read together, at the end of this turn of the event loop. */
+  #wake(): void {
+    this.#turn ??= setImmediate(() => {
+      this.#turn = undefined;
+      this.#read();
+    });
   }
 
   /** Sends the next read, unless one is under way or something else must come first. */
@@ -153,23 +182,31 @@ class Reader {
     const mustWait =
       this.#isReading ||
       this.#guards > 0 ||
-      this.#isSearching ||
+      this.#refused.isSearching ||
+      this.#strategy.isChanging ||
       this.#connection.clientId === undefined ||
       this.#pauseTimer !== undefined ||
       this.#underwayBytes > MAX_UNDERWAY_BYTES;
     if (mustWait) return;
+    this.#strategy.review(() => this.#read());
+    if (this.#strategy.isChanging) return;
     if (this.#apart.reason !== undefined && this.#readApart()) return;
-    if (this.#ends.isDue) this.#look();
-    if (this.#streams.size === 0) return;
-    this.#size.settle(this.#active);
+    if (this.#ends.isDue) {
+      this.#losses.recount();
+      this.#ends.look(this.#size.entryBytes);
+    }
+    const read = this.#strategy.current.next(this.#size);
+    if (read === undefined) return;
+    this.#keys = read.keys;
     this.#connection.expect(this.#takeRead);
     const guards = this.#losses.guards(
+      read.likely,
       (take) => this.#connection.expect(take),
       () => this.#guardAnswered(),
     );
     this.#isReading = true;
     this.#streams.began();
-    this.#connection.write([...this.#streams.encodeRead(this.#size.count), ...guards]);
+    this.#connection.write([...read.command, ...guards]);
   }
 
   /** Sends the next read of few streams. @returns false once all were read */
@@ -179,6 +216,7 @@ class Reader {
       this.#isReading = true;
       this.#streams.began();
       this.#losses.noGuards();
+      this.#keys = () => [...this.#streams.byKey.keys()];
       this.#connection.ask(read, (reply) => {
         this.#apart.done();
         this.#takeRead(reply);
@@ -192,32 +230,26 @@ class Reader {
     }
     // For as long as the connection lasts.
     this.#apart.begin('refusal');
-    this.#pause(RETRY_MS);
+    this.#pause(ROUND_MS);
     return true;
   }
 
-  #look(): void {
-    this.#losses.recount();
-    this.#ends.look(this.#size.entryBytes);
-  }
-
-  #endRead(): void {
-    this.#isReading = false;
-    this.#interrupter.done();
-  }
-
   readonly #takeRead = (reply: ReplyCursor): void => {
-    this.#endRead();
+    this.#isReading = false;
+    this.#strategy.current.ended();
     this.#guards = this.#losses.guardCount;
-    if (reply.isError) this.#readFailed(reply.text());
-    else this.#readDone(reply);
+    if (reply.isError) {
+      this.#strategy.current.failed();
+      this.#refused.refused(reply.text(), this.#keys());
+    } else this.#readDone(reply);
   };
 
   #readDone(reply: ReplyCursor): void {
-    this.#isRefused = false;
+    this.#refused.proven();
     this.#apart.proven();
     this.#connection.proven();
     const arrivals = this.#streams.takeRead(reply, this.#size.count);
+    this.#pauseMs = this.#strategy.current.answered(arrivals);
     if (arrivals.length > 0) this.#deliver(arrivals);
     // What is asked of these entries must not wait behind the next read.
     if (this.#guards === 0) this.#readOn();
@@ -229,8 +261,7 @@ class Reader {
   }
 
   #readOn(): void {
-    const pause = Math.min(Math.floor(this.#streams.size / STREAMS_PER_PAUSE_MS), MAX_PAUSE_MS);
-    if (pause > 0) this.#pause(pause);
+    if (this.#pauseMs > 0) this.#pause(this.#pauseMs);
     else this.#read();
   }
 
@@ -241,57 +272,24 @@ class Reader {
     this.#streams.moveOn(arrivals, connections);
     const entries = arrivals.reduce((sum, { step }) => sum + step.entries, 0);
     const bytes = arrivals.reduce((sum, { step }) => sum + step.bytes, 0);
-    this.#active = arrivals.length;
     this.#size.learn(bytes, entries);
     this.#underwayBytes += bytes;
   }
 
-  #readFailed(error: string): void {
-    if (NEEDS_NEW_CONNECTION.test(error)) {
-      this.#connection.renew(new Error(error));
-    } else if (MAY_BE_A_KEYS.test(error)) {
-      this.#isSearching = true;
-      new CulpritSearch(
-        (command, take) => this.#ask(command, take),
-        this.#streams.keys,
-        (key, refusal) => this.#streams.evict(key, failureFromRedis(refusal).body),
-        (culprits) => {
-          this.#isSearching = false;
-          if (culprits > 0) {
-            this.#read();
-            return;
-          }
-          // As on a node of a cluster, they can be read, but not together.
-          if (/^CROSSSLOT/.test(error)) this.#apart.begin('refusal');
-          this.#refused(error);
-        },
-      );
-    } else {
-      this.#refused(error);
-    }
-  }
-
-  /** The server's fault, and nobody's in particular. */
-  #refused(error: string): void {
-    if (!this.#isRefused) this.#post({ type: 'refused', reason: error });
-    this.#isRefused = true;
-    this.#pause(RETRY_MS);
-  }
-
   #pause(ms: number): void {
-    this.#pauseTimer = setTimeout(() => {
+    this.#pauseTimer ??= setTimeout(() => {
       this.#pauseTimer = undefined;
       this.#read();
     }, ms);
   }
 
   #stop(): void {
-    this.#endRead();
+    this.#strategy.close();
+    clearImmediate(this.#turn);
     clearInterval(this.#beatTimer);
     clearInterval(this.#lookTimer);
     clearTimeout(this.#pauseTimer);
     this.#connection.close();
-    this.#interrupter.close();
     parentPort?.close();
   }
 }

@@ -34,6 +34,8 @@ export class StreamEnds {
   readonly #checked: (key: string) => void;
   /** Keys that main wants looked at first. */
   readonly #wanted = new Set<string>();
+  /** Keys that are looked at with the next look: something may be wrong with them. */
+  readonly #suspects = new Set<string>();
   #rotation: Iterator<[string, Followed]>;
   /** How many looks are due. */
   #looksDue = 0;
@@ -57,7 +59,7 @@ export class StreamEnds {
   /** To be called for each connection: Redis may hold other data than on the one before. */
   connected(connection: number): void {
     this.#connection = connection;
-    this.#looksDue = LOOKS_A_ROUND;
+    this.lookAtAll();
     for (const followed of this.#followed.values()) {
       followed.wasRead = false;
       // The connection may have been lost before it was told.
@@ -75,6 +77,16 @@ export class StreamEnds {
     this.#looksDue++;
   }
 
+  /** Looks at all streams soon. */
+  lookAtAll(): void {
+    this.#looksDue = LOOKS_A_ROUND;
+  }
+
+  /** Has the stream looked at with the next look. */
+  suspect(key: string): void {
+    this.#suspects.add(key);
+  }
+
   want(key: string): void {
     this.#wanted.add(key);
   }
@@ -84,10 +96,25 @@ export class StreamEnds {
    * @param entryBytes what an entry takes
    */
   look(entryBytes: number): void {
+    for (const key of this.#wanted) this.#send([key], () => true);
+    const keys = [...this.#nextSuspects(), ...this.#nextInRotation(entryBytes)];
+    const closeShare = CLOSE_BYTES / (keys.length * entryBytes);
+    const aCall = Math.min(Math.max(Math.floor(CLOSE_BYTES / entryBytes), 1), KEYS_A_CALL);
+    for (let from = 0; from < keys.length; from += aCall) {
+      this.#send(keys.slice(from, from + aCall), () => Math.random() < closeShare);
+    }
+  }
+
+  #nextSuspects(): string[] {
+    const keys = [...this.#suspects].filter((key) => this.#canBeLost(this.#followed.get(key)));
+    this.#suspects.clear();
+    return keys.slice(0, MOST_LOOKED_AT);
+  }
+
+  #nextInRotation(entryBytes: number): string[] {
     const share = Math.max(Math.ceil(this.#followed.size / LOOKS_A_ROUND), LEAST_LOOKED_AT);
     const streams = Math.min(share * this.#looksDue, this.#followed.size, MOST_LOOKED_AT);
     this.#looksDue = 0;
-    for (const key of this.#wanted) this.#send([key], () => true);
     const keys: string[] = [];
     let urgentBytes = 0;
     for (let looked = 0; looked < streams && urgentBytes < URGENT_BYTES; looked++) {
@@ -99,16 +126,17 @@ export class StreamEnds {
       const [key, followed] = value;
       const isBusy = followed.wasRead;
       followed.wasRead = false;
-      // A busy stream reaches further than its cursor, and one that had nothing has nothing to lose.
-      if (isBusy || followed.isLost || followed.after === BEFORE_FIRST) continue;
+      // A busy stream reaches further than its cursor.
+      if (isBusy || !this.#canBeLost(followed)) continue;
       if (this.#known(followed, false) === CLOSE) urgentBytes += entryBytes;
       keys.push(key);
     }
-    const closeShare = CLOSE_BYTES / (keys.length * entryBytes);
-    const aCall = Math.min(Math.max(Math.floor(CLOSE_BYTES / entryBytes), 1), KEYS_A_CALL);
-    for (let from = 0; from < keys.length; from += aCall) {
-      this.#send(keys.slice(from, from + aCall), () => Math.random() < closeShare);
-    }
+    return keys;
+  }
+
+  /** A stream that had nothing has nothing to lose. */
+  #canBeLost(followed: Followed | undefined): boolean {
+    return followed !== undefined && !followed.isLost && followed.after !== BEFORE_FIRST;
   }
 
   #send(keys: readonly string[], isClose: () => boolean): void {

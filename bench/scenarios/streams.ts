@@ -107,6 +107,6 @@ const SPARSE = { streams: 10_000, messages: 1, seconds: 10 };
 
 export const STREAMS_SCENARIOS: readonly Scenario[] = [
   { ...FEW, cpuLimit: 10, redisLimit: 5, medianLimit: 2, lagLimit: 5 },
-  { ...MANY, cpuLimit: 60, redisLimit: 60, medianLimit: 25, lagLimit: 50 },
+  { ...MANY, cpuLimit: 60, redisLimit: 18, medianLimit: 1.5, lagLimit: 15 },
   { ...SPARSE, cpuLimit: 3, redisLimit: 3, medianLimit: 5, lagLimit: 20 },
 ].map(streamsScenario);

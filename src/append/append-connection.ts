@@ -5,12 +5,13 @@
  *     connecting ── prepared ──▶ open ── lost, silent, not the master ──▶ connecting …
  */
 import { randomBytes } from 'node:crypto';
+import { readInvalidation } from '../redis/invalidations.js';
 import { type Loss, ReconnectingConnection } from '../redis/reconnecting-connection.js';
 import type { ReplyCursor } from '../redis/resp.js';
 import type { RedisTarget } from '../redis/target.js';
 import type { Logger } from '../system/logger.js';
+import { askForChanges } from './ask-for-changes.js';
 import { type Introduction, introduce } from './introduction.js';
-import { askForChanges, readInvalidation } from './invalidations.js';
 import { type Asking, Questions } from './questions.js';
 
 /**

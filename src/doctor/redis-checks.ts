@@ -192,6 +192,25 @@ function timeout({ settings }: RedisFacts): Verdict {
   );
 }
 
+/** Redis drops keys beyond its limit and reports them as changed, and each time their streams are read again. */
+function tracking({ info, settings, config }: RedisFacts): Verdict {
+  const name = 'tracking-table-max-keys';
+  const limit = number(settings, name);
+  if (!(limit >= 0)) return undefined;
+  const items = info.get('tracking_total_items') ?? '0';
+  const most = config.MAX_FOLLOWED_STREAMS;
+  if (limit === 0 || limit >= most) {
+    return ok(
+      `Redis can track the changes of all streams that may be followed; it tracks ${items} keys now.`,
+    );
+  }
+  return warning(
+    `Redis tracks the changes of ${limit} keys at most (${name}) for all its clients, and up to ${most} streams may ` +
+      `be followed (MAX_FOLLOWED_STREAMS): beyond, quiet streams are read again and again. Set ${name} to ${most} ` +
+      'or more, or to 0.',
+  );
+}
+
 function entrySize({ settings, config }: RedisFacts): Verdict {
   const limit = number(settings, 'proto-max-bulk-len');
   if (!(limit > 0) || limit >= config.MAX_PAYLOAD_BYTES) return undefined;
@@ -263,6 +282,7 @@ export const REDIS_CHECKS: Checks<RedisFacts> = {
   'output-buffers': outputBuffers,
   clients,
   timeout,
+  tracking,
   'entry-size': entrySize,
   latency,
   clock,

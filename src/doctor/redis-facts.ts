@@ -33,6 +33,7 @@ const SETTINGS = [
   'save',
   'stop-writes-on-bgsave-error',
   'timeout',
+  'tracking-table-max-keys',
 ];
 
 export async function readRedisFacts(redis: Redis, config: Config, isEmbedded: boolean): Promise<RedisFacts> {

@@ -77,7 +77,12 @@ function rightsNeeded(config: Config): NeededRight[] {
       NO_CLIENT,
     ),
     optional('to find out what became of entries when a connection is lost', 'TIME'),
-    optional('to give followers here at once what is pushed here', 'CLIENT', 'TRACKING', 'OFF'),
+    optional(
+      'to follow many streams at little cost, and to give followers here at once what is pushed here',
+      'CLIENT',
+      'TRACKING',
+      'OFF',
+    ),
     ...['MULTI', 'EXEC'].map((command): NeededRight => {
       const use = 'to give followers here at once what is pushed here';
       return { command: [command], use, isHarmless: false, isOptional: true };

@@ -33,6 +33,7 @@ const REDIS: RedisFacts = {
     ['proto-max-bulk-len', '536870912'],
     ['save', ''],
     ['timeout', '0'],
+    ['tracking-table-max-keys', '1000000'],
   ]),
   pingMs: 0.1,
   skewMs: 5,

@@ -77,24 +77,31 @@ async function expectWritesAgain(acked: ReadonlyMap<string, string>): Promise<vo
   await vi.waitFor(() => expect(acked.size).toBeGreaterThan(before + 20), WAIT);
 }
 
-test('it is asked to give way under load: nothing is lost that a replica had, and all goes on with the other', async () => {
-  const follower = await StreamFollower.open(gateway, 'x', 'block=0');
-  const writer = startWriting('min_replicas=1');
-  await expectWritesAgain(writer.acked);
-  await sentinels.failOver();
-  await vi.waitFor(async () => expect(await sentinels.masterPort()).toBe(replicaPort), WAIT);
-  // Only once the old one follows the new one there is a replica again.
-  await expectWritesAgain(writer.acked);
-  await writer.stop();
-  const stored = await storedEntries(replica.client, 'default:x');
-  const stamps = new Map(stored.map(({ id, stamp }) => [id, stamp]));
-  for (const [id, stamp] of writer.acked) expect(stamps.get(id)).toBe(stamp);
-  await follower.until(() => follower.entries.at(-1)?.id === stored.at(-1)?.id);
-  // Followers may also have seen what the old one took in its last moments, which the new one never had.
-  const followed = new Set(follower.entries.map(({ id, stamp }) => `${id} ${stamp}`));
-  for (const [id, stamp] of writer.acked) expect(followed).toContain(`${id} ${stamp}`);
-  await follower.close();
-});
+// Many streams are followed in another way than few.
+test.each([1, 150])(
+  'it is asked to give way under load, with %i streams: nothing is lost that a replica had, and all goes on with the other',
+  async (streams) => {
+    const others = Array.from({ length: streams - 1 }, (_, index) => `other-${index}`);
+    const crowd = await StreamFollower.open(gateway, ['y', ...others].join('+'), 'block=0');
+    const follower = await StreamFollower.open(gateway, 'x', 'block=0');
+    const writer = startWriting('min_replicas=1');
+    await expectWritesAgain(writer.acked);
+    await sentinels.failOver();
+    await vi.waitFor(async () => expect(await sentinels.masterPort()).toBe(replicaPort), WAIT);
+    // Only once the old one follows the new one there is a replica again.
+    await expectWritesAgain(writer.acked);
+    await writer.stop();
+    const stored = await storedEntries(replica.client, 'default:x');
+    const stamps = new Map(stored.map(({ id, stamp }) => [id, stamp]));
+    for (const [id, stamp] of writer.acked) expect(stamps.get(id)).toBe(stamp);
+    await follower.until(() => follower.entries.at(-1)?.id === stored.at(-1)?.id);
+    // Followers may also have seen what the old one took in its last moments, which the new one never had.
+    const followed = new Set(follower.entries.map(({ id, stamp }) => `${id} ${stamp}`));
+    for (const [id, stamp] of writer.acked) expect(followed).toContain(`${id} ${stamp}`);
+    await follower.close();
+    await crowd.close();
+  },
+);
 
 test('it is killed: writers are told until a replica has taken its place, and go on there', async () => {
   const follower = await StreamFollower.open(gateway, 'x', 'block=0');

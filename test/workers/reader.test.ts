@@ -1,16 +1,12 @@
 /** A reader thread by itself, at a Redis that answers as a test likes. */
 import { once } from 'node:events';
-import { resolve } from 'node:path';
-import { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { EntryBatch } from '../../src/protocol/batch.js';
 import { ENDS_SCRIPT } from '../../src/redis/scripts.js';
-import type { ReaderCommand, ReaderEvent, ThreadData } from '../../workers/messages.js';
+import type { ThreadData } from '../../workers/messages.js';
 import { type Answer, type FakeClient, politely, startFakeRedis } from '../support/fake-redis.js';
+import { array, bulk, entryOf, NOTHING, NOTICED, ReaderWorker } from '../support/reader-worker.js';
 
-const FILE = resolve('dist/workers/reader.js');
-/** Until a silent connection is given up, with room to spare. */
-const NOTICED = { timeout: 8000, interval: 10 };
 const WAIT = { timeout: 5000, interval: 5 };
 
 let cleanup: (() => unknown)[];
@@ -22,14 +18,6 @@ beforeEach(() => {
 afterEach(async () => {
   for (const clean of cleanup.reverse()) await clean();
 });
-
-const bulk = (text: string) => `$${Buffer.byteLength(text)}\r\n${text}\r\n`;
-const array = (...parts: readonly string[]) => `*${parts.length}\r\n${parts.join('')}`;
-const NOTHING = '*-1\r\n';
-
-/** An XREAD's reply with one entry of one stream. */
-const entryOf = (key: string, id: string) =>
-  array(array(bulk(key), array(array(bulk(id), array(bulk('d'), bulk(`${key} ${id}`))))));
 
 /** What a blocking read asks for: its connection, and the cursor of each key. */
 interface Read {
@@ -71,6 +59,9 @@ class ReadServer {
       if (isBlocked) this.answer(NOTHING);
       return isBlocked ? ':1\r\n' : ':0\r\n';
     }
+    // So it tracks nothing, and reads of many streams block, too.
+    if (name === 'INFO') return bulk('redis_version:8.0.0\r\n');
+    if (name === 'HELLO') return '-NOPROTO unsupported protocol version\r\n';
     if (name === 'XINFO') return '-ERR no such key\r\n';
     if (name === 'EVAL' && command[1] === ENDS_SCRIPT) {
       // Each stream reaches up to its cursor.
@@ -103,50 +94,15 @@ class ReadServer {
   }
 }
 
-/** The thread, and what it has said. */
-class Reader {
-  readonly worker: Worker;
-  readonly events: ReaderEvent[] = [];
-  #generation = 0;
-
-  constructor(server: ReadServer) {
-    const data: ThreadData = { target: server.target, beatMs: 20 };
-    this.worker = new Worker(FILE, { workerData: data });
-    this.worker.on('message', (event: ReaderEvent) => this.events.push(event));
-    cleanup.push(() => this.worker.terminate());
-  }
-
-  send(command: ReaderCommand): void {
-    this.worker.postMessage(command);
-  }
-
-  /** @returns the following's number */
-  follow(key: string, after = '0-0'): number {
-    const generation = ++this.#generation;
-    this.send({ type: 'follow', key, after, added: undefined, isCounted: true, generation });
-    return generation;
-  }
-
-  of<T extends ReaderEvent['type']>(type: T): Extract<ReaderEvent, { type: T }>[] {
-    return this.events.filter((event) => event.type === type) as Extract<ReaderEvent, { type: T }>[];
-  }
-
-  async said<T extends ReaderEvent['type']>(type: T, times = 1): Promise<Extract<ReaderEvent, { type: T }>> {
-    await vi.waitFor(() => expect(this.of(type).length).toBeGreaterThanOrEqual(times), NOTICED);
-    return this.of(type)[times - 1]!;
-  }
-
-  /** All entries that came, as `key id`. */
-  get entries(): string[] {
-    return this.of('entries').flatMap(({ batches }) =>
-      batches.flatMap((packed) => new EntryBatch(packed).ids.map((id) => `${packed.key} ${id}`)),
-    );
-  }
+function startReader(server: ReadServer): ReaderWorker {
+  const reader = new ReaderWorker(server.target);
+  cleanup.push(() => reader.close());
+  return reader;
 }
 
-async function start(): Promise<{ server: ReadServer; reader: Reader }> {
+async function start(): Promise<{ server: ReadServer; reader: ReaderWorker }> {
   const server = await ReadServer.start();
-  const reader = new Reader(server);
+  const reader = startReader(server);
   await reader.said('connected');
   return { server, reader };
 }
@@ -219,7 +175,7 @@ test('a server that falls silent right after the login is left too', async () =>
   const server = await ReadServer.start();
   let asked = 0;
   server.special = ([name, word]) => (name === 'CLIENT' && word === 'ID' && asked++ === 0 ? '' : undefined);
-  const reader = new Reader(server);
+  const reader = startReader(server);
   reader.follow('a', '1-0');
   await reader.said('connected');
   expect(asked).toBe(2);
@@ -248,7 +204,7 @@ describe('a read that is refused', () => {
     'ERR for no key in particular',
   ])('with %s, for no key in particular, is told once and asked again until it passes', async (error) => {
     const server = await ReadServer.start();
-    const reader = new Reader(server);
+    const reader = startReader(server);
     // Both in the first read.
     reader.follow('a', '1-0');
     reader.follow('b', '1-0');

@@ -17,13 +17,3 @@ export async function askForChanges(asking: Asking): Promise<boolean> {
   const taken = await Promise.all(commands.map((words) => asking.ask(encodeCommand(words), isTaken)));
   return taken.every((is) => is);
 }
-
-/** The keys that a push names; undefined stands for all. */
-export function readInvalidation(push: ReplyCursor): (string | undefined)[] {
-  push.array();
-  if (push.text() !== 'invalidate') return [];
-  if (push.isNull) return [undefined];
-  const keys: string[] = [];
-  for (let count = push.array(); count > 0; count--) keys.push(push.text());
-  return keys;
-}

@@ -1,0 +1,74 @@
+/** The strategy by which a reader reads: blocking reads of few streams, tracked reads of many. */
+import type { RedisTarget } from '../src/redis/target.js';
+import { BlockingReads } from './blocking-reads.js';
+import type { Ask, Followed } from './followed.js';
+import type { ReadStrategy } from './read-strategy.js';
+import { TrackedReads, type TrackedReadsHandler } from './tracked-reads.js';
+import { TrackingSwitch } from './tracking-switch.js';
+
+export class StrategyChoice {
+  readonly #followed: ReadonlyMap<string, Followed>;
+  readonly #tracking: TrackingSwitch;
+  readonly #blocking: BlockingReads;
+  readonly #tracked: TrackedReads;
+  /** What the connection reads by. */
+  current: ReadStrategy;
+
+  constructor(
+    followed: ReadonlyMap<string, Followed>,
+    ask: Ask,
+    target: RedisTarget,
+    handler: TrackedReadsHandler,
+  ) {
+    this.#followed = followed;
+    this.#tracking = new TrackingSwitch(ask);
+    this.#blocking = new BlockingReads(followed, target);
+    this.#tracked = new TrackedReads(followed, ask, target.sentinel !== undefined, handler);
+    this.current = this.#blocking;
+  }
+
+  /** The stream is followed, perhaps anew, or is not any more. */
+  changed(key: string): void {
+    this.#blocking.changed();
+    this.#tracked.changed(key);
+  }
+
+  /** Redis is asked whether the other strategy will do: nothing may be read until then. */
+  get isChanging(): boolean {
+    return this.#tracking.isTurning;
+  }
+
+  /** Changes the strategy where the number of streams asks for it. To be called between two reads. @param changed is called once `isChanging` has ended */
+  review(changed: () => void): void {
+    if (!this.#tracking.shouldTurn(this.#followed.size)) return;
+    if (this.#tracking.isOn) {
+      this.#tracking.turnOff();
+      this.#settle();
+      return;
+    }
+    this.#tracking.turnOn(() => {
+      this.#settle();
+      changed();
+    });
+  }
+
+  /** To be called when the connection is lost. */
+  lost(): void {
+    this.current.ended();
+    this.#tracking.lost();
+    this.#settle();
+  }
+
+  close(): void {
+    this.current.ended();
+    this.#blocking.close();
+    this.#tracked.close();
+  }
+
+  #settle(): void {
+    const { isOn } = this.#tracking;
+    this.current = isOn ? this.#tracked : this.#blocking;
+    if (isOn) this.#tracked.begin();
+    else this.#tracked.close();
+  }
+}

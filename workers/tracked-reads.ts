@@ -1,0 +1,213 @@
+/**
+ * Reads of the streams that have changed, which Redis tells of: it remembers each key that this connection has read
+ * (`CLIENT TRACKING ON`) and sends one notice when it changes next. So streams without entries cost nothing, however
+ * many there are.
+ *
+ * Notices and replies are taken in the order in which they come, at once: a notice before a reply is of a change that
+ * the read has seen, one behind it is of a later change.
+ *
+ * Redis does not tell of everything, and something between may swallow what it tells, so each stream is read again now
+ * and then. A refused read is not remembered by Redis: its streams are read again until they are.
+ */
+import { readInvalidation } from '../src/redis/invalidations.js';
+import { encodeCommand, type ReplyCursor } from '../src/redis/resp.js';
+import { xreadNow } from '../src/redis/stream-reads.js';
+import { ChangedStreams } from './changed-streams.js';
+import type { Ask, Followed } from './followed.js';
+import type { Arrival } from './held-reads.js';
+import { ReadPace } from './read-pace.js';
+import type { ReadSize } from './read-size.js';
+import type { ReadStrategy, StreamsRead } from './read-strategy.js';
+
+/** Each stream is read again in so much time, with room for timers that are late: 10 s are promised. */
+const SWEEP_MS = 8000;
+/** A part of the streams at a time. */
+const SWEEP_STEP_MS = 100;
+/** Streams whose notices brought nothing are looked through so often for those that may be read again. */
+const RELEASE_MS = 10;
+/** Redis tells of all keys when any database is flushed; all are read again at most so often. */
+const ALL_AGAIN_MS = 1000;
+/** An idle connection is asked something so often: `timeout` closes it otherwise, and a half-open one is noticed. */
+const WATCH_MS = 1000;
+
+export interface TrackedReadsHandler {
+  /** There is something to read. */
+  wake(): void;
+  /** A read after a notice brought nothing: the stream may have been deleted, or made anew. */
+  suspect(key: string): void;
+  /** All keys have changed at once. */
+  flushed(): void;
+  /** The server is no master any more: it sends notices nevertheless. */
+  demoted(role: string): void;
+}
+
+export class TrackedReads implements ReadStrategy {
+  readonly #followed: ReadonlyMap<string, Followed>;
+  readonly #ask: Ask;
+  readonly #hasSentinel: boolean;
+  readonly #handler: TrackedReadsHandler;
+  readonly #changed = new ChangedStreams();
+  readonly #pace = new ReadPace();
+  /** The streams of the read under way, as they were when it was sent, and whether Redis told of a change. */
+  #reading = new Map<string, { readonly followed: Followed; readonly wasNoticed: boolean }>();
+  #rotation: Iterator<string>;
+  #allReadAt = Number.NEGATIVE_INFINITY;
+  #areAllDue = false;
+  #isOn = false;
+  /** What was asked by `watch` has no answer yet. */
+  #isWatching = false;
+  #timers: NodeJS.Timeout[] = [];
+  #releaseTimer: NodeJS.Timeout | undefined;
+
+  /** @param hasSentinel another server may become the master */
+  constructor(
+    followed: ReadonlyMap<string, Followed>,
+    ask: Ask,
+    hasSentinel: boolean,
+    handler: TrackedReadsHandler,
+  ) {
+    this.#followed = followed;
+    this.#ask = ask;
+    this.#hasSentinel = hasSentinel;
+    this.#handler = handler;
+    this.#rotation = followed.keys();
+  }
+
+  /** The connection tracks what it reads from now on. */
+  begin(): void {
+    this.close();
+    this.#isOn = true;
+    this.#rotation = this.#followed.keys();
+    this.#readAll();
+    this.#timers = [
+      setInterval(() => this.#sweep(), SWEEP_STEP_MS),
+      setInterval(() => this.#watch(), WATCH_MS),
+    ];
+  }
+
+  next(size: ReadSize): StreamsRead | undefined {
+    this.#reading.clear();
+    for (const [key, wasNoticed] of this.#changed.next(size.streams)) {
+      const followed = this.#followed.get(key);
+      // Of a stream whose end is lost nothing is read before it is followed anew.
+      if (followed === undefined || followed.isLost) this.#changed.delete(key);
+      else this.#reading.set(key, { followed, wasNoticed });
+    }
+    const reading = [...this.#reading];
+    if (reading.length === 0) return this.#changed.size === 0 ? undefined : this.next(size);
+    size.settle(reading.length);
+    const cursors = reading.map(([key, { followed }]) => [key, followed.after] as const);
+    const likely = reading.filter(([, { followed, wasNoticed }]) => wasNoticed && followed.isCounted);
+    return {
+      command: [xreadNow(cursors, size.count)],
+      keys: () => reading.map(([key]) => key),
+      likely: likely.map(([key]) => key),
+    };
+  }
+
+  answered(arrivals: readonly Arrival[]): number {
+    const now = performance.now();
+    const full = new Map(arrivals.map(({ step }) => [step.key, step.isFull]));
+    for (const [key, { followed, wasNoticed }] of this.#reading) {
+      // Followed anew meanwhile: not yet read from there.
+      if (this.#followed.get(key) !== followed) continue;
+      const isFull = full.get(key);
+      const brought = isFull === undefined ? 'none' : isFull ? 'full' : 'some';
+      this.#changed.read(key, brought, wasNoticed, now);
+      if (wasNoticed && isFull === undefined) this.#handler.suspect(key);
+    }
+    this.#reading.clear();
+    return this.#pace.count(now);
+  }
+
+  failed(): void {
+    // They were not taken out of the changed ones.
+    this.#reading.clear();
+  }
+
+  changed(key: string): void {
+    if (!this.#isOn) return;
+    this.#changed.delete(key);
+    if (this.#followed.has(key)) this.#changed.add(key);
+  }
+
+  /** A tracked read ends by itself. */
+  interrupt(): void {}
+
+  ended(): void {}
+
+  push(cursor: ReplyCursor): void {
+    if (!this.#isOn) return;
+    const now = performance.now();
+    for (const key of readInvalidation(cursor)) {
+      if (key === undefined) this.#flushed();
+      else if (this.#followed.has(key)) this.#changed.noticed(key, now);
+    }
+    if (this.#changed.size > 0) this.#handler.wake();
+    if (this.#changed.hasDelayed) this.#releaseSoon();
+  }
+
+  close(): void {
+    this.#isOn = false;
+    for (const timer of this.#timers) clearInterval(timer);
+    clearTimeout(this.#releaseTimer);
+    this.#releaseTimer = undefined;
+    this.#changed.clear();
+    this.#reading.clear();
+    this.#areAllDue = false;
+    this.#isWatching = false;
+  }
+
+  #readAll(): void {
+    this.#areAllDue = false;
+    this.#allReadAt = performance.now();
+    for (const key of this.#followed.keys()) this.#changed.add(key);
+    this.#handler.wake();
+  }
+
+  #flushed(): void {
+    this.#handler.flushed();
+    this.#areAllDue = true;
+    this.#readAllIfDue();
+  }
+
+  #readAllIfDue(): void {
+    if (this.#areAllDue && performance.now() - this.#allReadAt >= ALL_AGAIN_MS) this.#readAll();
+  }
+
+  #sweep(): void {
+    this.#readAllIfDue();
+    for (let left = Math.ceil((this.#followed.size * SWEEP_STEP_MS) / SWEEP_MS); left > 0; left--) {
+      const { value, done } = this.#rotation.next();
+      if (done) {
+        this.#rotation = this.#followed.keys();
+        break;
+      }
+      this.#changed.add(value);
+    }
+    if (this.#changed.size > 0) this.#handler.wake();
+  }
+
+  #releaseSoon(): void {
+    this.#releaseTimer ??= setTimeout(() => {
+      this.#releaseTimer = undefined;
+      this.#changed.release(performance.now());
+      if (this.#changed.size > 0) this.#handler.wake();
+      if (this.#changed.hasDelayed) this.#releaseSoon();
+    }, RELEASE_MS);
+  }
+
+  #watch(): void {
+    // What is written to a connection makes it look alive, so no more is written to one that does not answer.
+    if (this.#isWatching) return;
+    this.#isWatching = true;
+    this.#ask(encodeCommand([this.#hasSentinel ? 'ROLE' : 'PING']), (reply) => {
+      this.#isWatching = false;
+      if (!this.#hasSentinel || reply.isError) return;
+      // An array whose first element is the role.
+      reply.array();
+      const role = reply.text();
+      if (role !== 'master') this.#handler.demoted(role);
+    });
+  }
+}

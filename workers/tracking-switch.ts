@@ -1,0 +1,91 @@
+/**
+ * Whether a reader's connection tracks what it reads: turns that on and off with the number of streams, and leaves it
+ * off for a while where Redis refuses it, or where another server than a tested one takes it and may not mean it.
+ *
+ * Tracking is a matter of the connection: one that is made anew begins without.
+ */
+import { BackOff } from '../src/protocol/back-off.js';
+import { encodeCommand } from '../src/redis/resp.js';
+import { isOneOfThese } from '../src/redis/server-identity.js';
+import type { Ask } from './followed.js';
+
+/**
+ * A blocking read costs Redis time for each stream that it names, a tracked one a round trip more. Apart from each
+ * other, so that a stream that comes and goes does not have it turned on and off.
+ */
+const ON_ABOVE_STREAMS = 100;
+const OFF_BELOW_STREAMS = 50;
+/** Where it was refused, perhaps for want of rights, or a proxy closed the connection over it, it is asked for again. */
+const FIRST_RETRY_MS = 10_000;
+const LAST_RETRY_MS = 600_000;
+
+export class TrackingSwitch {
+  readonly #ask: Ask;
+  readonly #retry = new BackOff(FIRST_RETRY_MS, LAST_RETRY_MS);
+  #retryAt = Number.NEGATIVE_INFINITY;
+  /** The server is one of those that were tested, and the connection has notices among its replies. */
+  #hasNotices = false;
+  /** The connection tracks what it reads. */
+  isOn = false;
+  /** Redis has not answered yet whether it will. */
+  isTurning = false;
+
+  constructor(ask: Ask) {
+    this.#ask = ask;
+  }
+
+  /** Whether it should be turned on, or off. */
+  shouldTurn(streams: number): boolean {
+    if (this.isOn) return streams < OFF_BELOW_STREAMS;
+    return !this.isTurning && streams > ON_ABOVE_STREAMS && performance.now() >= this.#retryAt;
+  }
+
+  /** Asks for it, between two reads. @param done is called with the answer, unless the connection is lost */
+  turnOn(done: () => void): void {
+    this.isTurning = true;
+    const turned = (isOn: boolean) => {
+      this.isTurning = false;
+      this.isOn = isOn;
+      if (isOn) this.#retry.reset();
+      else this.#refused();
+      done();
+    };
+    const track = () => {
+      this.#ask(encodeCommand(['CLIENT', 'TRACKING', 'ON']), (tracking) => turned(!tracking.isError));
+    };
+    if (this.#hasNotices) {
+      track();
+      return;
+    }
+    // Only RESP3 has notices among the replies.
+    const changeProtocol = () => {
+      this.#ask(encodeCommand(['HELLO', 3]), (hello) => {
+        this.#hasNotices = !hello.isError;
+        if (this.#hasNotices) track();
+        else turned(false);
+      });
+    };
+    this.#ask(encodeCommand(['INFO', 'server']), (info) => {
+      if (!info.isError && isOneOfThese(info.text())) changeProtocol();
+      else turned(false);
+    });
+  }
+
+  /** Reads of this connection are tracked no more, from the next on. */
+  turnOff(): void {
+    this.isOn = false;
+    this.#ask(encodeCommand(['CLIENT', 'TRACKING', 'OFF']), () => {});
+  }
+
+  /** To be called when the connection is lost. */
+  lost(): void {
+    if (this.isTurning) this.#refused();
+    this.isTurning = false;
+    this.isOn = false;
+    this.#hasNotices = false;
+  }
+
+  #refused(): void {
+    this.#retryAt = performance.now() + this.#retry.next();
+  }
+}
