@@ -109,6 +109,7 @@ export function mayHaveMissed({ after, added, entries, lastId }: ReadStep, state
   // While nothing newer is there the count is exact.
   if (expected !== undefined && state.lastId === lastId) return state.added !== expected;
   // It is another stream.
+  if (compareEntryIds(state.lastId, lastId) < 0) return true;
   if (expected !== undefined && state.added < expected) return true;
   if (after === BEFORE_FIRST) return state.added !== state.length;
   if (state.firstId === BEFORE_FIRST || compareEntryIds(state.firstId, after) > 0) return true;
