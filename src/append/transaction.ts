@@ -45,6 +45,12 @@ interface Start {
   readonly isExact: boolean;
 }
 
+/** An entry that was stored, and its place among those of the transaction. */
+interface StoredAt {
+  readonly id: string;
+  readonly index: number;
+}
+
 export class Transaction {
   /** What is written before the entries, and behind them. */
   readonly head: Buffer;
@@ -57,8 +63,8 @@ export class Transaction {
   readonly #feeds: readonly (StreamFeed | undefined)[];
   /** `breaks` of each stream when this was written. */
   readonly #breaks: ReadonlyMap<AppendStream, number>;
-  /** The ids of entries that were stored, of streams with followers here. */
-  readonly #ids: (string | undefined)[] = [];
+  /** What was stored of each stream with followers here. */
+  readonly #stored: ReadonlyMap<AppendStream | undefined, StoredAt[]>;
   /** Errors of commands that Redis did not take into the transaction, by their number. */
   readonly #refused = new Map<number, string>();
   /** Streams of which Redis will not tell changes. */
@@ -83,6 +89,7 @@ export class Transaction {
     );
     this.head = asked.length === 0 ? MULTI : Buffer.concat([MULTI, ...asked]);
     this.tail = Buffer.concat([...streams.map(({ proof }) => proof.lengthCommand), EXEC]);
+    this.#stored = new Map(streams.map((stream) => [stream, []]));
     this.#feeds = streams.map(({ proof }) => proof.feed);
     this.#breaks = new Map(streams.map((stream) => [stream, stream.proof.breaks]));
     for (const { proof } of streams) {
@@ -135,12 +142,11 @@ export class Transaction {
 
   #takeResult(index: number, reply: ReplyCursor): void {
     if (reply.isError) {
-      this.#ids.push(undefined);
       this.#entries.refusedFor(reply.text());
       return;
     }
     const { position } = reply;
-    this.#ids.push(this.#streams.includes(this.#entries.streams[index]!) ? reply.text() : undefined);
+    this.#stored.get(this.#entries.streams[index])?.push({ id: reply.text(), index });
     reply.moveTo(position);
     this.#entries.stored(reply);
     reply.moveTo(position);
@@ -150,7 +156,7 @@ export class Transaction {
   #feedFollowers(stream: AppendStream): void {
     const { proof } = stream;
     const { feed, end, isExact } = proof;
-    const stored = this.#storedOf(stream);
+    const stored = this.#stored.get(stream)!;
     const [first] = stored;
     if (end !== undefined && first !== undefined && compareEntryIds(first.id, end) <= 0) {
       // Another stream than before: Redis does not tell of one that expired, or was evicted, by our own command.
@@ -166,12 +172,6 @@ export class Transaction {
       return { id, payload: this.#entries.takePayload(index) };
     });
     for (const batch of packStored(stream.key, end, entries)) feed.stored(batch, isExact);
-  }
-
-  #storedOf(stream: AppendStream): { readonly id: string; readonly index: number }[] {
-    return this.#ids.flatMap((id, index) =>
-      id === undefined || this.#entries.streams[index] !== stream ? [] : [{ id, index }],
-    );
   }
 
   /** Redis carries out nothing where it refused a single command. */
