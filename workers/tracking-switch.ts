@@ -4,9 +4,9 @@
  *
  * Tracking is a matter of the connection: one that is made anew begins without.
  */
-import { BackOff } from '../src/protocol/back-off.js';
 import { encodeCommand } from '../src/redis/resp.js';
 import { isOneOfThese } from '../src/redis/server-identity.js';
+import { TrackingAttempts } from '../src/redis/tracking-attempts.js';
 import type { Ask } from './followed.js';
 
 /**
@@ -15,14 +15,10 @@ import type { Ask } from './followed.js';
  */
 const ON_ABOVE_STREAMS = 100;
 const OFF_BELOW_STREAMS = 50;
-/** Where it was refused, perhaps for want of rights, or a proxy closed the connection over it, it is asked for again. */
-const FIRST_RETRY_MS = 10_000;
-const LAST_RETRY_MS = 600_000;
 
 export class TrackingSwitch {
   readonly #ask: Ask;
-  readonly #retry = new BackOff(FIRST_RETRY_MS, LAST_RETRY_MS);
-  #retryAt = Number.NEGATIVE_INFINITY;
+  readonly #attempts = new TrackingAttempts();
   /** The server is one of those that were tested, and the connection has notices among its replies. */
   #hasNotices = false;
   /** The connection tracks what it reads. */
@@ -37,7 +33,7 @@ export class TrackingSwitch {
   /** Whether it should be turned on, or off. */
   shouldTurn(streams: number): boolean {
     if (this.isOn) return streams < OFF_BELOW_STREAMS;
-    return !this.isTurning && streams > ON_ABOVE_STREAMS && performance.now() >= this.#retryAt;
+    return !this.isTurning && streams > ON_ABOVE_STREAMS && this.#attempts.mayTry;
   }
 
   /** Asks for it, between two reads. @param done is called with the answer, unless the connection is lost */
@@ -46,8 +42,8 @@ export class TrackingSwitch {
     const turned = (isOn: boolean) => {
       this.isTurning = false;
       this.isOn = isOn;
-      if (isOn) this.#retry.reset();
-      else this.#refused();
+      if (isOn) this.#attempts.succeeded();
+      else this.#attempts.failed();
       done();
     };
     const track = () => {
@@ -79,13 +75,9 @@ export class TrackingSwitch {
 
   /** To be called when the connection is lost. */
   lost(): void {
-    if (this.isTurning) this.#refused();
+    if (this.isTurning) this.#attempts.failed();
     this.isTurning = false;
     this.isOn = false;
     this.#hasNotices = false;
-  }
-
-  #refused(): void {
-    this.#retryAt = performance.now() + this.#retry.next();
   }
 }

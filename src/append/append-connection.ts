@@ -9,6 +9,7 @@ import { readInvalidation } from '../redis/invalidations.js';
 import { type Loss, ReconnectingConnection } from '../redis/reconnecting-connection.js';
 import type { ReplyCursor } from '../redis/resp.js';
 import type { RedisTarget } from '../redis/target.js';
+import { TrackingAttempts } from '../redis/tracking-attempts.js';
 import type { Logger } from '../system/logger.js';
 import { askForChanges } from './ask-for-changes.js';
 import { type Introduction, introduce } from './introduction.js';
@@ -68,7 +69,7 @@ export class AppendConnection {
   #isLeaving = false;
   /** Whether Redis tells of changes by other clients, and takes transactions. */
   tellsChanges = false;
-  #mayAskForChanges = true;
+  readonly #attempts = new TrackingAttempts();
   #leftAt = Number.NEGATIVE_INFINITY;
   /** Whether anything was answered on the present connection, or it lasted. */
   #isProven = false;
@@ -151,11 +152,11 @@ export class AppendConnection {
       begun = await introduce(questions, this.#connection.role);
       await this.#handler.prepare(questions, begun);
       this.tellsChanges = false;
-      if (this.#mayAskForChanges && begun.isTested) {
-        // Something on the way may close the connection over it, and would again.
-        this.#mayAskForChanges = false;
+      if (begun.isTested && this.#attempts.mayTry) {
+        // Until it is answered: the connection may be lost over it.
+        this.#attempts.failed();
         this.tellsChanges = await askForChanges(questions);
-        this.#mayAskForChanges = true;
+        this.#attempts.succeeded();
       }
     } catch (error) {
       if (!questions.isLost) this.#connection.drop(error as Error);
