@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { freePort } from '../../test/support/free-port.js';
+import { killProcess } from '../../test/support/kill-process.js';
 
 export interface Broker {
   readonly pid: number;
@@ -35,11 +36,7 @@ export async function startBroker(
     });
   }
   const stop = async () => {
-    if (child.exitCode === null && child.signalCode === null) {
-      const exit = once(child, 'exit');
-      child.kill('SIGKILL');
-      await exit;
-    }
+    await killProcess(child);
     await rm(folder, { recursive: true, force: true });
   };
   const deadline = performance.now() + PATIENCE_MS;

@@ -1,11 +1,11 @@
 /** Webdis, Redis commands over HTTP: the peer of the REST endpoints, where it is installed. */
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { freePort } from '../../test/support/free-port.js';
+import { killProcess } from '../../test/support/kill-process.js';
 import { findPeer } from './programs.js';
 
 export interface Webdis {
@@ -42,11 +42,7 @@ export async function startWebdis(program: string, redisPath: string): Promise<W
     return Buffer.from(await answer.arrayBuffer()).toString('latin1');
   };
   const stop = async () => {
-    if (child.exitCode === null && child.signalCode === null) {
-      const exit = once(child, 'exit');
-      child.kill('SIGKILL');
-      await exit;
-    }
+    await killProcess(child);
     await rm(folder, { recursive: true, force: true });
   };
   const deadline = performance.now() + PATIENCE_MS;

@@ -56,7 +56,7 @@ export class AppendPipes {
     return replicated;
   }
 
-  /** Gives each entry of the stream to `feed` as soon as it is stored; undefined: to nobody any more. */
+  /** Gives each entry of the stream to `feed` as soon as it is stored, until this is called with undefined. */
   feed(key: string, feed: StreamFeed | undefined): void {
     if (feed === undefined) this.#feeds.delete(key);
     else this.#feeds.set(key, feed);

@@ -8,7 +8,7 @@ export interface StreamFeed {
   readonly isCounted: boolean;
   /** About what an entry takes, in bytes; 0 while that is not known. */
   readonly entryBytes: number;
-  /** Entries were written: until `answered` they may be told to be stored. */
+  /** Entries were sent to Redis: `stored` may follow, and `answered` will. */
   written(): void;
   /** Redis has answered what was written; what is known to follow one another was told. */
   answered(): void;

@@ -1,8 +1,8 @@
 /** What a pipe knows of its connection, by what Redis tells and what it does not. */
 import { expect, test } from 'vitest';
 import { introduce } from '../../src/append/introduction.js';
-import { ReplyCursor } from '../../src/redis/resp.js';
-import { array, bulk, encodeReply, type Reply } from '../support/replies.js';
+import { array, bulk, type Reply } from '../support/replies.js';
+import { scriptedRedis } from '../support/scripted-redis.js';
 
 const NOT_ALLOWED: Reply = { type: 'error', value: 'NOPERM no permissions' };
 const INFO = bulk('id=17 addr=127.0.0.1:1 name=streamgate-append-x age=1 flags=N\n');
@@ -10,24 +10,9 @@ const SERVER = bulk('# Server\r\nredis_version:7.2.4\r\nrun_id:0a1b2c\r\ntcp_por
 const TIME = array(bulk('1700000000'), bulk('123999'));
 
 async function introduceBy(...replies: Reply[]) {
-  const asked: string[] = [];
-  const introduction = await introduce(
-    {
-      ask: async (command, take) => {
-        asked.push(
-          String(command)
-            .split('\r\n')
-            .filter((_, index) => index > 0 && index % 2 === 0)
-            .join(' '),
-        );
-        const cursor = new ReplyCursor();
-        cursor.place(encodeReply(replies.shift()!), 0);
-        return take(cursor);
-      },
-    },
-    'append-x',
-  );
-  expect(asked).toEqual(['CLIENT INFO', 'INFO server', 'TIME']);
+  const redis = scriptedRedis(replies);
+  const introduction = await introduce(redis, 'append-x');
+  expect(redis.asked).toEqual(['CLIENT INFO', 'INFO server', 'TIME']);
   return introduction;
 }
 

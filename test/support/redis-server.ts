@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { findRedisServer } from '../../src/embedded/binaries.js';
+import { killProcess } from './kill-process.js';
 
 export interface TestRedis {
   readonly url: string;
@@ -50,11 +51,7 @@ export async function startRedis(...settings: string[]): Promise<TestRedis> {
     },
     stop: async () => {
       client.disconnect();
-      if (child.exitCode === null && child.signalCode === null) {
-        const exit = once(child, 'exit');
-        child.kill('SIGKILL');
-        await exit;
-      }
+      await killProcess(child);
       await rm(folder, { recursive: true, force: true });
     },
   };

@@ -35,7 +35,7 @@ interface OpenStream {
 
 /** Who can give entries as soon as they are stored: the append pipes. */
 export interface LocalEntries {
-  /** @param feed undefined: they go to nobody any more */
+  /** @param feed undefined ends it */
   feed(key: string, feed: StreamFeed | undefined): void;
 }
 

@@ -1,8 +1,8 @@
 /** Whether a lost connection is certainly at its end, by what Redis says when it is asked to end it. */
 import { expect, test } from 'vitest';
 import { fence } from '../../../src/append/recovery/fence.js';
-import { ReplyCursor } from '../../../src/redis/resp.js';
-import { bulk, encodeReply, type Reply, text } from '../../support/replies.js';
+import { bulk, type Reply, text } from '../../support/replies.js';
+import { scriptedRedis } from '../../support/scripted-redis.js';
 
 const NOT_ALLOWED: Reply = { type: 'error', value: 'NOPERM no permissions' };
 const OURS = bulk('id=7 addr=127.0.0.1:1 name=streamgate-append-x age=1 flags=N\n');
@@ -21,24 +21,9 @@ async function fenceBy(
   begun: typeof BEGUN | (Omit<typeof BEGUN, 'clientId'> & { clientId: undefined }),
   ...replies: Reply[]
 ) {
-  const asked: string[] = [];
-  const isCertain = await fence(
-    {
-      ask: async (command, take) => {
-        asked.push(
-          String(command)
-            .split('\r\n')
-            .filter((_, index) => index > 0 && index % 2 === 0)
-            .join(' '),
-        );
-        const cursor = new ReplyCursor();
-        cursor.place(encodeReply(replies.shift()!), 0);
-        return take(cursor);
-      },
-    },
-    begun,
-  );
-  return [isCertain, ...asked];
+  const redis = scriptedRedis(replies);
+  const isCertain = await fence(redis, begun);
+  return [isCertain, ...redis.asked];
 }
 
 const LIST = 'CLIENT LIST ID 7';
