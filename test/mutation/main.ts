@@ -1,8 +1,9 @@
 /**
- * `npm run test:mutation -- PATH…`: changes one expression at a time in the named files and folders of src/, runs the
+ * `npm run test:mutation -- PATH…`: changes one expression at a time in the named files and folders, runs the
  * unit tests that reach the file, and lists the changes that no test notices.
  *
  * - `--servers` also runs the tests that start a Redis and reach the file within their own process.
+ * - `--near` runs only the tests in the folder that mirrors the file's: soon done, but more seems to survive.
  * - `--lines 40-90` takes only mutants on these lines.
  * - `--wait-while FILE` pauses between mutants while that file exists.
  */
@@ -25,6 +26,7 @@ const { values: options, positionals: paths } = parseArgs({
   allowPositionals: true,
   options: {
     servers: { type: 'boolean', default: false },
+    near: { type: 'boolean', default: false },
     lines: { type: 'string', default: '1-1000000' },
     'wait-while': { type: 'string' },
   },
@@ -44,12 +46,16 @@ class Session {
 
   private constructor(file: string) {
     const config = options.servers ? 'test/mutation/servers.config.ts' : 'vitest.unit.config.ts';
-    this.#child = fork(join(import.meta.dirname, 'session.js'), [file, config], {
-      // A process group of its own, so that its workers end with it.
-      detached: true,
-      // Mutants that never end run out of memory, and say so at length.
-      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-    });
+    this.#child = fork(
+      join(import.meta.dirname, 'session.js'),
+      [file, config, options.near ? 'near' : 'all'],
+      {
+        // A process group of its own, so that its workers end with it.
+        detached: true,
+        // Mutants that never end run out of memory, and say so at length.
+        stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+      },
+    );
   }
 
   static async start(file: string): Promise<{ session: Session; tests: readonly string[] }> {

@@ -3,7 +3,7 @@
  * its own, since a mutant may never return: main.ts kills it then.
  */
 import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { createVitest } from 'vitest/node';
 import { apply, type Mutant } from './mutants.js';
 
@@ -16,7 +16,7 @@ export type Answer =
   /** The first test that failed; undefined where all passed. */
   | { readonly failed: string | undefined };
 
-const [file, config] = process.argv.slice(2) as [string, string];
+const [file, config, reach] = process.argv.slice(2) as [string, string, 'near' | 'all'];
 const path = resolve(file);
 const text = readFileSync(path, 'utf8');
 let current = text;
@@ -31,8 +31,8 @@ const vitest = await createVitest(
     maxWorkers: 1,
     bail: 1,
     isolate: false,
-    // A thread starts faster than a process.
-    pool: 'threads',
+    // A thread starts faster than a process, but some of what servers are sent needs the main thread.
+    pool: config.endsWith('servers.config.ts') ? 'forks' : 'threads',
     teardownTimeout: 2000,
   },
   {
@@ -45,13 +45,16 @@ const vitest = await createVitest(
     ],
   },
 );
-const own = file.replace(/^src\//, 'test/').replace(/\.ts$/, '.test.ts');
-const folder = own.slice(0, own.lastIndexOf('/'));
-/** The file's own tests first, then its neighbours': most mutants fail there. */
-const nearness = (moduleId: string) => (moduleId.endsWith(own) ? 0 : moduleId.includes(folder) ? 1 : 2);
-const specifications = (await vitest.getRelevantTestSpecifications()).sort(
-  (a, b) => nearness(a.moduleId) - nearness(b.moduleId),
+const own = resolve(file.startsWith('src/') ? file.replace('src', 'test') : join('test', file)).replace(
+  /\.ts$/,
+  '',
 );
+const isOwn = (moduleId: string) => moduleId.startsWith(`${own}.`) || moduleId.startsWith(`${own}-`);
+/** The file's own tests first, then its neighbours': most mutants fail there. */
+const nearness = (moduleId: string) => (isOwn(moduleId) ? 0 : moduleId.startsWith(dirname(own)) ? 1 : 2);
+const specifications = (await vitest.getRelevantTestSpecifications())
+  .filter(({ moduleId }) => reach === 'all' || nearness(moduleId) < 2)
+  .sort((a, b) => nearness(a.moduleId) - nearness(b.moduleId));
 
 /** @returns the first test that failed */
 async function runTests(): Promise<string | undefined> {
