@@ -295,6 +295,7 @@ export class AppendPipe {
     const missing = count((fate) => fate === 'missing');
     const unknown = count((fate) => fate === 'unknown');
     const stored = fates.length - missing - unknown;
+    if (stored > 0) this.#suspects.clear();
     this.#options.logger.info({ stored, missing, unknown }, 'looked for entries that had no answer');
     entries.forEach((entry, index) => {
       if (!isAgain[index]) this.#tell(entry, fates[index]!);

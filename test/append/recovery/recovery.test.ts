@@ -274,6 +274,37 @@ describe('an entry without an answer', () => {
   });
 });
 
+describe('a producer without acks, whose entries look alike to the pipe,', () => {
+  let results: (string | Failure)[];
+  const alike: Receipt = {
+    stored: (_, reply) => results.push(reply.text()),
+    refused: (_, failure) => results.push(failure),
+  };
+
+  beforeEach(async () => {
+    results = [];
+    await connect();
+    await store('k', 'first');
+  });
+
+  const withEntry = (sending: () => void) => loseRequests(sending);
+  const withAnswer = (sending: () => void) => loseAnswers(new Ledger(), sending);
+
+  test.each([
+    ['the entry, which is sent again and answered', [withEntry, withEntry, withEntry, withEntry]],
+    ['the answer, and the entry is found', [withAnswer, withAnswer, withEntry, withEntry]],
+  ])('has none refused since several times a connection was lost with %s', async (_, losses) => {
+    for (const [index, lose] of losses.entries()) {
+      await vi.waitFor(() => expect(pipe.isReady).toBe(true), WAIT);
+      await lose(() => pipe.append(pipe.streams.get('k'), '*', Buffer.from(`${index}`), alike, 1));
+      reconnect();
+      await vi.waitFor(() => expect(results).toHaveLength(index + 1), WAIT);
+    }
+    expect(results).toEqual(losses.map(() => ID));
+    expect(await payloadsIn('k')).toEqual(['first', '0', '1', '2', '3']);
+  });
+});
+
 describe('the first entries of a stream', () => {
   test('are looked for from the time on at which the connection began', async () => {
     await other('k', 'on');
