@@ -77,7 +77,6 @@ export class TrackedReads implements ReadStrategy {
   begin(): void {
     this.close();
     this.#isOn = true;
-    this.#rotation = this.#followed.keys();
     this.#readAll();
     this.#timers = [
       setInterval(() => this.#sweep(), SWEEP_STEP_MS),
@@ -116,14 +115,11 @@ export class TrackedReads implements ReadStrategy {
       this.#changed.read(key, brought, wasNoticed, now);
       if (wasNoticed && isFull === undefined) this.#handler.suspect(key);
     }
-    this.#reading.clear();
     return this.#pace.count(now);
   }
 
-  failed(): void {
-    // They were not taken out of the changed ones.
-    this.#reading.clear();
-  }
+  /** They were not taken out of the changed ones. */
+  failed(): void {}
 
   changed(key: string): void {
     if (!this.#isOn) return;
@@ -153,8 +149,6 @@ export class TrackedReads implements ReadStrategy {
     clearTimeout(this.#releaseTimer);
     this.#releaseTimer = undefined;
     this.#changed.clear();
-    this.#reading.clear();
-    this.#areAllDue = false;
     this.#isWatching = false;
   }
 
