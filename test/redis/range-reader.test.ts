@@ -5,8 +5,8 @@ import { AFTER_LAST } from '../../src/protocol/entry-id.js';
 import { CommandConnection } from '../../src/redis/command-connection.js';
 import { type Proof, RangeReader, type RangeRequest } from '../../src/redis/range-reader.js';
 import { parseRedisUrl, type RedisTarget } from '../../src/redis/target.js';
-import { politely } from '../support/fake-redis.js';
-import { fakeRedisForTest, redisForTest } from '../support/for-test.js';
+import { fakeRedisForTest, politely } from '../support/fake-redis.js';
+import { redisForTest } from '../support/for-test.js';
 import { costOf } from '../support/redis-cost.js';
 import type { TestRedis } from '../support/redis-server.js';
 

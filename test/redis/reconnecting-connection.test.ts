@@ -10,8 +10,8 @@ import {
 } from '../../src/redis/reconnecting-connection.js';
 import { encodeCommand } from '../../src/redis/resp.js';
 import { parseRedisUrl, type RedisTarget, unixTarget } from '../../src/redis/target.js';
-import { politely } from '../support/fake-redis.js';
-import { fakeRedisForTest, redisForTest } from '../support/for-test.js';
+import { fakeRedisForTest, politely } from '../support/fake-redis.js';
+import { redisForTest } from '../support/for-test.js';
 
 const WAIT = { timeout: 15_000, interval: 5 };
 /** Longer than any test. */

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
 import { ReplyBuffer, ReplyCursor } from '../../src/redis/resp.js';
 import { type RedisTarget, unixTarget } from '../../src/redis/target.js';
 
@@ -67,4 +68,11 @@ export async function startFakeRedis(answer: Answer): Promise<FakeRedis> {
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** One that ends with the test. */
+export async function fakeRedisForTest(answer: Answer): Promise<FakeRedis> {
+  const fake = await startFakeRedis(answer);
+  onTestFinished(() => fake.close());
+  return fake;
 }

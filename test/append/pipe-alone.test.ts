@@ -1,0 +1,168 @@
+/** An append pipe at a server whose answers, silences and closed connections are the test's. */
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { encodeCommand } from '../../src/redis/resp.js';
+import { append, emptyRedis, failing, Ledger, newPipe, store, WAIT } from '../support/append-pipe.js';
+import { fakeRedisForTest } from '../support/fake-redis.js';
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+test('entries are stored whatever the pieces that Redis answers in', async () => {
+  let id = 0;
+  const fake = await fakeRedisForTest(
+    emptyRedis((_, client) => {
+      const text = `${++id}-0`;
+      for (const letter of `$${text.length}\r\n${text}\r\n`) client.socket.write(letter);
+      return undefined;
+    }),
+  );
+  const pipe = newPipe(fake.target);
+  const ledger = new Ledger();
+  for (let index = 0; index < 200; index++) append(pipe, 'k', 'x', ledger, index);
+  await pipe.idle();
+  expect(ledger.ids).toEqual(Array.from({ length: 200 }, (_, index) => `${index + 1}-0`));
+});
+
+describe('what may wait', () => {
+  test('entries without a payload count too', async () => {
+    const fake = await fakeRedisForTest(emptyRedis(() => undefined));
+    const pipe = newPipe(fake.target, { budget: { usedBytes: 0, maxBytes: 1024 } });
+    const ledger = new Ledger();
+    for (let index = 0; index < 100; index++) append(pipe, 'k', '', ledger, index);
+    expect(ledger.told).toBeGreaterThan(80);
+    expect(pipe.bufferedBytes).toBeLessThan(2048);
+  });
+
+  test('is given up on close, and nothing is taken any more', async () => {
+    const fake = await fakeRedisForTest(emptyRedis(() => undefined));
+    const pipe = newPipe(fake.target);
+    const ledger = new Ledger();
+    append(pipe, 'k', 'x', ledger, 0);
+    await vi.waitFor(() => expect(fake.commands.at(-1)?.[0]).toBe('XADD'), WAIT);
+    append(pipe, 'k', 'x', ledger, 1);
+    const idle = pipe.idle();
+    pipe.close();
+    await idle;
+    append(pipe, 'k', 'x', ledger, 2);
+    pipe.command(encodeCommand(['PING']), ledger, 3);
+    // Redis has the first, and may have stored it.
+    expect(ledger.results).toEqual([
+      failing('unknown_outcome'),
+      failing('shutting_down'),
+      failing('shutting_down'),
+      failing('shutting_down'),
+    ]);
+    expect(pipe.bufferedBytes).toBe(0);
+    expect(pipe.disconnects).toBe(0);
+  });
+});
+
+describe('a lost connection', () => {
+  test.each([
+    ['an answer too many', '$3\r\n0-1\r\n$3\r\n9-9\r\n', '0-1'],
+    ['an answer that is none', 'nonsense\r\n', '1-1'],
+  ])('is made of one with %s', async (_, reply, id) => {
+    const fake = await fakeRedisForTest(
+      emptyRedis((__, client) => (client.index === 0 ? reply : '$3\r\n1-1\r\n')),
+    );
+    const pipe = newPipe(fake.target);
+    expect(await store(pipe)).toBe(id);
+    await vi.waitFor(() => expect(pipe.disconnects).toBe(1), WAIT);
+    expect(await store(pipe)).toBe('1-1');
+    expect(pipe.disconnects).toBe(1);
+  });
+
+  test.each([
+    ['goes on', 1000, { result: '1-1' }],
+    ['was put back', 100, { result: failing('unknown_outcome') }],
+  ])(
+    'the first entry of a stream is looked for by the clock of Redis, if that %s',
+    async (_, later, { result }) => {
+      const fake = await fakeRedisForTest(
+        emptyRedis(
+          (__, client) => {
+            if (client.index === 0) client.socket.destroy();
+            return '$3\r\n1-1\r\n';
+          },
+          (client) => (client === 0 ? 1000 : later),
+        ),
+      );
+      const pipe = newPipe(fake.target);
+      const ledger = new Ledger();
+      append(pipe, 'k', 'x', ledger);
+      await pipe.idle();
+      expect(ledger.results).toEqual([result]);
+    },
+  );
+
+  test('is not made again and again for an entry on which Redis closes it', async () => {
+    const clients = new Set<number>();
+    const fake = await fakeRedisForTest(
+      emptyRedis((command, client) => {
+        if (command.at(-1) !== 'bad') return '$3\r\n1-1\r\n';
+        clients.add(client.index);
+        client.socket.destroy();
+        return undefined;
+      }),
+    );
+    const pipe = newPipe(fake.target);
+    const ledger = new Ledger();
+    const payloads = ['good', 'bad', 'good', 'good'];
+    payloads.forEach((payload, index) => append(pipe, `k${index}`, payload, ledger, index));
+    await pipe.idle();
+    expect(ledger.results).toEqual(['1-1', failing('redis_error'), '1-1', '1-1']);
+    expect(clients.size).toBe(4);
+  });
+
+  test('is made of one on which nothing moves any more', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    const fake = await fakeRedisForTest(
+      emptyRedis((_, client) => (client.index === 0 ? undefined : '$3\r\n1-1\r\n')),
+    );
+    const pipe = newPipe(fake.target);
+    const ledger = new Ledger();
+    append(pipe, 'k', 'x', ledger);
+    await vi.waitFor(() => expect(fake.commands.at(-1)?.[0]).toBe('XADD'), WAIT);
+    vi.advanceTimersByTime(2000);
+    expect(pipe.disconnects).toBe(0);
+    vi.advanceTimersByTime(500);
+    expect(pipe.disconnects).toBe(1);
+    await pipe.idle();
+    expect(ledger.ids).toEqual(['1-1']);
+    // With nothing outstanding, silence is as it should be.
+    vi.advanceTimersByTime(60_000);
+    expect(pipe.disconnects).toBe(1);
+  });
+});
+
+describe('a server that is not the master', () => {
+  test('is left once all is answered, since another may be at its address by now', async () => {
+    const fake = await fakeRedisForTest(
+      emptyRedis((command, client) => {
+        if (client.index > 0) return '$3\r\n1-1\r\n';
+        return command.at(-1) === 'refused' ? "-READONLY You can't write\r\n" : '$3\r\n0-1\r\n';
+      }),
+    );
+    const pipe = newPipe(fake.target);
+    const ledger = new Ledger();
+    ['x', 'refused', 'y'].forEach((payload, token) => append(pipe, 'k', payload, ledger, token));
+    await pipe.idle();
+    expect(ledger.results).toEqual(['0-1', failing('redis_read_only'), '0-1']);
+    expect(await store(pipe)).toBe('1-1');
+    expect(fake.commands.filter(([name]) => name === 'XADD')).toHaveLength(4);
+  });
+
+  test('is not left again and again', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    const fake = await fakeRedisForTest(emptyRedis(() => "-READONLY You can't write\r\n"));
+    const pipe = newPipe(fake.target);
+    const ledger = new Ledger();
+    for (let token = 0; token < 100; token++) {
+      append(pipe, 'k', 'x', ledger, token);
+      await pipe.idle();
+    }
+    expect(ledger.results).toEqual(new Array(100).fill(failing('redis_read_only')));
+    expect(pipe.disconnects).toBe(1);
+  });
+});
