@@ -193,7 +193,6 @@ export class Transaction {
 
 /** Notes what lay behind the followers' last entry when the transaction began. */
 function readStart({ stream: { proof }, after, isExact }: Start, reply: ReplyCursor): void {
-  proof.end = undefined;
   const isEnd = isExact ? readStreamState(reply)?.lastId === after : reply.isNull;
   if (!isExact) reply.skip();
   if (!isEnd) return;
