@@ -238,7 +238,7 @@ export class FollowedStream implements HubListener, SourceListener {
   #pull(isNewest: boolean, limit?: string): EntryBatch | undefined {
     while (true) {
       const batch = isNewest ? this.#source.newest(limit) : this.#source.next();
-      if (batch !== undefined || !this.#source.hasEnded) return batch;
+      if (!this.#source.hasEnded) return batch;
       this.#change(this.#source instanceof LiveSource ? this.#catchUp() : this.#live());
     }
   }
