@@ -1,6 +1,6 @@
 /** A follower's own reads by themselves: what is held when, how it goes on after failures, and where it ends. */
 import type { MessagePort } from 'node:worker_threads';
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { CatchUpSource } from '../../../src/follow/catch-up/catch-up-source.js';
 import { ReadSlots } from '../../../src/follow/catch-up/read-slots.js';
 import { ReadWindow } from '../../../src/follow/catch-up/read-window.js';
@@ -20,32 +20,44 @@ type RangeTask = Parameters<Threads['range']>[0];
 
 /** Reads that the pool was asked for, to be answered by the test. */
 interface Asked {
+  readonly task: RangeTask;
   readonly after: string;
-  answer(ids: readonly string[]): Promise<void>;
+  answer(ids: readonly string[], trimmed?: boolean): Promise<void>;
   fail(failure: Failure): Promise<void>;
 }
 
 const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-function batchOf(after: string, ids: readonly string[]): EntryBatch {
+function batchOf(after: string, ids: readonly string[], trimmed = false): EntryBatch {
   const payloads = ids.map((id) => Buffer.from(id));
   const bytes = payloads.reduce((sum, { length }) => sum + length, 0);
-  const read = { key: KEY, after, trimmed: false, ids: [...ids], payloads, bytes };
+  const read = { key: KEY, after, trimmed, ids: [...ids], payloads, bytes };
   return new EntryBatch(packBatches([read]).batches[0]!);
 }
 
+interface Wanted {
+  readonly cursor?: string;
+  readonly countsLosses?: boolean;
+  readonly latest?: boolean;
+  readonly until?: string;
+  readonly share?: number;
+}
+
 /** @param tail up to here Redis has to be read; the hub holds what follows */
-function newSource(tail = '10-0', slots = new ReadSlots()) {
+function newSource(tail = '10-0', slots = new ReadSlots(), wanted: Wanted = {}) {
+  const { cursor = '0-0', countsLosses = false, latest = false, until, share } = wanted;
   const asked: Asked[] = [];
+  const recycled: EntryBatch[] = [];
   const threads = {
-    recycle: () => {},
-    range: ({ streams }: RangeTask) =>
+    recycle: (batch: EntryBatch) => void recycled.push(batch),
+    range: (task: RangeTask) =>
       new Promise<EntryBatch[]>((resolve, reject) => {
-        const { after } = streams[0]!;
+        const { after } = task.streams[0]!;
         asked.push({
+          task,
           after,
-          answer: (ids) => {
-            resolve([batchOf(after, ids)]);
+          answer: (ids, trimmed) => {
+            resolve([batchOf(after, ids, trimmed)]);
             return settle();
           },
           fail: (failure) => {
@@ -56,11 +68,10 @@ function newSource(tail = '10-0', slots = new ReadSlots()) {
       }),
   } as unknown as Threads;
   const hub = new HubStream(KEY, tail);
-  const start = { cursor: '0-0', tail, isResumed: false, countsLosses: false, until: undefined };
-  const progress = new Progress(start);
+  const progress = new Progress({ cursor, tail, isResumed: false, countsLosses, until });
   const listener = { onReady: vi.fn(), onFailed: vi.fn() } satisfies SourceListener;
-  const window = new ReadWindow(undefined);
-  const parts = { threads, hub, progress, window, slots, listener, countsLosses: false, latest: false };
+  const window = new ReadWindow(share);
+  const parts = { threads, hub, progress, window, slots, listener, countsLosses, latest };
   const source = new CatchUpSource(parts);
   onTestFinished(() => source.close());
   /** Sends up to so many entries. */
@@ -72,7 +83,7 @@ function newSource(tail = '10-0', slots = new ReadSlots()) {
     source.consumed(source.entry + ids.length);
     return ids;
   };
-  return { source, asked, hub, progress, listener, slots, send };
+  return { source, asked, hub, progress, listener, window, slots, send, recycled };
 }
 
 type Opened = ReturnType<typeof newSource>;
@@ -162,6 +173,286 @@ test('a slot goes to the next in line: of one that has ended, and of one that wa
   expect(second.listener.onReady).not.toHaveBeenCalled();
   expect(left.listener.onReady).not.toHaveBeenCalled();
   expect(last.listener.onReady).toHaveBeenCalledOnce();
+});
+
+describe('what Redis is asked', () => {
+  test.each<[string, string, Wanted]>([
+    ['none', 'the client had no entry yet', {}],
+    ['presence', 'a loss is only counted', { cursor: '5-0' }],
+    ['state', 'losses are reported', { cursor: '5-0', countsLosses: true }],
+    ['none', 'what is skipped is no loss', { cursor: '5-0', latest: true }],
+  ])('has the proof %s where %s', async (proof, _, wanted) => {
+    const { source, asked, progress } = newSource('9-0', undefined, wanted);
+    if (progress.cursor !== '0-0') progress.moveTo(progress.cursor);
+    source.next();
+    expect(asked[0]!.task).toMatchObject({ proof, latest: false, until: undefined });
+  });
+
+  test('goes to the last entry that is wanted', () => {
+    const { source, asked } = newSource('9-0', undefined, { until: '7-0' });
+    source.next();
+    expect(asked[0]!.task.until).toBe('7-0');
+  });
+
+  test('is by the size of the entries that the hub has seen', () => {
+    const { source, asked, hub } = newSource('1-0');
+    hub.add(batchOf('1-0', ['2-0', '300-0']), true);
+    source.next();
+    expect(asked[0]!.task.expectedBytes).toBe(4);
+  });
+
+  test('is asked once at a time, and no more once all was sent', async () => {
+    const { source, asked, progress } = newSource();
+    expect([source.next(), source.next(), asked.length]).toEqual([undefined, undefined, 1]);
+    await asked[0]!.answer(['1-0']);
+    source.letGo();
+    progress.finish();
+    expect([source.next(), asked.length, source.isPending]).toEqual([undefined, 1, false]);
+  });
+});
+
+describe('the range after the one that is sent', () => {
+  test('is not read where the hub has what follows', async () => {
+    const { asked, source, send } = newSource('3-0');
+    source.next();
+    await asked.shift()!.answer(['1-0', '3-0']);
+    send(1);
+    expect(asked).toEqual([]);
+  });
+
+  test('is read where the hub has it without a count of what was lost', async () => {
+    const { asked, hub, source, send } = newSource('3-0', undefined, { countsLosses: true });
+    hub.add(batchOf('3-0', ['4-0']), false);
+    source.next();
+    await asked.shift()!.answer(['1-0', '3-0']);
+    send(1);
+    expect(asked.map(({ after }) => after)).toEqual(['3-0']);
+  });
+
+  test('is read to the end once the time is over', async () => {
+    const { asked, source, send, progress } = newSource('3-0', undefined, { until: '9-0' });
+    progress.passUntil();
+    source.next();
+    await asked.shift()!.answer(['1-0', '3-0']);
+    send(1);
+    expect(asked.map(({ after }) => after)).toEqual(['3-0']);
+    await asked.shift()!.answer([]);
+    expect([send(1), progress.isFinished]).toEqual([['3-0'], false]);
+    expect([source.next(), source.hasEnded]).toEqual([undefined, false]);
+    expect(progress.isFinished).toBe(true);
+  });
+
+  test('is asked for once, with the first entry', async () => {
+    const { asked, source, send } = newSource();
+    source.next();
+    await asked.shift()!.answer(['1-0', '2-0', '3-0']);
+    send(1);
+    await asked.shift()!.answer(['4-0']);
+    send(1);
+    expect(asked).toEqual([]);
+  });
+
+  test('is not read in a replay, where there is time', async () => {
+    const { asked, source, send } = newSource('9-0', undefined, { share: 1000 });
+    source.next();
+    await asked.shift()!.answer(['1-0', '2-0']);
+    send(1);
+    expect(asked).toEqual([]);
+  });
+
+  test('comes when all of this one has left, whose memory is used again', async () => {
+    const { asked, source, send, recycled, window } = newSource();
+    source.next();
+    await asked.shift()!.answer(['1-0', '2-0']);
+    const first = source.held!;
+    const size = window.size(false, 0).maxBytes;
+    send(2);
+    await asked.shift()!.answer(['3-0']);
+    expect([recycled, source.held, window.size(false, 0).maxBytes]).toEqual([[], first, size]);
+    expect(source.next()!.ids).toEqual(['3-0']);
+    expect([recycled, window.size(false, 0).maxBytes]).toEqual([[first], 2 * size]);
+  });
+});
+
+describe('an id up to which nothing is left', () => {
+  test('is passed over with what was lost', async () => {
+    const { source, asked, hub, progress } = newSource('7-0');
+    source.next();
+    await asked.shift()!.answer([], true);
+    hub.add(batchOf('7-0', ['8-0']), true);
+    expect(progress.cursor).toBe('7-0');
+    expect(progress.gapBefore(hub.newest!, 0)).toEqual({ after: '0-0', resumedAt: '8-0', reason: 'trimmed' });
+  });
+
+  test('is not passed over where the cursor is there, or beyond', async () => {
+    const { source, asked, progress } = newSource('7-0', undefined, { cursor: '7-0' });
+    source.next();
+    await asked.shift()!.answer([], true);
+    expect(progress.gapBefore(batchOf('7-0', ['8-0']), 0)).toBeUndefined();
+  });
+});
+
+describe('the newest entry', () => {
+  const newest = (wanted: Wanted = {}, tail = '9-0') =>
+    newSource(tail, undefined, { latest: true, ...wanted });
+
+  test('is read alone', async () => {
+    const { source, asked, send, progress } = newest();
+    expect(source.newest(undefined)).toBeUndefined();
+    expect(asked[0]!.task).toMatchObject({ latest: true, count: 1, until: undefined, proof: 'none' });
+    await asked.shift()!.answer(['9-0']);
+    expect([source.newest(undefined)!.ids, source.entry]).toEqual([['9-0'], 0]);
+    progress.moveTo('9-0');
+    source.consumed(1);
+    // Nothing is read in advance of it.
+    expect([asked.length, send(1)]).toEqual([0, []]);
+    expect([source.newest(undefined), source.hasEnded]).toEqual([undefined, true]);
+  });
+
+  test('of the hub goes before', async () => {
+    const { source, hub, asked } = newest({}, '1-0');
+    source.newest(undefined);
+    await asked.shift()!.answer(['1-0']);
+    hub.add(batchOf('1-0', ['2-0']), true);
+    expect([source.newest(undefined), source.hasEnded]).toEqual([undefined, true]);
+  });
+
+  test.each([
+    ['beyond the limit', '1-5'],
+    ['not beyond it', '2-0'],
+  ])('of the hub that is %s', (_, limit) => {
+    const { source, hub, asked } = newest({}, '1-0');
+    hub.add(batchOf('1-0', ['2-0']), true);
+    source.newest(limit);
+    const isBeyond = limit === '1-5';
+    expect([source.hasEnded, asked.length]).toEqual([!isBeyond, isBeyond ? 1 : 0]);
+  });
+
+  test('of the hub is no matter once the time is over, or where it was sent', () => {
+    const over = newest({ until: '9-0' }, '1-0');
+    over.hub.add(batchOf('1-0', ['2-0']), true);
+    over.progress.passUntil();
+    over.source.newest('9-0');
+    expect([over.source.hasEnded, over.asked.length]).toEqual([false, 1]);
+    const sent = newest({}, '1-0');
+    sent.hub.add(batchOf('1-0', ['2-0']), true);
+    sent.progress.moveTo('2-0');
+    sent.source.newest(undefined);
+    expect([sent.source.hasEnded, sent.asked.length]).toEqual([false, 1]);
+  });
+
+  test('that there is none of before the limit says nothing of what comes after', async () => {
+    const { source, asked, progress } = newest();
+    source.newest('5-0');
+    expect(asked[0]!.task.until).toBe('5-0');
+    await asked.shift()!.answer([]);
+    expect(progress.cursor).toBe('0-0');
+    source.newest(undefined);
+    await asked.shift()!.answer([]);
+    expect(progress.cursor).toBe('9-0');
+  });
+
+  test('up to the end that is wanted is the last once its time is over', async () => {
+    const { source, asked, progress } = newest({ until: '5-0' });
+    source.newest('5-0');
+    await asked.shift()!.answer([]);
+    // The hub has read further, and it was in none of that.
+    expect([progress.cursor, progress.isFinished]).toEqual(['9-0', false]);
+
+    const over = newest({ until: '5-0' });
+    over.progress.passUntil();
+    over.source.newest('4-0');
+    await over.asked.shift()!.answer([]);
+    expect(over.progress.isFinished).toBe(false);
+    over.source.newest('5-0');
+    await over.asked.shift()!.answer([]);
+    expect(over.progress.isFinished).toBe(true);
+  });
+
+  describe('up to the limit of a replay', () => {
+    async function hold(): Promise<ReturnType<typeof newest>> {
+      const opened = newest({ share: 1000 });
+      // What comes next, to know when that is due.
+      opened.source.next();
+      await opened.asked.shift()!.answer(['1-0', '3-0', '5-0']);
+      return opened;
+    }
+
+    test('is the last of those that are held', async () => {
+      const { source, asked } = await hold();
+      expect([source.newest('4-0')!.ids[source.entry], asked.length]).toEqual(['3-0', 0]);
+    });
+
+    test('is none before the first', async () => {
+      const { source, asked } = await hold();
+      expect([source.newest('0-5'), asked.length]).toEqual([undefined, 0]);
+      expect(source.held).toBeDefined();
+    });
+
+    test('is read where it may be behind what is held', async () => {
+      const { source, asked } = await hold();
+      expect([source.newest('5-0'), source.held]).toEqual([undefined, undefined]);
+      expect(asked[0]!.task).toMatchObject({ latest: true, until: '5-0' });
+    });
+
+    test('is the last that is held where there is no limit', async () => {
+      const { source } = await hold();
+      expect(source.newest(undefined)!.ids[source.entry]).toBe('5-0');
+    });
+  });
+});
+
+describe('once it is closed', () => {
+  test('nothing is asked again after a failure', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { source, asked, listener } = newSource();
+    source.next();
+    await asked.shift()!.fail(new Failure('internal', 'its thread has ended'));
+    expect([source.isPending, listener.onFailed.mock.calls]).toEqual([true, []]);
+    source.close();
+    vi.advanceTimersByTime(1000);
+    expect(listener.onReady).not.toHaveBeenCalled();
+  });
+
+  test('a failure is nobody’s matter, and its slot is free', async () => {
+    const { source, asked, listener, slots } = newSource();
+    source.next();
+    source.close();
+    expect(slots.used).toBe(1);
+    await asked.shift()!.fail(new Failure('wrong_type', 'no stream'));
+    expect([listener.onFailed.mock.calls, slots.used]).toEqual([[], 0]);
+  });
+
+  test('nothing is held', async () => {
+    const { source, asked, slots } = newSource();
+    source.next();
+    await asked.shift()!.answer(['1-0']);
+    expect([source.held?.ids, slots.used]).toEqual([['1-0'], 1]);
+    source.close();
+    expect([source.held, slots.used]).toEqual([undefined, 0]);
+  });
+});
+
+test('a failure that may pass is tried again after a while', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const { source, asked, listener } = newSource();
+  source.next();
+  await asked.shift()!.fail(new Failure('redis_unavailable', 'away'));
+  vi.advanceTimersByTime(99);
+  source.next();
+  expect([asked.length, source.isPending, listener.onReady.mock.calls.length]).toEqual([0, true, 0]);
+  vi.advanceTimersByTime(1);
+  expect([source.isPending, listener.onReady.mock.calls.length]).toEqual([false, 1]);
+});
+
+test('in a replay what is held keeps no slot', async () => {
+  const { source, asked, slots } = newSource('9-0', undefined, { share: 1000 });
+  source.next();
+  await asked.shift()!.answer(['1-0', '2-0']);
+  expect(source.next()!.ids).toEqual(['1-0', '2-0']);
+  expect(slots.used).toBe(0);
 });
 
 test('it goes on by itself after the thread that reads in advance has ended', async () => {
