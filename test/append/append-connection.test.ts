@@ -415,6 +415,21 @@ describe('Redis is away for too long', () => {
     expect(pipe.told.at(-1)).toBe('unreachable');
   });
 
+  test('while a connection is prepared, which is used once it is ready', async () => {
+    let done = () => {};
+    pipe.preparing = () =>
+      new Promise<void>((resolve) => {
+        done = resolve;
+      });
+    connect();
+    await until(() => pipe.roles.length === 1);
+    vi.advanceTimersByTime(MAX_OUTAGE_MS);
+    expect(pipe.told).toEqual(['unreachable']);
+    done();
+    await opened();
+    expect(clients).toHaveLength(1);
+  });
+
   test('again after it was back', async () => {
     await open();
     for (let outages = 1; outages <= 2; outages++) {

@@ -2,7 +2,9 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { encodeCommand } from '../../src/redis/resp.js';
 import { append, emptyRedis, failing, Ledger, newPipe, store, WAIT } from '../support/append-pipe.js';
-import { fakeRedisForTest } from '../support/fake-redis.js';
+import { type FakeClient, fakeRedisForTest } from '../support/fake-redis.js';
+import { NotedFeed } from '../support/noted-feed.js';
+import { arrayOf, bulkOf } from '../support/resp-commands.js';
 
 afterEach(() => {
   vi.useRealTimers();
@@ -25,6 +27,26 @@ test('entries are stored whatever the pieces that Redis answers in', async () =>
 });
 
 describe('what may wait', () => {
+  test('is bounded for all pipes together, and free again once it is answered', async () => {
+    let answer = () => {};
+    const answered = new Promise<string>((resolve) => {
+      answer = () => resolve('$3\r\n1-1\r\n');
+    });
+    const fake = await fakeRedisForTest(emptyRedis(() => answered));
+    const budget = { usedBytes: 0, maxBytes: 1000 };
+    const [pipe, other] = [newPipe(fake.target, { budget }), newPipe(fake.target, { budget })];
+    const ledger = new Ledger();
+    append(pipe, 'k', 'x'.repeat(900), ledger);
+    append(other, 'k', 'x'.repeat(900), ledger, 1);
+    expect(ledger.results).toEqual([undefined, failing('overloaded')]);
+    answer();
+    await pipe.idle();
+    expect(budget.usedBytes).toBe(0);
+    append(other, 'k', 'x'.repeat(900), ledger, 2);
+    other.close();
+    expect(budget.usedBytes).toBe(0);
+  });
+
   test('entries without a payload count too', async () => {
     const fake = await fakeRedisForTest(emptyRedis(() => undefined));
     const pipe = newPipe(fake.target, { budget: { usedBytes: 0, maxBytes: 1024 } });
@@ -136,7 +158,38 @@ describe('a lost connection', () => {
   });
 });
 
+test('a change by others is known of their stream, or of all where Redis says so', async () => {
+  const sockets: FakeClient['socket'][] = [];
+  const answer = emptyRedis(() => undefined);
+  const fake = await fakeRedisForTest((command, client) => {
+    if (command[1] === 'TRACKING') sockets.push(client.socket);
+    return command[0] === 'INFO' ? bulkOf('redis_version:8.0.0\r\n') : answer(command, client);
+  });
+  const feeds = new Map(['a', 'b', 'not written to'].map((key) => [key, new NotedFeed('0-0')]));
+  const pipe = newPipe(fake.target, { feeds });
+  await vi.waitFor(() => expect(pipe.isReady).toBe(true), WAIT);
+  for (const key of ['a', 'b']) pipe.streams.get(key);
+  const changes = () => [...feeds.values()].map((feed) => feed.changes);
+  sockets[0]!.write(`>2\r\n${bulkOf('invalidate')}${arrayOf(bulkOf('a'), bulkOf('not written to'))}`);
+  await vi.waitFor(() => expect(changes()).toEqual([1, 0, 0]), WAIT);
+  sockets[0]!.write(`>2\r\n${bulkOf('invalidate')}_\r\n`);
+  await vi.waitFor(() => expect(changes()).toEqual([2, 1, 0]), WAIT);
+  sockets[0]!.destroy();
+  await vi.waitFor(() => expect(changes()).toEqual([3, 2, 0]), WAIT);
+});
+
 describe('a server that is not the master', () => {
+  test('is not one that refuses an entry', async () => {
+    const refusals = ['-WRONGTYPE not a stream\r\n', '-ERR it says READONLY, but does not begin so\r\n'];
+    const fake = await fakeRedisForTest(emptyRedis(() => refusals.shift() ?? '$3\r\n1-1\r\n'));
+    const pipe = newPipe(fake.target);
+    const ledger = new Ledger();
+    for (let token = 0; token < 3; token++) append(pipe, 'k', 'x', ledger, token);
+    await pipe.idle();
+    expect(ledger.results).toEqual([failing('wrong_type'), failing('redis_error'), '1-1']);
+    expect([await store(pipe), pipe.disconnects]).toEqual(['1-1', 0]);
+  });
+
   test('is left once all is answered, since another may be at its address by now', async () => {
     const fake = await fakeRedisForTest(
       emptyRedis((command, client) => {

@@ -227,6 +227,15 @@ describe('what Redis holds already', () => {
   });
 });
 
+test('a stream that is another one while it is read is read no more, and leaves its place to others', async () => {
+  const stream = follow('0-0', '3-0');
+  stream.next(1);
+  expect(slots.used).toBe(1);
+  lose('0-0');
+  await asked[0]!.answer(['1-0']);
+  expect([slots.used, send(stream)]).toEqual([0, undefined]);
+});
+
 describe('a message', () => {
   test('has as many entries as it may, or as there are in a batch', () => {
     const stream = follow('1-0', '1-0');
@@ -360,8 +369,8 @@ describe('no entry after an id', () => {
   test('is sent, and then all is', () => {
     const stream = follow('1-0', '1-0', { until: '3-0' });
     bring('1-0', ['2-0', '3-0', '4-0']);
-    expect([send(stream, 9, '3-0'), stream.isFinished]).toEqual([['2-0', '3-0'], false]);
-    expect([send(stream, 9, '3-0'), stream.isFinished]).toEqual([undefined, true]);
+    expect([send(stream), send(stream), stream.isFinished]).toEqual([['2-0'], ['3-0'], false]);
+    expect([send(stream), stream.isFinished]).toEqual([undefined, true]);
   });
 
   test('may come once its time is over: Redis is asked for the rest', async () => {
