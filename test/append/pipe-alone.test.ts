@@ -1,6 +1,7 @@
 /** An append pipe at a server whose answers, silences and closed connections are the test's. */
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { encodeCommand } from '../../src/redis/resp.js';
+import { createLogger } from '../../src/system/logger.js';
 import { append, emptyRedis, failing, Ledger, newPipe, store, WAIT } from '../support/append-pipe.js';
 import { type FakeClient, fakeRedisForTest } from '../support/fake-redis.js';
 import { NotedFeed } from '../support/noted-feed.js';
@@ -137,6 +138,46 @@ describe('a lost connection', () => {
     expect(clients.size).toBe(4);
   });
 
+  test('is not held against the entry where the server died over it, perhaps for another reason', async () => {
+    const DEATHS = 4;
+    const answer = emptyRedis((_, client) => {
+      if (client.index >= DEATHS) return '$3\r\n1-1\r\n';
+      client.socket.destroy();
+      return undefined;
+    });
+    const fake = await fakeRedisForTest((command, client) =>
+      command[0] === 'INFO' ? bulkOf(`run_id:${client.index}\r\n`) : answer(command, client),
+    );
+    const pipe = newPipe(fake.target);
+    expect(await store(pipe)).toBe('1-1');
+    expect(pipe.disconnects).toBe(DEATHS);
+  });
+
+  test('with an entry that is given up while it is looked for: its producer is told once', async () => {
+    let endSearch = () => {};
+    const search = new Promise<string>((resolve) => {
+      endSearch = () => resolve('*0\r\n');
+    });
+    const answer = emptyRedis((_, client) => {
+      if (client.index > 0) return '$3\r\n1-1\r\n';
+      client.socket.destroy();
+      return undefined;
+    });
+    const fake = await fakeRedisForTest((command, client) =>
+      command[0] === 'XRANGE' ? search : answer(command, client),
+    );
+    const pipe = newPipe(fake.target, { maxOutageMs: 500 });
+    await vi.waitFor(() => expect(pipe.isReady).toBe(true), WAIT);
+    const ledger = new Ledger();
+    append(pipe, 'k', 'x', ledger);
+    await pipe.idle();
+    expect(ledger.results).toEqual([failing('unknown_outcome')]);
+    endSearch();
+    await vi.waitFor(() => expect(pipe.isReady).toBe(true), WAIT);
+    expect([await store(pipe), ledger.told, pipe.bufferedBytes]).toEqual(['1-1', 1, 0]);
+    expect(fake.commands.filter(([name]) => name === 'XADD')).toHaveLength(2);
+  });
+
   test('is made of one on which nothing moves any more', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     const fake = await fakeRedisForTest(
@@ -155,6 +196,61 @@ describe('a lost connection', () => {
     // With nothing outstanding, silence is as it should be.
     vi.advanceTimersByTime(60_000);
     expect(pipe.disconnects).toBe(1);
+  });
+});
+
+describe('the connection before', () => {
+  test('is no matter where it owed nothing, though another had', async () => {
+    const fake = await fakeRedisForTest(
+      emptyRedis((command, client) => {
+        const isOwed = command.at(-1) === 'owed' && client.index === 0;
+        if (isOwed) client.socket.destroy();
+        if (command.at(-1) === 'last') setImmediate(() => client.socket.destroy());
+        return isOwed ? undefined : '$3\r\n1-1\r\n';
+      }),
+    );
+    const pipe = newPipe(fake.target);
+    const ended = () => fake.commands.filter(([, word]) => word === 'LIST').length;
+    await store(pipe, 'k', 'owed');
+    expect([pipe.disconnects, ended()]).toEqual([1, 1]);
+    await store(pipe, 'k', 'last');
+    await vi.waitFor(() => expect(pipe.disconnects).toBe(2), WAIT);
+    await store(pipe);
+    expect(ended()).toBe(1);
+  });
+
+  test.each([
+    ['may be ended', false, ['1-1', '1-1'], 0],
+    [
+      'may not be ended, which is said once',
+      true,
+      [failing('unknown_outcome'), failing('unknown_outcome')],
+      1,
+    ],
+  ])('%s', async (_, isDenied, results, warnings) => {
+    const logger = createLogger('silent');
+    const warn = vi.spyOn(logger, 'warn');
+    const sent = new Map<string, number>();
+    const answer = emptyRedis((command, client) => {
+      const payload = command.at(-1)!;
+      const times = (sent.get(payload) ?? 0) + 1;
+      sent.set(payload, times);
+      if (times > 1) return '$3\r\n1-1\r\n';
+      client.socket.destroy();
+      return undefined;
+    });
+    const fake = await fakeRedisForTest((command, client) => {
+      const isFencing = command[0] === 'CLIENT' && command[1] === 'INFO';
+      return isDenied && isFencing ? '-NOPERM no\r\n' : answer(command, client);
+    });
+    const pipe = newPipe(fake.target, { logger });
+    const ledger = new Ledger();
+    for (const [token, payload] of ['first', 'second'].entries()) {
+      append(pipe, 'k', payload, ledger, token);
+      await pipe.idle();
+    }
+    expect(ledger.results).toEqual(results);
+    expect(warn.mock.calls.filter(([text]) => /does not allow/.test(String(text)))).toHaveLength(warnings);
   });
 });
 
