@@ -178,6 +178,28 @@ describe('a lost connection', () => {
     expect(fake.commands.filter(([name]) => name === 'XADD')).toHaveLength(2);
   });
 
+  test('with an entry whose fate was told is not the matter of a later outage', async () => {
+    const answer = emptyRedis(
+      (_, client) => void client.socket.destroy(),
+      // Redis' clock was put back, so that nothing can be known.
+      (client) => (client === 0 ? 1000 : 100),
+    );
+    const fake = await fakeRedisForTest((command, client) => {
+      const isLost = client.index > 1 || (client.index === 1 && command[0] === 'HELLO');
+      if (isLost) return void client.socket.destroy();
+      return command[0] === 'INFO' ? bulkOf('redis_version:8.0.0\r\n') : answer(command, client);
+    });
+    const pipe = newPipe(fake.target, { maxOutageMs: 1000 });
+    await vi.waitFor(() => expect(pipe.isReady).toBe(true), WAIT);
+    const ledger = new Ledger();
+    append(pipe, 'k', 'x', ledger);
+    await pipe.idle();
+    append(pipe, 'k', 'late', ledger, 1);
+    await pipe.idle();
+    expect(ledger.results).toEqual([failing('unknown_outcome'), failing('redis_unavailable')]);
+    expect(ledger.told).toBe(2);
+  });
+
   test('is made of one on which nothing moves any more', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     const fake = await fakeRedisForTest(
