@@ -113,6 +113,8 @@ beforeEach(() => {
 afterEach(() => {
   follower.close();
   hub.close();
+  // None that would go on with the follower gone.
+  expect(vi.getTimerCount()).toBe(0);
   vi.useRealTimers();
 });
 
@@ -256,6 +258,21 @@ describe('messages leave', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  test('in turns with those of others: large ones behind small ones count, too', () => {
+    follow();
+    outlet.isOpen = false;
+    const pairs = TURN_BYTES / MIB;
+    for (let pair = 0; pair <= pairs; pair++) {
+      bring(2 + 2 * pair);
+      bring(3 + 2 * pair, 3 + 2 * pair, MIB);
+    }
+    outlet.isOpen = true;
+    follower.pump();
+    expect(outlet.messages).toHaveLength(2 * pairs);
+    vi.advanceTimersToNextTimer();
+    expect(outlet.messages).toHaveLength(2 * pairs + 2);
+  });
+
   test('of several streams in turn', () => {
     follow({}, ['a', 'b']);
     outlet.isOpen = false;
@@ -264,6 +281,16 @@ describe('messages leave', () => {
     outlet.isOpen = true;
     follower.pump();
     expect(outlet.messages).toEqual(['a 2', 'b 2', 'a 3', 'b 3']);
+  });
+
+  test('of several streams in turn, large ones too', () => {
+    follow({}, ['a', 'b']);
+    outlet.isOpen = false;
+    bring(2, 3);
+    bring(2, 2, LARGE_BYTES, 'b');
+    outlet.isOpen = true;
+    follower.pump();
+    expect(outlet.sent).toEqual(['(', 'a 2', ')', 'b 2', '(', 'a 3', ')']);
   });
 
   test('one at a time where each is acknowledged', () => {
@@ -361,6 +388,23 @@ describe('what was read for a client alone', () => {
     outlet.isOpen = true;
     follower.pump();
     expect(outlet.messages).toEqual(['a 1']);
+  });
+
+  test('is let go in a replay too, where it keeps no slot', async () => {
+    follow({ speed: 1 }, ['a'], '0-0');
+    outlet.onSend = () => {
+      outlet.isOpen = false;
+    };
+    await asked.shift()!.answer([1, 2]);
+    expect([outlet.messages, follower.slots.used]).toEqual([['a 1'], 0]);
+    vi.advanceTimersByTime(STALL_MS);
+    outlet.isOpen = true;
+    follower.pump();
+    expect(outlet.messages).toEqual(['a 1']);
+    // It comes from the hub then, which has it by now.
+    outlet.onSend = () => {};
+    bring(2);
+    expect(outlet.messages).toEqual(['a 1', 'a 2']);
   });
 
   test('is held while its client has a message to acknowledge', async () => {
