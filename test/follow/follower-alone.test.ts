@@ -554,6 +554,12 @@ describe('no entry after an id', () => {
     expect([outlet.messages, outlet.failure]).toEqual([[], undefined]);
   });
 
+  test('that has passed ends it: there is no heartbeat behind that', async () => {
+    follow({ until: `${NOW - 1}-0`, block: -1 });
+    await answerNothing();
+    expect([outlet.completed, outlet.messages]).toEqual([1, []]);
+  });
+
   test('does not keep a heartbeat back', () => {
     follow({ until, block: -1 });
     expect(outlet.messages).toEqual(['heartbeat']);

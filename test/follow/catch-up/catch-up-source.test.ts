@@ -310,11 +310,12 @@ describe('the newest entry', () => {
   });
 
   test('of the hub goes before', async () => {
-    const { source, hub, asked } = newest({}, '1-0');
+    const { source, hub, asked, slots } = newest({ share: 1000 }, '1-0');
     source.newest(undefined);
     await asked.shift()!.answer(['1-0']);
     hub.add(batchOf('1-0', ['2-0']), true);
-    expect([source.newest(undefined), source.hasEnded]).toEqual([undefined, true]);
+    expect(slots.used).toBe(1);
+    expect([source.newest(undefined), source.hasEnded, slots.used]).toEqual([undefined, true, 0]);
   });
 
   test.each([
