@@ -59,6 +59,8 @@ export class ReconnectingConnection {
   readonly #handler: ReconnectingHandler;
   readonly #backOff = new BackOff(FIRST_RECONNECT_MS, LAST_RECONNECT_MS);
   #connection: RedisConnection | undefined;
+  /** Of that connection. */
+  #watch: SilenceWatch | undefined;
   #role = '';
   #isReady = false;
   #isGivenUp = false;
@@ -113,12 +115,14 @@ export class ReconnectingConnection {
       (cause) => this.drop(cause),
     );
     this.#connection = connection;
+    this.#watch = watch;
     if (readyMs === undefined) return;
     this.#readyTimer = setTimeout(() => this.drop(new Error('Redis was not ready in time')), readyMs);
   }
 
   /** Sends bytes that must not change until their reply came. Only while ready. */
   write(parts: readonly Uint8Array[]): void {
+    this.#watch?.begin();
     this.#connection?.write(parts);
   }
 
@@ -153,6 +157,7 @@ export class ReconnectingConnection {
       takenBytes: connection.takenBytes,
     };
     this.#connection = undefined;
+    this.#watch = undefined;
     this.#isReady = false;
     this.#handler.lost(loss);
     if (this.#isClosed || this.#options.isOnDemand) return;

@@ -12,8 +12,12 @@ import type { RedisConnection } from './connection.js';
 const LOOKS = 8;
 
 export class SilenceWatch {
-  readonly #timer: NodeJS.Timeout;
-  readonly #lookMs: number;
+  readonly #connection: Pick<RedisConnection, 'movedBytes'>;
+  readonly #limitMs: number;
+  readonly #owesAnswer: () => boolean;
+  readonly #giveUp: (cause: Error) => void;
+  /** There is none while nothing is owed: an idle process sleeps. */
+  #timer: NodeJS.Timeout | undefined;
   #movedBytes = 0;
   #silentLooks = 0;
 
@@ -27,15 +31,10 @@ export class SilenceWatch {
     owesAnswer: () => boolean,
     giveUp: (cause: Error) => void,
   ) {
-    this.#lookMs = limitMs / LOOKS;
-    this.#timer = setInterval(() => {
-      const { movedBytes } = connection;
-      const isSilent = owesAnswer() && movedBytes === this.#movedBytes;
-      this.#movedBytes = movedBytes;
-      this.#silentLooks = isSilent ? this.#silentLooks + 1 : 0;
-      if (this.#silentLooks < LOOKS) return;
-      giveUp(new Error(`Redis owes an answer and has said nothing for ${limitMs} ms`));
-    }, this.#lookMs);
+    this.#connection = connection;
+    this.#limitMs = limitMs;
+    this.#owesAnswer = owesAnswer;
+    this.#giveUp = giveUp;
   }
 
   /** For how long nothing has moved while an answer was owed, in ms. */
@@ -43,7 +42,32 @@ export class SilenceWatch {
     return this.#silentLooks * this.#lookMs;
   }
 
+  /** To be called whenever something is asked. Watches until a look finds that nothing is owed. */
+  begin(): void {
+    if (this.#timer !== undefined) return;
+    this.#movedBytes = this.#connection.movedBytes;
+    this.#timer = setInterval(() => this.#look(), this.#lookMs);
+  }
+
   stop(): void {
     clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  get #lookMs(): number {
+    return this.#limitMs / LOOKS;
+  }
+
+  #look(): void {
+    if (!this.#owesAnswer()) {
+      this.#silentLooks = 0;
+      this.stop();
+      return;
+    }
+    const { movedBytes } = this.#connection;
+    this.#silentLooks = movedBytes === this.#movedBytes ? this.#silentLooks + 1 : 0;
+    this.#movedBytes = movedBytes;
+    if (this.#silentLooks < LOOKS) return;
+    this.#giveUp(new Error(`Redis owes an answer and has said nothing for ${this.#limitMs} ms`));
   }
 }
