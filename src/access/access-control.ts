@@ -9,7 +9,8 @@ import type { Config } from '../config/settings.js';
 import { Failure } from '../protocol/errors.js';
 import type { Logger } from '../system/logger.js';
 import { checkAccessSettings, isOpenToOthers, needsTokens } from './access-settings.js';
-import { expired, Grant, type LiveGrants } from './grant.js';
+import { ExpiryWatch } from './expiry-watch.js';
+import { expired, Grant } from './grant.js';
 import { CLOCK_TOLERANCE_S, JwtVerifier } from './jwt.js';
 import { ENTITLEMENT, Rights } from './rights.js';
 import { readTokenFile, type TokenRecord } from './token-file.js';
@@ -22,8 +23,6 @@ const CLAIM = z.strictObject(ENTITLEMENT);
 /** More than this is no token of anybody's. */
 const MAX_TOKEN_BYTES = 8192;
 const MAX_NAME_LENGTH = 64;
-/** How late the end of a token may be noticed. Looked at by the clock on the wall, which may be set. */
-const EXPIRY_CHECK_MS = 1000;
 
 const revoked = () => new Failure('invalid_token', 'the token was revoked or changed');
 const invalid = () => new Failure('invalid_token', 'the token is not valid');
@@ -38,11 +37,10 @@ export class AccessControl {
   readonly #config: Config;
   readonly #logger: Logger;
   readonly #everything: Grant;
-  readonly #live: LiveGrants = new Set();
+  readonly #live = new ExpiryWatch((grant) => this.#end(grant, expired()));
   #jwt: JwtVerifier | undefined;
   /** By id. */
   #tokens: ReadonlyMap<string, KnownToken> = new Map();
-  #expiryTimer: NodeJS.Timeout | undefined;
   #reloading: Promise<void> = Promise.resolve();
 
   private constructor(config: Config, logger: Logger) {
@@ -64,9 +62,6 @@ export class AccessControl {
         { HOST: config.HOST },
         'ALLOW_ANONYMOUS=1: everybody who can reach the gateway may do everything',
       );
-    }
-    if (access.isOn) {
-      access.#expiryTimer = setInterval(() => access.#endExpired(), EXPIRY_CHECK_MS).unref();
     }
     return access;
   }
@@ -109,7 +104,7 @@ export class AccessControl {
   }
 
   close(): void {
-    clearInterval(this.#expiryTimer);
+    this.#live.close();
   }
 
   #grantOf(id: string, token: string): Grant {
@@ -161,15 +156,8 @@ export class AccessControl {
     return { record, grant: new Grant(record.id, rights, expires, this.#live) };
   }
 
-  #endExpired(): void {
-    const now = Date.now();
-    for (const grant of [...this.#live]) {
-      if (grant.expires <= now) this.#end(grant, expired());
-    }
-  }
-
   #end(grant: Grant, failure: Failure): void {
-    if (this.#live.has(grant)) {
+    if (grant.isWatched) {
       this.#logger.info(
         { token: grant.name, reason: failure.message },
         'closing connections authenticated by a revoked or expired token',

@@ -5,7 +5,10 @@ import type { Rights } from './rights.js';
 type OnEnd = (failure: Failure) => void;
 
 /** Where grants are kept that somebody is connected by. */
-export type LiveGrants = Set<Grant>;
+export interface LiveGrants {
+  add(grant: Grant): void;
+  delete(grant: Grant): void;
+}
 
 export const expired = () => new Failure('invalid_token', 'the token has expired');
 
@@ -30,6 +33,11 @@ export class Grant {
   get failure(): Failure | undefined {
     if (this.#failure !== undefined) return this.#failure;
     return this.expires !== Number.POSITIVE_INFINITY && this.expires <= Date.now() ? expired() : undefined;
+  }
+
+  /** Whether somebody is connected by it. */
+  get isWatched(): boolean {
+    return this.#watchers.size > 0;
   }
 
   /**
