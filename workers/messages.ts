@@ -10,8 +10,6 @@ import type { DecodedEntry, DescribeRequest, EntryForm } from './stream-descript
 /** What a thread is started with. */
 export interface ThreadData {
   readonly target: RedisTarget;
-  /** How often it is to say that it is well. */
-  readonly beatMs: number;
 }
 
 /** Read `key` from after the entry `after` on, from now on under that number. */
@@ -36,6 +34,8 @@ export type ReaderCommand =
   | { readonly type: 'check'; readonly key: string }
   /** Main has taken in so many more bytes of entries: the reader may have as many more under way. */
   | { readonly type: 'consumed'; readonly bytes: number }
+  /** Say that you are well; answered by `beat`. */
+  | { readonly type: 'beat' }
   | { readonly type: 'stop' };
 
 /** A stream that ends before what was read of it. */
@@ -75,11 +75,13 @@ export type ReaderEvent =
   | { readonly type: 'refused'; readonly reason: string }
   | { readonly type: 'beat' /** Of the thread's own heap and buffers. */; readonly bytes: number };
 
-/** A thread of the pool to main, as often as `beat` comes from a reader. */
-export interface PoolBeat {
+/**
+ * A thread of the pool to main, when it starts. Each message on the port asks for a beat, and is answered with the
+ * bytes of the thread's own heap and buffers.
+ */
+export interface PoolGreeting {
   readonly threadId: number;
-  /** Of its own heap and buffers. */
-  readonly bytes: number;
+  readonly beats: MessagePort;
 }
 
 /** A task for the pool: read entries of some streams. */

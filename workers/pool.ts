@@ -3,27 +3,27 @@
  * bytes are packed where they are fetched. Piscina must not park its threads in `Atomics.wait`: the
  * connection would freeze with them.
  */
-import { parentPort, threadId } from 'node:worker_threads';
+import { MessageChannel, parentPort, threadId } from 'node:worker_threads';
 import { move, transferableSymbol, valueSymbol, workerData } from 'piscina';
 import { Failure } from '../src/protocol/errors.js';
 import { IsolatingReads } from '../src/redis/isolating-reads.js';
 import { RangeReader } from '../src/redis/range-reader.js';
 import { heapBytes } from '../src/system/memory.js';
-import type { PoolAnswer, PoolBeat, PoolTask, PoolTasks, RangeResult, ThreadData } from './messages.js';
+import type { PoolAnswer, PoolGreeting, PoolTask, PoolTasks, RangeResult, ThreadData } from './messages.js';
 import { RangeServer } from './range-server.js';
 import { StreamDescriber } from './stream-describer.js';
 import { decodeEntry } from './stream-description.js';
 
-const { target, beatMs } = workerData as ThreadData;
+const { target } = workerData as ThreadData;
 const connection = new IsolatingReads(target, 'pool');
 const ranges = new RangeReader(connection);
 const rangeServer = new RangeServer(ranges);
 const describer = new StreamDescriber(connection);
 
-const beat = () => parentPort?.postMessage({ threadId, bytes: heapBytes() } satisfies PoolBeat);
-beat();
-// It ends with the thread.
-setInterval(beat, beatMs);
+// Piscina takes all that comes on the parent's port for its own.
+const { port1, port2 } = new MessageChannel();
+port1.on('message', () => port1.postMessage(heapBytes()));
+parentPort?.postMessage({ threadId, beats: port2 } satisfies PoolGreeting, [port2]);
 
 type Answer = PoolTasks[keyof PoolTasks]['answer'];
 

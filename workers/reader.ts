@@ -32,7 +32,6 @@ const LOOK_MS = 250;
 
 class Reader {
   readonly #target = (workerData as ThreadData).target;
-  readonly #beatMs = (workerData as ThreadData).beatMs;
   readonly #streams = new FollowedStreams(
     (event) => this.#post(event),
     (key) => this.#strategy.changed(key),
@@ -84,16 +83,12 @@ class Reader {
   /** Replies that must come before the next read is sent. */
   #guards = 0;
   #underwayBytes = 0;
-  #beatTimer: NodeJS.Timeout | undefined;
   #lookTimer: NodeJS.Timeout | undefined;
   #pauseTimer: NodeJS.Timeout | undefined;
   #turn: NodeJS.Immediate | undefined;
 
   start(): void {
     parentPort?.on('message', (command: ReaderCommand) => this.#take(command));
-    const beat = () => this.#post({ type: 'beat', bytes: heapBytes() });
-    beat();
-    this.#beatTimer = setInterval(beat, this.#beatMs);
     this.#connection.connect();
   }
 
@@ -128,6 +123,8 @@ class Reader {
     } else if (command.type === 'consumed') {
       this.#underwayBytes -= command.bytes;
       this.#read();
+    } else if (command.type === 'beat') {
+      this.#post({ type: 'beat', bytes: heapBytes() });
     } else {
       this.#stop();
     }
@@ -286,7 +283,6 @@ class Reader {
   #stop(): void {
     this.#strategy.close();
     clearImmediate(this.#turn);
-    clearInterval(this.#beatTimer);
     clearInterval(this.#lookTimer);
     clearTimeout(this.#pauseTimer);
     this.#connection.close();

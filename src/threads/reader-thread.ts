@@ -89,6 +89,7 @@ export class ReaderThread {
     const cursor = { after, added, isCounted, generation: ++this.#generation };
     this.#cursors.set(key, cursor);
     this.#send({ type: 'follow', key, ...cursor });
+    this.#heartbeat.watch();
   }
 
   /** Whether a follower of the stream wants to know of losses. What is under way is not counted. */
@@ -125,10 +126,15 @@ export class ReaderThread {
     const worker = this.#start();
     this.#startedAt = performance.now();
     this.#consumedBytes = 0;
-    const heartbeat = new Heartbeat(SILENCE_MS, () => {
-      this.#logger.error('a reader thread does not answer and is replaced');
-      void worker.terminate();
+    const heartbeat = new Heartbeat(SILENCE_MS, {
+      ask: () => worker.postMessage({ type: 'beat' } satisfies ReaderCommand),
+      isBusy: () => this.#cursors.size > 0,
+      stopped: () => {
+        this.#logger.error('a reader thread does not answer and is replaced');
+        void worker.terminate();
+      },
     });
+    heartbeat.watch();
     worker.on('message', (event: ReaderEvent) => {
       if (event.type === 'beat') {
         this.ownBytes = event.bytes;

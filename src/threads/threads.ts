@@ -4,7 +4,7 @@ import { type TransferListItem, Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import type {
   PoolAnswer,
-  PoolBeat,
+  PoolGreeting,
   PoolTasks,
   RangesTask,
   RangeTask,
@@ -21,7 +21,7 @@ import { Failure } from '../protocol/errors.js';
 import { SpareBuffers } from '../redis/spare-buffers.js';
 import type { RedisTarget } from '../redis/target.js';
 import type { Logger } from '../system/logger.js';
-import { BEAT_MS, Heartbeat } from './heartbeat.js';
+import { Heartbeat } from './heartbeat.js';
 import { type ReaderListener, ReaderThread } from './reader-thread.js';
 import { TaskDeadlines } from './task-deadlines.js';
 
@@ -64,13 +64,15 @@ export class Threads {
   readonly #spares = new SpareBuffers();
   /** What the pool's threads said last of their memory. */
   readonly #poolBytes = new Map<number, number>();
+  /** What the pool's threads are waited for. */
+  #poolWork = 0;
   /** How many threads of the pool were replaced. */
   poolReplacements = 0;
   #isClosed = false;
   #toldOfScripts = false;
 
   constructor(options: ThreadsOptions, listener: ReaderListener) {
-    const data: ThreadData = { target: options.target, beatMs: BEAT_MS };
+    const data: ThreadData = { target: options.target };
     this.#logger = options.logger;
     this.readers = Array.from(
       { length: options.readers },
@@ -99,7 +101,7 @@ export class Threads {
     });
     this.#pool.on('error', (error) => options.logger.error({ err: error }, 'a pool thread failed'));
     this.#pool.on('workerDestroy', () => this.poolReplacements++);
-    this.#pool.on('message', ({ threadId, bytes }: PoolBeat) => this.#beat(threadId, bytes));
+    this.#pool.on('message', (greeting: PoolGreeting) => this.#greet(greeting));
   }
 
   get queuedTasks(): number {
@@ -135,6 +137,17 @@ export class Threads {
    */
   async serveRanges(task: Omit<RangesTask, 'type'>): Promise<void> {
     await this.#run<'ranges'>({ type: 'ranges', ...task }, [task.port]);
+  }
+
+  /** The same promise, of what a thread of the pool does; until it is kept, one that has stopped is noticed. */
+  async watched<T>(work: Promise<T>): Promise<T> {
+    this.#poolWork++;
+    if (this.#poolWork === 1) for (const heartbeat of this.#heartbeats.values()) heartbeat.watch();
+    try {
+      return await work;
+    } finally {
+      this.#poolWork--;
+    }
   }
 
   /** A buffer that a batch of `range` was in, if there is one for so many bytes. */
@@ -182,7 +195,7 @@ export class Threads {
     }
     try {
       // Not by an AbortSignal: Piscina gives a thread that runs such a task no other.
-      answer = await this.#deadlines.hold(this.#pool.run(task, { transferList }));
+      answer = await this.watched(this.#deadlines.hold(this.#pool.run(task, { transferList })));
     } catch (error) {
       throw this.#failureOf(error as Error);
     }
@@ -190,28 +203,29 @@ export class Threads {
     return answer.ok;
   }
 
-  /** A thread of the pool is well. */
-  #beat(threadId: number, bytes: number): void {
-    if (this.#isClosed) return;
-    this.#poolBytes.set(threadId, bytes);
-    const known = this.#heartbeats.get(threadId);
-    if (known !== undefined) {
-      known.beat();
-      return;
-    }
+  /** A thread of the pool has started. */
+  #greet({ threadId, beats }: PoolGreeting): void {
     const worker = this.#pool.threads.find((thread) => thread.threadId === threadId);
-    if (worker === undefined) return;
-    const heartbeat = new Heartbeat(POOL_SILENCE_MS, () => {
-      this.#logger.error('a pool thread does not answer and is replaced');
-      void worker.terminate();
+    if (this.#isClosed || worker === undefined) return;
+    const heartbeat = new Heartbeat(POOL_SILENCE_MS, {
+      ask: () => beats.postMessage(undefined),
+      isBusy: () => this.#poolWork > 0,
+      stopped: () => {
+        this.#logger.error('a pool thread does not answer and is replaced');
+        void worker.terminate();
+      },
+    });
+    beats.on('message', (bytes: number) => {
+      this.#poolBytes.set(threadId, bytes);
+      heartbeat.beat();
     });
     worker.once('exit', () => {
       heartbeat.stop();
       this.#heartbeats.delete(threadId);
       this.#poolBytes.delete(threadId);
     });
-    heartbeat.beat();
     this.#heartbeats.set(threadId, heartbeat);
+    heartbeat.watch();
   }
 
   /** What a task's end without an answer means. */

@@ -24,7 +24,7 @@ export class ReaderWorker {
   #generation = 0;
 
   constructor(target: ThreadData['target']) {
-    const data: ThreadData = { target, beatMs: 20 };
+    const data: ThreadData = { target };
     this.worker = new Worker(FILE, { workerData: data });
     this.worker.on('message', (event: ReaderEvent) => this.events.push(event));
   }

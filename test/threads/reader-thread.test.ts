@@ -243,7 +243,8 @@ describe('a thread', () => {
     expect(reader.replacements).toBe(1);
   });
 
-  test('that does not beat is ended, and one that does is not', async () => {
+  test('that follows a stream and does not beat is ended, and one that does is not', async () => {
+    new Listener().follow(hub, 'k', '1-0');
     const beat = async (ms: number) => {
       for (let at = 0; at < ms; at += 250) {
         worker().tell({ type: 'beat', bytes: 0 });
@@ -256,6 +257,18 @@ describe('a thread', () => {
     expect(workers[0]!.isTerminated).toBe(true);
     await vi.advanceTimersByTimeAsync(1000);
     expect(workers).toHaveLength(2);
+  });
+
+  test('that follows nothing is not asked for a beat, and not ended', async () => {
+    const asked = () => worker().commands.filter(({ type }) => type === 'beat').length;
+    worker().tell({ type: 'beat', bytes: 0 });
+    await vi.advanceTimersByTimeAsync(1000);
+    worker().tell({ type: 'beat', bytes: 7 });
+    const before = asked();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(asked()).toBe(before);
+    expect(worker().isTerminated).toBe(false);
+    expect(reader.ownBytes).toBe(7);
   });
 
   test('may take its time to start', async () => {

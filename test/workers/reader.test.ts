@@ -121,9 +121,13 @@ describe('what it tells', () => {
     expect((await reader.said('entries', 2)).generations).toEqual([second]);
   });
 
-  test('is a beat, again and again', async () => {
+  test('is a beat whenever it is asked for one, with the memory that it takes', async () => {
     const { reader } = await start();
-    await reader.said('beat', 5);
+    reader.send({ type: 'beat' });
+    expect((await reader.said('beat')).bytes).toBeGreaterThan(0);
+    reader.send({ type: 'beat' });
+    await reader.said('beat', 2);
+    expect(reader.of('beat')).toHaveLength(2);
   });
 
   test('is at once that an id is none, which is not asked for', async () => {

@@ -55,10 +55,11 @@ export class RangePort {
    */
   next(following: RangeSize): Promise<EntryBatch | undefined> {
     this.#wish(following);
-    return new Promise((resolve, reject) => {
+    const range = new Promise<EntryBatch | undefined>((resolve, reject) => {
       this.#waiting = { resolve, reject };
       this.#settle();
     });
+    return this.#threads.watched(range);
   }
 
   /** Lets go of what was read in advance. */

@@ -472,6 +472,7 @@ test('it goes on by itself after the thread that reads in advance has ended', as
   const threads = {
     recycle: () => {},
     takeSpare: () => undefined,
+    watched: <T>(work: Promise<T>) => work,
     range,
     // It ends with what it was asked for.
     serveRanges: async ({ port }: { port: MessagePort }) => {

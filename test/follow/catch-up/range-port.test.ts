@@ -26,12 +26,13 @@ async function newThreads(redis: TestRedis) {
   const reader = new RangeReader(connection);
   const server = new RangeServer(reader);
   const ports: MessagePort[] = [];
-  const threads: Pick<Threads, 'range' | 'serveRanges' | 'takeSpare' | 'recycle'> = {
+  const threads: Pick<Threads, 'range' | 'serveRanges' | 'watched' | 'takeSpare' | 'recycle'> = {
     range: async (task) => (await reader.read(task)).map((packed) => new EntryBatch(packed)),
     serveRanges: async (task) => {
       ports.push(task.port);
       server.serve({ type: 'ranges', ...task });
     },
+    watched: (work) => work,
     takeSpare: () => undefined,
     recycle: () => {},
   };
