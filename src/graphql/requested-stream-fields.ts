@@ -40,14 +40,31 @@ const NEWEST = new Set([
   ...['lastEntryId', 'lastEntryTime', 'lastEntryData', 'lastEntryString', 'lastEntryJson'],
 ]);
 
+interface SelectedFields {
+  /** Under how many names each is selected. */
+  readonly fields: Map<string, number>;
+  /** Whether another request with the same document may select others. */
+  readonly isConditional: boolean;
+}
+
 /** The fields that are selected below the one being resolved, through fragments, and under how many names each. */
 export function selectedFields(info: GraphQLResolveInfo): Map<string, number> {
+  return collectFields(info).fields;
+}
+
+function collectFields(info: GraphQLResolveInfo): SelectedFields {
   const names = new Map<string, Set<string>>();
+  let isConditional = false;
   /** Fragments add nothing where they are spread again. */
   const visited = new Set<string>();
-  const isIncluded = (node: FieldNode | SelectionSetNode['selections'][number]) =>
-    getDirectiveValues(GraphQLSkipDirective, node, info.variableValues)?.if !== true &&
-    getDirectiveValues(GraphQLIncludeDirective, node, info.variableValues)?.if !== false;
+  const isIncluded = (node: FieldNode | SelectionSetNode['selections'][number]) => {
+    if (node.directives === undefined || node.directives.length === 0) return true;
+    isConditional = true;
+    return (
+      getDirectiveValues(GraphQLSkipDirective, node, info.variableValues)?.if !== true &&
+      getDirectiveValues(GraphQLIncludeDirective, node, info.variableValues)?.if !== false
+    );
+  };
   const collect = (selections: SelectionSetNode | undefined) => {
     for (const selection of selections?.selections ?? []) {
       if (!isIncluded(selection)) continue;
@@ -63,16 +80,23 @@ export function selectedFields(info: GraphQLResolveInfo): Map<string, number> {
     }
   };
   for (const node of info.fieldNodes) collect(node.selectionSet);
-  return new Map([...names].map(([name, aliases]) => [name, aliases.size]));
+  const fields = new Map([...names].map(([name, aliases]) => [name, aliases.size]));
+  return { fields, isConditional };
 }
 
-const known = new WeakMap<GraphQLResolveInfo['fieldNodes'], RequestedStreamFields>();
+/** By a field of a document, which `Documents` gives to all requests that send its text; else by a request's fields. */
+const known = new WeakMap<FieldNode | GraphQLResolveInfo['fieldNodes'], RequestedStreamFields>();
 
 /** Worked out once for a request's fields, however many parents they have: they are the same array then. */
 export function streamWants(info: GraphQLResolveInfo): RequestedStreamFields {
-  const wants = known.get(info.fieldNodes) ?? readWants(selectedFields(info));
-  known.set(info.fieldNodes, wants);
-  return wants;
+  const { fieldNodes } = info;
+  const [node] = fieldNodes;
+  const wants = known.get(fieldNodes) ?? (fieldNodes.length === 1 ? known.get(node!) : undefined);
+  if (wants !== undefined) return wants;
+  const { fields, isConditional } = collectFields(info);
+  const read = readWants(fields);
+  known.set(fieldNodes.length === 1 && !isConditional ? node! : fieldNodes, read);
+  return read;
 }
 
 function readWants(fields: ReadonlyMap<string, number>): RequestedStreamFields {

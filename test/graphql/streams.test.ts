@@ -53,6 +53,17 @@ const stream = async (id: string, fields = EVERY_FIELD) =>
 
 const base64 = (bytes: string | Buffer) => Buffer.from(bytes as string).toString('base64');
 
+test('a document that is sent again selects by the variables of each request', async () => {
+  await add('default:s', 'text', '5-0');
+  const document = `query ($text: Boolean!) {
+    stream(id: "s") { id lastEntryId @skip(if: $text) lastEntryString @include(if: $text) length }
+  }`;
+  for (const text of [true, false, true]) {
+    const told = text ? { lastEntryString: 'text' } : { lastEntryId: '5-0' };
+    expect(await fixture.data(document, { text })).toEqual({ stream: { id: 's', ...told, length: 1 } });
+  }
+});
+
 describe('every field', () => {
   test('of a stream', async () => {
     const { client } = fixture.redis;
