@@ -18,6 +18,8 @@ export interface ReadSources {
   readonly hub: Hub;
   readonly ranges: RangeReads;
   readonly maxBlockMs: number;
+  /** The client's: what is read after its token's end is not for it. */
+  readonly grant: { check(): void };
 }
 
 /** Who reads. */
@@ -44,7 +46,7 @@ interface ReadRequest {
 /**
  * @param openReader says who reads: asked only where the read has to wait
  * @returns a batch for each key, or none at all, with the cursors after which was read at last
- * @throws Failure
+ * @throws Failure, also where the token has ended meanwhile
  */
 export async function readOrWait(
   sources: ReadSources,
@@ -60,6 +62,7 @@ export async function readOrWait(
   let batches = isAtEnd ? [] : await readAfter(sources, wanted);
   if (isEmpty(batches) && parameters.block !== -1 && timeUntilEnd(wanted) > 0)
     batches = await waitForEntries(sources, openReader(), wanted, tails);
+  sources.grant.check();
   return { wanted, batches };
 }
 

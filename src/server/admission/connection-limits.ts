@@ -49,6 +49,8 @@ export class ConnectionLimits {
   readonly #maxPerAddress: number;
   readonly #inUse = new Map<string, InUse>();
   #open = 0;
+  /** The address that all open connections come from; undefined where there are several. */
+  #sole: string | undefined;
   #refused = 0;
 
   /** @param maxPerAddress 0: no limit */
@@ -79,6 +81,14 @@ export class ConnectionLimits {
       if (change === 1) this.#accepted(res);
       else this.#open--;
     });
+  }
+
+  /**
+   * The address that a request comes from. To ask the system for it is one of the three system calls of a request, so
+   * it is not asked while all connections come from one address, as they do behind a proxy.
+   */
+  addressOf(res: Pick<HttpResponse, 'getRemoteAddress'>): string {
+    return this.#sole ?? clientAddress(res);
   }
 
   /** A request has come. @returns why it must be refused, if it must */
@@ -118,8 +128,10 @@ export class ConnectionLimits {
   }
 
   #accepted(res: HttpResponse): void {
-    this.#open++;
     const address = clientAddress(res);
+    if (this.#open === 0) this.#sole = address;
+    else if (this.#sole !== address) this.#sole = undefined;
+    this.#open++;
     const inUse = this.#of(address);
     const own = inUse.active + inUse.waiting;
     // Masses from elsewhere do not keep out who comes with the first: it may be who watches over the gateway.

@@ -44,22 +44,6 @@ const LIBRARY_HEAD_BYTES = 160;
 /** What an answer's header may hold: the library would write a line break as it is. */
 const HEADER_VALUE = /^[\t -~]*$/;
 
-const ONLY_SNIFFING: readonly Header[] = [NO_SNIFFING];
-
-/** Those of an answer that has an end. @throws Error */
-export function answerHeaders(own: readonly Header[], ofOrigin: readonly Header[]): readonly Header[] {
-  if (own.length + ofOrigin.length === 0) return ONLY_SNIFFING;
-  return checkHeaders([NO_SNIFFING, ...own, ...ofOrigin]);
-}
-
-/** @throws Error */
-export function checkHeaders(headers: readonly Header[]): readonly Header[] {
-  for (const [name, value] of headers) {
-    if (!HEADER_VALUE.test(value)) throw new Error(`the header ${name} has a character that none may have`);
-  }
-  return headers;
-}
-
 export function headBytes(headers: readonly Header[]): number {
   let sum = 0;
   for (const [name, value] of headers) sum += name.length + value.length + ': \r\n'.length;
@@ -67,24 +51,44 @@ export function headBytes(headers: readonly Header[]): number {
 }
 
 /**
- * Writes all headers by one call, since each costs more than what it writes: what the library is given as the value of
- * the first has the others behind it, in the form in which the library writes them.
- * @param type of the body, if that is told @param headers as `checkHeaders` has let them pass
+ * The headers of an answer, checked and put together once, however many answers have the same. They are written by one
+ * call, since each costs more than what it writes: what the library is given as the value of the first has the others
+ * behind it, in the form in which the library writes them.
  */
-export function writeHead(
-  res: Pick<HttpResponse, 'writeHeader'>,
-  type: string | undefined,
-  headers: readonly Header[],
-): void {
-  let first = type === undefined ? undefined : 'content-type';
-  let rest = type ?? '';
-  for (const [name, value] of headers) {
-    if (first === undefined) {
-      first = name;
-      rest = value;
-    } else rest += `\r\n${name}: ${value}`;
+export class AnswerHead {
+  readonly #name: string;
+  readonly #value: string;
+
+  /**
+   * @param type of the body, if it is known
+   * @param headers besides `NO_SNIFFING`
+   * @throws Error where a value has a character that none may have
+   */
+  constructor(type: string | undefined, headers: readonly Header[] = []) {
+    const [sniffing, nosniff] = NO_SNIFFING;
+    this.#name = type === undefined ? sniffing : 'content-type';
+    const first = type === undefined ? nosniff : `${type}\r\n${sniffing}: ${nosniff}`;
+    this.#value = first + linesOf(headers);
   }
-  if (first !== undefined) res.writeHeader(first, rest);
+
+  get bytes(): number {
+    return this.#name.length + this.#value.length + ': \r\n'.length;
+  }
+
+  /** Writes it, and `more` behind it. @param more as `linesOf` gives them */
+  write(res: Pick<HttpResponse, 'writeHeader'>, more = ''): void {
+    res.writeHeader(this.#name, more === '' ? this.#value : this.#value + more);
+  }
+}
+
+/** Headers as they stand behind another one. @throws Error where a value has a character that none may have */
+export function linesOf(headers: readonly Header[]): string {
+  let lines = '';
+  for (const [name, value] of headers) {
+    if (!HEADER_VALUE.test(value)) throw new Error(`the header ${name} has a character that none may have`);
+    lines += `\r\n${name}: ${value}`;
+  }
+  return lines;
 }
 
 export const statusLine = (status: number): string => STATUS_TEXT[status] ?? String(status);

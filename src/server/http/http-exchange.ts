@@ -9,35 +9,36 @@ import type { HttpRequest, HttpResponse } from 'uWebSockets.js';
 import { asFailure, Failure } from '../../protocol/errors.js';
 import type { Duty } from '../admission/admission.js';
 import type { Client } from '../admission/client-shares.js';
-import { clientAddress } from '../admission/connection-limits.js';
 import type { GatewayContext } from '../context.js';
 import { libraryBody } from '../library-text.js';
 import {
-  answerHeaders,
-  checkHeaders,
+  AnswerHead,
   failureHeaders,
   type Header,
   headBytes,
   headRoom,
+  linesOf,
   NO_SNIFFING,
   statusLine,
-  writeHead,
 } from './answer-head.js';
 import { AnswerStream, type StreamListener } from './answer-stream.js';
 import { BoundedBody } from './bounded-body.js';
 import { bodyRefusal, isDrained } from './received-body.js';
-import { readHeaders } from './request-headers.js';
+import { RequestHeaders, readHeaders } from './request-headers.js';
 
 /** Bodies from this size on are written as the socket takes them instead of being copied whole. */
 const STREAMED_BYTES = 64 * 1024;
 /** Answers that never have a body, nor a length. */
 const BODILESS = [204, 304];
 const NO_HEADERS: readonly Header[] = [];
+const ONLY_SNIFFING: readonly Header[] = [NO_SNIFFING];
 
 export interface Answer {
   readonly status?: number;
   readonly type?: string;
   readonly headers?: readonly Header[];
+  /** In place of `type` and `headers`, where other answers have the same. */
+  readonly head?: AnswerHead;
   readonly body?: string | Uint8Array;
 }
 
@@ -55,7 +56,7 @@ export class HttpExchange {
   readonly query: string;
   readonly #context: GatewayContext;
   readonly #res: HttpResponse;
-  readonly #headers: ReadonlyMap<string, string>;
+  readonly #headers: RequestHeaders;
   /** Whose connection it is, for `ConnectionLimits`. */
   readonly address: string;
   /** What names its token, once that is known; undefined without access control. */
@@ -75,7 +76,7 @@ export class HttpExchange {
   constructor(context: GatewayContext, res: HttpResponse, req: HttpRequest, duty: Duty = 'work') {
     this.#context = context;
     this.#res = res;
-    this.address = clientAddress(res);
+    this.address = context.connections.addressOf(res);
     const crowd = context.connections.begin(this.address);
     context.underway.begin();
     res.onAborted(() => {
@@ -88,7 +89,7 @@ export class HttpExchange {
     // Without a query string the library gives undefined, whatever its types say.
     this.query = req.getQuery() ?? '';
     const headers = readHeaders(req);
-    this.#headers = headers ?? new Map();
+    this.#headers = headers ?? new RequestHeaders();
     if (headers === undefined) {
       res.close();
       return;
@@ -111,7 +112,7 @@ export class HttpExchange {
 
   /** A header's value; '' where it was not sent. @param name in lower case */
   header(name: string): string {
-    return this.#headers.get(name) ?? '';
+    return this.#headers.get(name);
   }
 
   /** The client left before it was answered. */
@@ -122,10 +123,10 @@ export class HttpExchange {
 
   /** Bytes of an answer's head that are left besides these headers, so that proxies and clients take it. */
   headRoom(headers: readonly Header[]): number {
-    return headRoom(headers) - headBytes([NO_SNIFFING]) - headBytes(this.#originHeaders());
+    return headRoom(headers) - headBytes(ONLY_SNIFFING) - headBytes(this.#originHeaders());
   }
 
-  answer({ status = 200, type, headers = NO_HEADERS, body = '' }: Answer): void {
+  answer({ status = 200, type, headers, head, body = '' }: Answer): void {
     if (this.#isOver) return;
     const isHead = this.method === 'head';
     const bytes = libraryBody(body);
@@ -134,9 +135,10 @@ export class HttpExchange {
     // Who is going down says so: the client takes its next request elsewhere.
     const isLast =
       this.#isLast || this.#context.stopping.signal.aborted || this.#context.connections.isCrowded;
-    const allHeaders = answerHeaders(headers, this.#originHeaders());
+    const whole = head ?? new AnswerHead(type, headers);
+    const ofOrigin = linesOf(this.#originHeaders());
     if (streamed !== undefined) {
-      const size = headBytes(allHeaders) + streamed.length;
+      const size = whole.bytes + ofOrigin.length + streamed.length;
       if (!this.#context.unread.hold(this, this.client, size, () => this.#res.close())) {
         this.fail(
           new Failure('overloaded', 'too many bytes wait for clients to read them (MAX_UNREAD_BYTES)'),
@@ -148,7 +150,7 @@ export class HttpExchange {
     this.#res.cork(() => {
       // The library itself begins with 200.
       if (status !== 200) this.#res.writeStatus(statusLine(status));
-      writeHead(this.#res, type, allHeaders);
+      whole.write(this.#res, ofOrigin);
       const isBodiless = BODILESS.includes(status);
       if (isHead || isBodiless) {
         // Given the length itself, the library would take the answer for unfinished and close the connection.
@@ -175,11 +177,11 @@ export class HttpExchange {
   openStream(head: StreamHead): AnswerStream | undefined {
     if (this.#isOver) return undefined;
     const res = this.#res;
-    const headers = checkHeaders([...head.headers, NO_SNIFFING, ...this.#originHeaders()]);
+    const whole = new AnswerHead(head.type, [...head.headers, ...this.#originHeaders()]);
     const isHead = this.method === 'head';
     this.#finish();
     res.cork(() => {
-      writeHead(res, head.type, headers);
+      whole.write(res);
       if (isHead) res.endWithoutBody();
     });
     if (isHead) {

@@ -42,8 +42,11 @@ class Connection {
     this.#tellClosed = tellClosed;
   }
 
+  /** As the request has it that is under way. */
   get name(): string {
-    return clientAddress(this as never);
+    const name = this.#limits.addressOf(this as never);
+    expect(name).toBe(clientAddress(this as never));
+    return name;
   }
 
   getRemoteAddress(): ArrayBuffer {
@@ -101,6 +104,31 @@ describe('an address', () => {
     expect(v6(0x20, 1, 0xd, 0xb8, 0, 0, 0, 1, 5)).toBe(v6(0x20, 1, 0xd, 0xb8, 0, 0, 0, 1, 6));
     expect(v6(0x20, 1, 0xd, 0xb8, 0, 0, 0, 1, 5)).not.toBe(v6(0x20, 1, 0xd, 0xb8, 0, 0, 0, 2, 5));
   });
+});
+
+test('the system is asked for addresses only while they differ', () => {
+  const clients = new Clients(1000, 0);
+  const first = clients.connect(1)!;
+  const second = clients.connect(1)!;
+  const asked = () => {
+    let count = 0;
+    const getRemoteAddress = () => {
+      count++;
+      return Uint8Array.of(10, 0, 0, 1).buffer;
+    };
+    clients.limits.addressOf({ getRemoteAddress });
+    return count;
+  };
+  expect(asked()).toBe(0);
+  const other = clients.connect(2)!;
+  expect(asked()).toBe(1);
+  // Which of them has closed is not known.
+  other.close();
+  expect(asked()).toBe(1);
+  first.close();
+  second.close();
+  clients.connect(1);
+  expect(asked()).toBe(0);
 });
 
 test('0 is no limit for an address', () => {

@@ -1,15 +1,9 @@
 import { expect, test } from 'vitest';
-import {
-  answerHeaders,
-  type Header,
-  headBytes,
-  NO_SNIFFING,
-  writeHead,
-} from '../../../src/server/http/answer-head.js';
+import { AnswerHead, type Header, linesOf } from '../../../src/server/http/answer-head.js';
 import { libraryBody } from '../../../src/server/library-text.js';
 
 /** What the library makes of the calls: it writes a name, a colon, a value and a line break for each. */
-function written(type: string | undefined, headers: readonly Header[]): { text: string; calls: number } {
+function written(head: AnswerHead, more?: string): { text: string; calls: number } {
   const lines: string[] = [];
   const res = {
     writeHeader: (name: string, value: string) => {
@@ -17,7 +11,7 @@ function written(type: string | undefined, headers: readonly Header[]): { text: 
       return res as never;
     },
   };
-  writeHead(res as never, type, headers);
+  head.write(res as never, more);
   return { text: lines.join(''), calls: lines.length };
 }
 
@@ -25,33 +19,32 @@ const OWN: readonly Header[] = [
   ['etag', '"1-0"'],
   ['cache-control', 'no-cache'],
 ];
+const NO_SNIFFING = 'x-content-type-options: nosniff\r\n';
+const OWN_TEXT = 'etag: "1-0"\r\ncache-control: no-cache\r\n';
 
 test.each([
-  ['a type and nothing else', 'text/plain', [], 'content-type: text/plain\r\n'],
-  [
-    'a type first',
-    'text/plain',
-    OWN,
-    'content-type: text/plain\r\netag: "1-0"\r\ncache-control: no-cache\r\n',
-  ],
-  ['no type', undefined, OWN, 'etag: "1-0"\r\ncache-control: no-cache\r\n'],
+  ['a type and nothing else', 'text/plain', [], `content-type: text/plain\r\n${NO_SNIFFING}`],
+  ['a type first', 'text/plain', OWN, `content-type: text/plain\r\n${NO_SNIFFING}${OWN_TEXT}`],
+  ['no type', undefined, OWN, NO_SNIFFING + OWN_TEXT],
+  ['no type and nothing else', undefined, [], NO_SNIFFING],
 ])('a head is written by one call, in its order: %s', (_name, type, headers, text) => {
-  expect(written(type, headers)).toEqual({ text, calls: 1 });
+  const head = new AnswerHead(type, headers);
+  expect(written(head)).toEqual({ text, calls: 1 });
+  expect(head.bytes).toBe(text.length);
 });
 
-test('nothing is written where there is nothing to say', () => {
-  expect(written(undefined, [])).toEqual({ text: '', calls: 0 });
-});
-
-test('a head takes as many bytes as it is counted for', () => {
-  const headers = answerHeaders(OWN, [['vary', 'Origin']]);
-  expect(headers[0]).toBe(NO_SNIFFING);
-  expect(written(undefined, headers).text).toHaveLength(headBytes(headers));
+test('one head serves answers with more headers and without', () => {
+  const head = new AnswerHead('text/plain', OWN);
+  const { text } = written(head);
+  expect(written(head, linesOf([['vary', 'Origin']]))).toEqual({ text: `${text}vary: Origin\r\n`, calls: 1 });
+  expect(written(head)).toEqual({ text, calls: 1 });
 });
 
 test.each(['a\r\nset-cookie: b', 'a\nb', 'ä', 'a\u0000'])('no header has the value %j', (value) => {
-  expect(() => answerHeaders([['x', value]], [])).toThrow('the header x has a character that none may have');
-  expect(() => answerHeaders([], [['x', value]])).toThrow('the header x has a character that none may have');
+  expect(() => new AnswerHead(undefined, [['x', value]])).toThrow(
+    'the header x has a character that none may have',
+  );
+  expect(() => linesOf([['x', value]])).toThrow('the header x has a character that none may have');
 });
 
 test.each(['', 'x', 'x'.repeat(4096), 'x'.repeat(4097), 'ä', `${'x'.repeat(5000)}漢`])(

@@ -1,7 +1,7 @@
 /** `GET /data/{sid}`: entries after a cursor, waiting for some where there are none yet. */
 import type { Grant } from '../../../access/grant.js';
 import type { Rights } from '../../../access/rights.js';
-import { checkTable, tableCount } from '../../../protocol/head-table.js';
+import { checkTable, type TableForm, tableCount } from '../../../protocol/head-table.js';
 import {
   type PullParameters,
   parsePullParameters,
@@ -21,6 +21,16 @@ interface GetPlan {
   readonly selection: StreamSelection;
   readonly parameters: PullParameters;
   readonly keys: readonly string[];
+  /** For the requests of one client after another it is the same. */
+  fitted?: FittedRead;
+}
+
+/** What was found to fit into the head of an answer. */
+interface FittedRead {
+  readonly sids: readonly string[];
+  readonly form: TableForm;
+  /** Those of the plan, of no more entries than fit. */
+  readonly parameters: PullParameters;
 }
 
 export function getData(context: GatewayContext): GrantedHandler {
@@ -52,15 +62,13 @@ async function answerGet(
   context: GatewayContext,
   exchange: HttpExchange,
   grant: Grant,
-  { selection, parameters, keys }: GetPlan,
+  plan: GetPlan,
 ): Promise<void> {
-  const sids = shownSids(grant.rights, selection, keys, parameters.keepDevicePrefix);
-
-  const form = tableForm(exchange, parameters);
-  checkTable(sids, parameters.cursors, form);
-
-  const count = Math.min(parameters.count, tableCount(sids, form));
-  const { wanted, batches } = await readForExchange(context, exchange, grant, keys, { ...parameters, count });
+  const { selection, keys } = plan;
+  const sids = shownSids(grant.rights, selection, keys, plan.parameters.keepDevicePrefix);
+  const form = tableForm(exchange, plan.parameters);
+  const parameters = fitTable(plan, sids, form);
+  const { wanted, batches } = await readForExchange(context, exchange, grant, keys, parameters);
   const read = keys.map((_, index) => ({
     cursor: wanted.cursors[index]!,
     resetAt: wanted.resetAt[index],
@@ -68,4 +76,16 @@ async function answerGet(
     batch: batches[index],
   }));
   answerEntries(context, exchange, sids, read, form);
+}
+
+/** @throws Failure `bad_parameter` where the head of the answer has no room for the table */
+function fitTable(plan: GetPlan, sids: readonly string[], form: TableForm): PullParameters {
+  const { fitted, parameters } = plan;
+  if (fitted?.sids === sids && fitted.form.room === form.room && fitted.form.rows === form.rows) {
+    return fitted.parameters;
+  }
+  checkTable(sids, parameters.cursors, form);
+  const count = Math.min(parameters.count, tableCount(sids, form));
+  plan.fitted = { sids, form, parameters: { ...parameters, count } };
+  return plan.fitted.parameters;
 }

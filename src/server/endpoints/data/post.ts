@@ -20,6 +20,7 @@ import { EntryTrace } from '../../../system/entry-trace.js';
 import type { BodyHandler } from '../../admission/authorize.js';
 import type { Share } from '../../admission/client-shares.js';
 import type { GatewayContext } from '../../context.js';
+import { AnswerHead } from '../../http/answer-head.js';
 import type { HttpExchange } from '../../http/http-exchange.js';
 import { type FormEntry, isForm, parseForm } from './form.js';
 import { Plans } from './plans.js';
@@ -34,7 +35,7 @@ interface PostPlan {
   readonly minReplicas: number;
 }
 
-const JSON_TYPE = 'application/json';
+const JSON_HEAD = new AnswerHead('application/json');
 /** In the log. */
 const ABOUT = { endpoint: 'post' };
 
@@ -114,7 +115,8 @@ function storeEntries(
   share.take(bytes);
   const receipt = new PostReceipt(context, exchange, sizes, share, trace);
   const only = plan.key === undefined ? undefined : pipe.streams.get(plan.key);
-  entries.forEach(({ filename, payload }, index) => {
+  for (let index = 0; index < entries.length; index++) {
+    const { filename, payload } = entries[index]!;
     const stream = only ?? named!.get(filename)!;
     context.counters.in.post.bytes += payload.length;
     try {
@@ -123,7 +125,7 @@ function storeEntries(
       if (!isOutOfMemory(error)) throw error;
       receipt.refused(index, asFailure(error));
     }
-  });
+  }
 }
 
 /** The streams that entries name: every name is checked before anything is stored. @throws Failure */
@@ -202,10 +204,16 @@ class PostReceipt implements Receipt {
     this.#share.close();
     this.#trace?.acknowledged(this.#results);
     if (this.#failure === undefined) {
-      this.#exchange.answer({ type: JSON_TYPE, body: JSON.stringify(this.#results) });
+      this.#exchange.answer({ head: JSON_HEAD, body: printResults(this.#results) });
     } else {
       // Which were stored and which were not, in the order of the entries.
       this.#exchange.fail(this.#failure, [], { entries: this.#results });
     }
   }
+}
+
+/** As JSON. Most requests store one entry, whose id is digits and a dash. */
+function printResults(results: readonly (string | FailureBody)[]): string {
+  const [first] = results;
+  return results.length === 1 && typeof first === 'string' ? `["${first}"]` : JSON.stringify(results);
 }

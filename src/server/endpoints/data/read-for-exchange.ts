@@ -6,7 +6,7 @@ import type { GatewayContext } from '../../context.js';
 import type { HttpExchange } from '../../http/http-exchange.js';
 
 /** @returns see `readOrWait` @throws Failure, also where the token has ended meanwhile */
-export async function readForExchange(
+export function readForExchange(
   context: GatewayContext,
   exchange: HttpExchange,
   grant: Grant,
@@ -14,11 +14,8 @@ export async function readForExchange(
   parameters: PullParameters,
 ): ReturnType<typeof readOrWait> {
   const { control, hub, ranges, config } = context;
-  const sources = { control, hub, ranges, maxBlockMs: config.MAX_BLOCK_MS };
-  const read = await readOrWait(sources, () => readerOf(context, exchange, grant), keys, parameters);
-  // What is read after the token's end is not for its client.
-  grant.check();
-  return read;
+  const sources = { control, hub, ranges, maxBlockMs: config.MAX_BLOCK_MS, grant };
+  return readOrWait(sources, () => readerOf(context, exchange, grant), keys, parameters);
 }
 
 function readerOf(context: GatewayContext, exchange: HttpExchange, grant: Grant): Reader {

@@ -348,3 +348,35 @@ describe('latest', () => {
     expect((await waiting).entries).toEqual([[sid, id, 'came']]);
   });
 });
+
+test('those that ask for one entry in the same moment in different forms are each answered in theirs', async () => {
+  const sid = freshSid();
+  await fill(`default:${sid}`, { '7-0': 'same' });
+  const path = `${sid}?latest=1&last_entry_id=0&block=-1`;
+  const forms: [path: string, headers: Record<string, string>][] = [
+    [path, {}],
+    [path, { accept: 'application/msgpack' }],
+    [path, { origin: 'http://localhost:1234' }],
+    [`${path}&keep_device_id_in_stream_id=1`, {}],
+    [`${path}&gaps=1`, {}],
+  ];
+  const answers = await Promise.all(
+    // One answer of each form is not the first.
+    [...forms, ...forms].map(async ([ofForm, headers]) => {
+      const response = await fetch(address(ofForm), { headers });
+      const body = Buffer.from(await response.arrayBuffer());
+      const named = ['content-type', 'x-offsets', 'x-gap', 'access-control-allow-origin'];
+      return [...named.map((name) => response.headers.get(name)), body.subarray(-4).toString()];
+    }),
+  );
+  const bytes = 'application/octet-stream';
+  const row = `[["${sid}","7-0",0]]`;
+  const expected = [
+    [bytes, row, null, null, 'same'],
+    ['application/msgpack', null, null, null, 'same'],
+    [bytes, row, null, 'http://localhost:1234', 'same'],
+    [bytes, `[["default:${sid}","7-0",0]]`, null, null, 'same'],
+    [bytes, row, '[]', null, 'same'],
+  ];
+  expect(answers).toEqual([...expected, ...expected]);
+});
