@@ -42,7 +42,7 @@ const HISTORIES: readonly History[] = [
     entries: 5000,
     rangeCount: 20,
     unit: 'MB/s',
-    replay: { framing: 'raw', query: 'header=0', count: 1, target: 0.6 },
+    replay: { framing: 'raw', query: 'header=0', count: 1, target: 0.7 },
   },
   {
     stream: 'small',

@@ -49,12 +49,15 @@ type Follow = (figure: PushedFigure, timing: Timing) => Promise<Followed>;
 interface Peer {
   readonly label: string;
   readonly isHere: boolean;
+  /** Of our rate divided by its. */
+  readonly target?: number;
   open(started: Started): Promise<Follow>;
 }
 
 const nats = (label: string, hasConsumer: boolean): Peer => ({
   label,
   isHere: natsProgram !== undefined,
+  ...(hasConsumer && { target: 1.1 }),
   open: async (started) => {
     const { pid, port } = started.add(await startNats(natsProgram!));
     const control = started.add(await openJetStream(port));
@@ -114,7 +117,9 @@ async function openGateway(started: Started, main: string | undefined): Promise<
 }
 
 function figureOf({ name, unit, cpuLimit }: PushedFigure): FigureSpec {
-  const rivals = PEERS.map(({ label }): Rival => ({ label, kind: 'peer', cpuTarget: 1 }));
+  const rivals = PEERS.map(({ label, target }): Rival => {
+    return { label, kind: 'peer', cpuTarget: 1, ...(target !== undefined && { target }) };
+  });
   return { name, unit, better: 'more', rivals, cpuLimit };
 }
 

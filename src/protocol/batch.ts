@@ -170,10 +170,15 @@ export class EntryBatch {
     this.#payloads ??= [];
     let view = this.#payloads[index];
     if (view === undefined) {
-      view = this.bytes.subarray(this.start(index), this.ends[index]!);
+      view = this.view(index);
       this.#payloads[index] = view;
     }
     return view;
+  }
+
+  /** The same for those who copy it at once: the view is not kept. */
+  view(index: number): Uint8Array {
+    return this.bytes.subarray(this.start(index), this.ends[index]!);
   }
 
   /**

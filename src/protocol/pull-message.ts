@@ -10,6 +10,7 @@
  *     text  {"gap": {"stream": sid, "after": id, "resumed_at": id, "reason": "trimmed" | "deleted"}}
  */
 import type { EntryBatch } from './batch.js';
+import { arrayHead, packEntries } from './pack-entries.js';
 import type { Framing, Offsets } from './parameters.js';
 
 /** One message to a follower: at most one text frame, then one binary frame. */
@@ -31,8 +32,6 @@ export interface Gap {
 }
 
 const EMPTY = new Uint8Array(0);
-/** Runs up to here are packed into one part; above, copying costs more than another fragment. */
-const COPY_BELOW_BYTES = 64 * 1024;
 
 /** `[sid, id, offset]` of entries `from` to `to` (excluded), offsets counted from the run's first byte. */
 export function entryOffsets(
@@ -49,71 +48,6 @@ export function entryOffsets(
     rows.push([sid, batch.ids[index]!, offset - base]);
   }
   return rows;
-}
-
-// MessagePack's formats, https://github.com/msgpack/msgpack/blob/master/spec.md. Written here and not by
-// the library because the payload itself must not be copied into the packed message.
-
-function arrayHead(length: number): Buffer {
-  if (length < 16) return Buffer.of(0x90 | length);
-  if (length < 0x10000) return Buffer.of(0xdc, length >> 8, length & 0xff);
-  const head = Buffer.of(0xdd, 0, 0, 0, 0);
-  head.writeUInt32BE(length, 1);
-  return head;
-}
-
-function stringParts(text: string): Buffer {
-  const bytes = Buffer.from(text);
-  if (bytes.length < 32) return Buffer.concat([Buffer.of(0xa0 | bytes.length), bytes]);
-  if (bytes.length < 0x100) return Buffer.concat([Buffer.of(0xd9, bytes.length), bytes]);
-  return Buffer.concat([Buffer.of(0xda, bytes.length >> 8, bytes.length & 0xff), bytes]);
-}
-
-function binaryHead(length: number): Buffer {
-  if (length < 0x100) return Buffer.of(0xc4, length);
-  if (length < 0x10000) return Buffer.of(0xc5, length >> 8, length & 0xff);
-  const head = Buffer.of(0xc6, 0, 0, 0, 0);
-  head.writeUInt32BE(length, 1);
-  return head;
-}
-
-/** The parts of a MessagePack array of `[sid, id, bin]`; each row is a stream's id and a run of its batch. */
-export function packEntries(
-  runs: readonly { sid: string; batch: EntryBatch; from: number; to: number }[],
-): Uint8Array[] {
-  const total = runs.reduce((sum, run) => sum + run.to - run.from, 0);
-  const parts: Uint8Array[] = [arrayHead(total)];
-  for (const { sid, batch, from, to } of runs) {
-    const entryHead = Buffer.concat([arrayHead(3), stringParts(sid)]);
-    for (let index = from; index < to; index++) {
-      const payload = batch.payload(index);
-      parts.push(entryHead, stringParts(batch.ids[index]!), binaryHead(payload.length), payload);
-    }
-  }
-  return joinSmall(parts);
-}
-
-/** Joins neighbouring small parts, so that a frame has few fragments and no large part is copied. */
-function joinSmall(parts: readonly Uint8Array[]): Uint8Array[] {
-  const joined: Uint8Array[] = [];
-  let small: Uint8Array[] = [];
-  let smallBytes = 0;
-  const flush = () => {
-    if (small.length > 0) joined.push(Buffer.concat(small, smallBytes));
-    small = [];
-    smallBytes = 0;
-  };
-  for (const part of parts) {
-    if (part.length >= COPY_BELOW_BYTES) {
-      flush();
-      joined.push(part);
-    } else {
-      small.push(part);
-      smallBytes += part.length;
-    }
-  }
-  flush();
-  return joined;
 }
 
 function byteLength(parts: readonly Uint8Array[]): number {

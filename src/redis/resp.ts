@@ -30,6 +30,8 @@ const READ_BYTES = 64 * 1024;
 /** A buffer that grew beyond this for one large reply is let go after it, unless its owner says otherwise. */
 const KEEP_BYTES = 1024 * 1024;
 
+/** No entry id is longer: two numbers of 64 bits. */
+const MOST_ID_BYTES = 41;
 /** No bulk string is longer: Redis takes 512 MiB by default (proto-max-bulk-len), and so do we. */
 const MAX_BULK_BYTES = 1024 * 1024 * 1024;
 
@@ -226,9 +228,14 @@ export class ReplyCursor {
   /** Reads a simple string, error, number or bulk string as text; a null as ''. */
   text(): string {
     if (this.#bytes[this.#at] === DOLLAR) {
-      const bytes = this.bytes();
+      const length = this.#length(DOLLAR);
+      if (length < 0) return '';
+      const from = this.#at;
+      const to = from + length;
+      this.#at = to + 2;
       // An id is short ASCII, for which latin1 is the fastest decoder; anything else is UTF-8.
-      return bytes === null ? '' : bytes.length <= 41 ? decodeShort(bytes) : bytes.toString();
+      const isShort = length <= MOST_ID_BYTES && isAscii(this.#bytes, from, to);
+      return this.#bytes.toString(isShort ? 'latin1' : 'utf8', from, to);
     }
     const begin = this.#at + 1;
     const end = this.#bytes.indexOf(CR, begin);
@@ -248,6 +255,17 @@ export class ReplyCursor {
       length++;
     }
     return length;
+  }
+
+  /** Moves past the element if it is exactly `element`, as it is encoded. @returns whether it was */
+  skipIf(element: Uint8Array): boolean {
+    const bytes = this.#bytes;
+    const from = this.#at;
+    for (let index = 0; index < element.length; index++) {
+      if (bytes[from + index] !== element[index]) return false;
+    }
+    this.#at = from + element.length;
+    return true;
   }
 
   number(): number {
@@ -291,7 +309,9 @@ export class ReplyCursor {
       throw new ProtocolError(`Redis sent a reply of type ${this.#bytes[this.#at]} where ${type} belongs`);
     }
     const length = parseNumber(this.#bytes, this.#at + 1);
-    this.#at = this.#bytes.indexOf(LF, this.#at) + 1;
+    let end = this.#at + 1;
+    while (this.#bytes[end] !== LF) end++;
+    this.#at = end + 1;
     return length;
   }
 }
@@ -303,7 +323,7 @@ export function bulkReply(text: string): ReplyCursor {
   return cursor;
 }
 
-function decodeShort(bytes: Buffer): string {
-  for (const byte of bytes) if (byte > 127) return bytes.toString();
-  return bytes.toString('latin1');
+function isAscii(bytes: Uint8Array, from: number, to: number): boolean {
+  for (let at = from; at < to; at++) if (bytes[at]! > 127) return false;
+  return true;
 }

@@ -12,7 +12,9 @@ import { bulk, encodeCommand, type ReplyCursor } from './resp.js';
 
 /** Batches below this size share a buffer with the others of their reply. */
 const SHARED_BELOW_BYTES = 16 * 1024;
+const EMPTY = Buffer.alloc(0);
 const PAYLOAD_NAME = Buffer.from(PAYLOAD_FIELD);
+const PAYLOAD_NAME_BULK = Buffer.from(bulk(PAYLOAD_FIELD));
 
 /** Entries of one stream while they are read: views into the reply, copied by `packBatches`. */
 export interface ReadEntries {
@@ -102,8 +104,10 @@ function describeSize(fields: readonly Buffer[]): Buffer {
 /** Reads an entry's array of fields: the payload, or a description of fields that are not ours. */
 export function readPayload(cursor: ReplyCursor): Uint8Array {
   const count = cursor.array();
+  // As nearly all are: without a view of the name.
+  if (count === 2 && cursor.skipIf(PAYLOAD_NAME_BULK)) return cursor.bytes() ?? EMPTY;
   const fields: Buffer[] = [];
-  for (let index = 0; index < count; index++) fields.push(cursor.bytes() ?? Buffer.alloc(0));
+  for (let index = 0; index < count; index++) fields.push(cursor.bytes() ?? EMPTY);
   for (let index = 0; index + 1 < count; index += 2) {
     if (fields[index]!.equals(PAYLOAD_NAME)) return fields[index + 1]!;
   }

@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { unpack } from 'msgpackr';
 import { describe, expect, test } from 'vitest';
 import { EntryBatch } from '../../src/protocol/batch.js';
-import { entryOffsets, heartbeat, packEntries, pullMessage } from '../../src/protocol/pull-message.js';
+import { packEntries } from '../../src/protocol/pack-entries.js';
+import { entryOffsets, heartbeat, pullMessage } from '../../src/protocol/pull-message.js';
 
 const KIB = 1024;
 
@@ -73,6 +74,24 @@ describe('MessagePack', () => {
       const batch = ofTexts('a', 'b');
       expect(decode(packEntries([{ sid, batch, from: 0, to: 2 }]))).toEqual(rows(sid, batch));
     }
+  });
+
+  test.each([
+    '0-1',
+    '1700000000000-0',
+    `${'9'.repeat(20)}-${'9'.repeat(10)}`,
+    `${'1'.repeat(20)}-${'1'.repeat(20)}`,
+  ])('the entry id %s', (id) => {
+    const batch = new EntryBatch({
+      key: 'k',
+      after: '0-0',
+      ids: id,
+      ends: Uint32Array.of(1),
+      buffer: new ArrayBuffer(1),
+      offset: 0,
+      trimmed: false,
+    });
+    expect(decode(packEntries([{ sid: 's', batch, from: 0, to: 1 }]))).toEqual(rows('s', batch));
   });
 
   test('parts of several batches, small and large in turn', () => {

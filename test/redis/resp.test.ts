@@ -153,6 +153,15 @@ describe('text', () => {
     expect(read).toEqual([expected]);
   });
 
+  test('an element is passed over only where it is exactly the one expected', () => {
+    const name = Buffer.from('$1\r\nd\r\n');
+    const read: unknown[] = [];
+    feed([Buffer.concat([name, name, Buffer.from('$2\r\ndd\r\n')])], (cursor) => {
+      read.push(cursor.skipIf(Buffer.from('$1\r\ne\r\n')), cursor.skipIf(name) || cursor.text());
+    });
+    expect(read).toEqual([false, true, false, true, false, 'dd']);
+  });
+
   test('an error is told from a text that looks like one', () => {
     const errors: boolean[] = [];
     feed([Buffer.from('-ERR\r\n$4\r\n-ERR\r\n+-ERR\r\n')], (cursor) => {

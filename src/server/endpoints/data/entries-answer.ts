@@ -2,8 +2,9 @@
 
 import type { EntryBatch } from '../../../protocol/batch.js';
 import { asciiJson, fitEntries, type TableForm, type TableStream } from '../../../protocol/head-table.js';
+import { packEntries } from '../../../protocol/pack-entries.js';
 import type { PullParameters } from '../../../protocol/parameters.js';
-import { describeGap, entryOffsets, type Gap, packEntries } from '../../../protocol/pull-message.js';
+import { describeGap, entryOffsets, type Gap } from '../../../protocol/pull-message.js';
 import { EntryTrace } from '../../../system/entry-trace.js';
 import type { GatewayContext } from '../../context.js';
 import { AnswerHead, type Header } from '../../http/answer-head.js';
