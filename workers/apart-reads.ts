@@ -63,7 +63,7 @@ export class ApartReads {
     for (let keys = isolation?.next; keys !== undefined; keys = isolation?.next) {
       const cursors = keys.flatMap((key) => {
         const followed = this.#followed.get(key);
-        return followed === undefined || followed.isLost ? [] : [[key, followed.after] as const];
+        return followed === undefined || followed.isLost ? [] : [followed];
       });
       if (cursors.length > 0) return xreadNow(cursors, this.reason === 'drops' ? 1 : count);
       this.done();

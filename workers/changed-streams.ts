@@ -46,6 +46,10 @@ export class ChangedStreams {
 
   /** Redis told of a change. @param now in ms, of any clock that does not go back */
   noticed(key: string, now: number): void {
+    if (this.#emptyReads.size === 0) {
+      this.#ring.set(key, true);
+      return;
+    }
     const empty = this.#emptyReads.get(key);
     const waits = (empty?.inARow ?? 0) - FREE_EMPTY_READS;
     const due = waits > 0 ? empty!.lastAt + backOffMs(waits - 1, FIRST_WAIT_MS, LAST_WAIT_MS) : 0;
@@ -63,11 +67,11 @@ export class ChangedStreams {
   }
 
   /** The next streams to read, at most `most`, and of each whether Redis told of a change. They stay until `read`. */
-  next(most: number): ReadonlyMap<string, boolean> {
-    const next = new Map<string, boolean>();
-    for (const [key, isNoticed] of this.#ring) {
-      if (next.size >= most) break;
-      next.set(key, isNoticed);
+  next(most: number): (readonly [key: string, isNoticed: boolean])[] {
+    const next: (readonly [string, boolean])[] = [];
+    for (const changed of this.#ring) {
+      if (next.length >= most) break;
+      next.push(changed);
     }
     return next;
   }

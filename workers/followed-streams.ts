@@ -2,7 +2,7 @@
 
 import { parseEntryId } from '../src/protocol/entry-id.js';
 import { Failure, type FailureBody } from '../src/protocol/errors.js';
-import type { ReplyCursor } from '../src/redis/resp.js';
+import { bulk, type ReplyCursor } from '../src/redis/resp.js';
 import { type ReadEntries, readEntries } from '../src/redis/stream-reads.js';
 import type { Followed } from './followed.js';
 import type { Arrival } from './held-reads.js';
@@ -42,6 +42,8 @@ export class FollowedStreams {
       return false;
     }
     this.byKey.set(key, {
+      key,
+      word: bulk(key),
       after,
       generation,
       firstRead: this.#reads + 1,

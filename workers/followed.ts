@@ -2,6 +2,9 @@
 import type { ReplyCursor } from '../src/redis/resp.js';
 
 export interface Followed {
+  readonly key: string;
+  /** The key as a word of a command. */
+  readonly word: string;
   /** The last entry that was read, or after which reading begins. */
   after: string;
   /** Main's number of this following: what is told of an earlier one of the same key, main passes over. */

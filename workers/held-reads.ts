@@ -6,6 +6,7 @@
  */
 
 import type { PackedBatch } from '../src/protocol/batch.js';
+import { packReply } from '../src/protocol/packed-reply.js';
 import { packBatches, type ReadEntries } from '../src/redis/stream-reads.js';
 import type { Followed } from './followed.js';
 import type { Loss, LossCheck, Step } from './loss-check.js';
@@ -68,9 +69,12 @@ export class HeldReads {
   }
 
   #pass(arrivals: readonly Arrival[]): void {
-    const { batches, ...rest } = pack(arrivals);
-    const passed = batches.map((batch, index) => withLoss(batch, this.#losses.pass(arrivals[index]!.step)));
-    this.#send({ batches: passed, ...rest }, false);
+    const packed = pack(arrivals);
+    arrivals.forEach(({ step }, index) => {
+      const loss = this.#losses.pass(step);
+      if (loss !== undefined) packed.batches[index] = withLoss(packed.batches[index]!, loss);
+    });
+    this.#send(packed, false);
   }
 
   #hold(arrivals: readonly Arrival[], connection: number, answered: () => void): number {
@@ -106,6 +110,9 @@ export class HeldReads {
 
   #send({ batches, buffers, sources, bytes }: Omit<Held, 'open'>, isCounted: boolean): void {
     const generations = sources.map(({ generation }) => generation);
-    this.#post({ type: 'entries', batches, generations, isCounted, bytes }, buffers);
+    this.#post(
+      { type: 'entries', reply: packReply(batches, generations, buffers), isCounted, bytes },
+      buffers,
+    );
   }
 }

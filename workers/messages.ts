@@ -2,6 +2,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { PackedBatch } from '../src/protocol/batch.js';
 import type { FailureBody } from '../src/protocol/errors.js';
+import type { PackedReply } from '../src/protocol/packed-reply.js';
 import type { RangeRequest } from '../src/redis/range-reader.js';
 import type { RedisTarget } from '../src/redis/target.js';
 import type { DescribeResult } from './stream-describer.js';
@@ -52,9 +53,8 @@ export interface LostEnd {
 export type ReaderEvent =
   | {
       readonly type: 'entries';
-      readonly batches: readonly PackedBatch[];
-      /** The number that each batch's stream was followed under. */
-      readonly generations: readonly number[];
+      /** Each batch begins after the one before it of the same following. */
+      readonly reply: PackedReply;
       /** For each batch it is known whether entries before it are missing. */
       readonly isCounted: boolean;
       readonly bytes: number;

@@ -41,6 +41,12 @@ export interface TrackedReadsHandler {
   demoted(role: string): void;
 }
 
+/** A stream of a read, as it was when that was sent, and whether Redis told of a change. */
+interface Reading {
+  readonly followed: Followed;
+  readonly wasNoticed: boolean;
+}
+
 export class TrackedReads implements ReadStrategy {
   readonly #followed: ReadonlyMap<string, Followed>;
   readonly #ask: Ask;
@@ -48,8 +54,8 @@ export class TrackedReads implements ReadStrategy {
   readonly #handler: TrackedReadsHandler;
   readonly #changed = new ChangedStreams();
   readonly #pace = new ReadPace();
-  /** The streams of the read under way, as they were when it was sent, and whether Redis told of a change. */
-  #reading = new Map<string, { readonly followed: Followed; readonly wasNoticed: boolean }>();
+  /** The streams of the read under way. */
+  #reading: readonly Reading[] = [];
   #rotation: Iterator<string>;
   #allReadAt = Number.NEGATIVE_INFINITY;
   #areAllDue = false;
@@ -85,32 +91,33 @@ export class TrackedReads implements ReadStrategy {
   }
 
   next(size: ReadSize): StreamsRead | undefined {
-    this.#reading.clear();
+    const reading: Reading[] = [];
+    this.#reading = reading;
     for (const [key, wasNoticed] of this.#changed.next(size.streams)) {
       const followed = this.#followed.get(key);
       // Of a stream whose end is lost nothing is read before it is followed anew.
       if (followed === undefined || followed.isLost) this.#changed.delete(key);
-      else this.#reading.set(key, { followed, wasNoticed });
+      else reading.push({ followed, wasNoticed });
     }
-    const reading = [...this.#reading];
     if (reading.length === 0) return this.#changed.size === 0 ? undefined : this.next(size);
     size.settle(reading.length);
-    const cursors = reading.map(([key, { followed }]) => [key, followed.after] as const);
-    const likely = reading.filter(([, { followed, wasNoticed }]) => wasNoticed && followed.isCounted);
+    const cursors = reading.map(({ followed }) => followed);
+    const likely = reading.filter(({ followed, wasNoticed }) => wasNoticed && followed.isCounted);
     return {
       command: [xreadNow(cursors, size.count)],
-      keys: () => reading.map(([key]) => key),
-      likely: likely.map(([key]) => key),
+      keys: () => cursors.map(({ key }) => key),
+      likely: likely.map(({ followed }) => followed.key),
     };
   }
 
   answered(arrivals: readonly Arrival[]): number {
     const now = performance.now();
-    const full = new Map(arrivals.map(({ step }) => [step.key, step.isFull]));
-    for (const [key, { followed, wasNoticed }] of this.#reading) {
+    const full = new Map(arrivals.map(({ step }) => [step.followed, step.isFull]));
+    for (const { followed, wasNoticed } of this.#reading) {
+      const { key } = followed;
+      const isFull = full.get(followed);
       // Followed anew meanwhile: not yet read from there.
       if (this.#followed.get(key) !== followed) continue;
-      const isFull = full.get(key);
       const brought = isFull === undefined ? 'none' : isFull ? 'full' : 'some';
       this.#changed.read(key, brought, wasNoticed, now);
       if (wasNoticed && isFull === undefined) this.#handler.suspect(key);

@@ -1,5 +1,5 @@
 /** Packs entries that were stored for the followers of their stream, from the batch that carried them. */
-import type { PackedBatch } from '../protocol/batch.js';
+import { endsOf, type PackedBatch } from '../protocol/batch.js';
 
 /** An entry that Redis has stored. */
 export interface StoredEntry {
@@ -22,7 +22,7 @@ export function packStored(key: string, after: string, entries: readonly StoredE
   for (let from = 0; from < entries.length; ) {
     const { payload, id } = entries[from]!;
     if ('large' in payload) {
-      const ends = Uint32Array.of(payload.length);
+      const ends = [payload.length];
       batches.push({ key, after: last, ids: id, ends, buffer: payload.large, offset: 0, trimmed: false });
       last = id;
       from++;
@@ -38,7 +38,7 @@ export function packStored(key: string, after: string, entries: readonly StoredE
 }
 
 function packSmall(key: string, after: string, entries: readonly StoredEntry[]): PackedBatch {
-  const ends = new Uint32Array(entries.length);
+  const ends = endsOf(entries.length);
   let size = 0;
   entries.forEach(({ payload }, index) => {
     size += payload.length;

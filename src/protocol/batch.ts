@@ -16,8 +16,8 @@ export interface PackedBatch {
   readonly after: string;
   /** Ids in canonical form, joined by spaces: one string crosses far faster than many. */
   readonly ids: string;
-  /** End of each payload, in bytes from `offset`. */
-  readonly ends: Uint32Array;
+  /** End of each payload, in bytes from `offset`. A plain array where they are few, which costs far less. */
+  readonly ends: Uint32Array | readonly number[];
   readonly buffer: ArrayBuffer;
   /** Where the payloads begin in `buffer`: small batches of one reply share a buffer. */
   readonly offset: number;
@@ -28,6 +28,13 @@ export interface PackedBatch {
   /** Where entries may be missing: no id after this one was deleted out of the midst. */
   readonly deletedUpTo?: string;
 }
+
+/** A typed array is worth its while for more ends than these. */
+const MOST_PLAIN_ENDS = 16;
+
+/** What takes the ends of so many payloads, in order. */
+export const endsOf = (payloads: number): Uint32Array | number[] =>
+  payloads > MOST_PLAIN_ENDS ? new Uint32Array(payloads) : [];
 
 /** The id of the last entry; `after` where there is none. */
 export function lastId({ ids, after }: Pick<PackedBatch, 'ids' | 'after'>): string {
@@ -40,7 +47,7 @@ export class EntryBatch {
   readonly trimmed: boolean;
   readonly lostAfter: string;
   readonly #deletedUpTo: string | undefined;
-  readonly ends: Uint32Array;
+  readonly ends: PackedBatch['ends'];
   readonly bytes: Uint8Array;
   readonly #joinedIds: string;
   #ids: readonly string[] | undefined;
@@ -96,7 +103,7 @@ export class EntryBatch {
       key: this.key,
       after: id,
       ids: this.ids.slice(from).join(' '),
-      ends: this.ends.subarray(from).map((end) => end - start),
+      ends: Uint32Array.from(this.ends.slice(from), (end) => end - start),
       buffer: this.bytes.buffer as ArrayBuffer,
       offset: this.bytes.byteOffset + start,
       // Before its second entry nothing is missing; what was lost before the cursor was not told.
@@ -167,6 +174,7 @@ export class EntryBatch {
 
   /** The payload of entry `index`, a view that all followers share. */
   payload(index: number): Uint8Array {
+    if (this.length === 1 && index === 0) return this.bytes;
     this.#payloads ??= [];
     let view = this.#payloads[index];
     if (view === undefined) {

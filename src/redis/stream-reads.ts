@@ -5,7 +5,7 @@
  *     XRANGE                       *entries ( *2 $id *2f ( $field $value )… )…
  */
 import { isUtf8 } from 'node:buffer';
-import type { PackedBatch } from '../protocol/batch.js';
+import { endsOf, type PackedBatch } from '../protocol/batch.js';
 import { AFTER_LAST } from '../protocol/entry-id.js';
 import { PAYLOAD_FIELD } from './keys.js';
 import { bulk, encodeCommand, type ReplyCursor } from './resp.js';
@@ -49,11 +49,20 @@ export class BlockingRead {
   }
 }
 
+/** Where a stream is read on. */
+export interface StreamCursor {
+  /** Its key as a word of a command, encoded once: `bulk` of it. */
+  readonly word: string;
+  readonly after: string;
+}
+
 /** Entries after each stream's cursor that are there now, at most `count` a stream. */
-export function xreadNow(cursors: readonly (readonly [key: string, after: string])[], count: number): Buffer {
-  const keys = cursors.map(([key]) => key);
-  const ids = cursors.map(([, after]) => after);
-  return encodeCommand(['XREAD', 'COUNT', count, 'STREAMS', ...keys, ...ids]);
+export function xreadNow(cursors: readonly StreamCursor[], count: number): Buffer {
+  const words = ['XREAD', 'COUNT', String(count), 'STREAMS'];
+  let command = `*${words.length + 2 * cursors.length}\r\n${words.map(bulk).join('')}`;
+  for (const cursor of cursors) command += cursor.word;
+  for (const { after } of cursors) command += `$${after.length}\r\n${after}\r\n`;
+  return Buffer.from(command);
 }
 
 /** An XREAD that brings nothing, and is refused where one that brings something would be: of no entry is the id larger. */
@@ -153,7 +162,7 @@ export function packBatches(
     if (isShared) sharedUsed += read.bytes;
     else buffers.push(buffer);
     const bytes = new Uint8Array(buffer, offset, read.bytes);
-    const ends = new Uint32Array(read.payloads.length);
+    const ends = endsOf(read.payloads.length);
     let at = 0;
     read.payloads.forEach((payload, index) => {
       bytes.set(payload, at);

@@ -7,6 +7,7 @@ import type { LostEnd, ReaderCommand, ReaderEvent } from '../../workers/messages
 import { BackOff } from '../protocol/back-off.js';
 import { EntryBatch } from '../protocol/batch.js';
 import { Failure } from '../protocol/errors.js';
+import { batchOfReply } from '../protocol/packed-reply.js';
 import { EntryTrace } from '../system/entry-trace.js';
 import type { Logger } from '../system/logger.js';
 import { Heartbeat } from './heartbeat.js';
@@ -38,6 +39,7 @@ export interface ReaderListener {
 }
 
 interface Cursor {
+  readonly key: string;
   /** The last entry that was delivered. */
   after: string;
   /** Entries ever added to the stream up to there; undefined where it is not known. */
@@ -52,6 +54,8 @@ export class ReaderThread {
   readonly #logger: Logger;
   readonly #trace: EntryTrace | undefined;
   readonly #cursors = new Map<string, Cursor>();
+  /** The same by the number of the following: what is under way of an earlier one finds none. */
+  readonly #followings = new Map<number, Cursor>();
   #generation = 0;
   #worker: Worker;
   #heartbeat: Heartbeat;
@@ -86,9 +90,11 @@ export class ReaderThread {
    * @param isCounted as for `count`
    */
   follow(key: string, after: string, added: number | undefined, isCounted: boolean): void {
-    const cursor = { after, added, isCounted, generation: ++this.#generation };
+    this.#forget(key);
+    const cursor = { key, after, added, isCounted, generation: ++this.#generation };
     this.#cursors.set(key, cursor);
-    this.#send({ type: 'follow', key, ...cursor });
+    this.#followings.set(cursor.generation, cursor);
+    this.#send({ type: 'follow', ...cursor });
     this.#heartbeat.watch();
   }
 
@@ -101,7 +107,7 @@ export class ReaderThread {
   }
 
   unfollow(key: string): void {
-    this.#cursors.delete(key);
+    this.#forget(key);
     this.#send({ type: 'unfollow', key });
   }
 
@@ -157,8 +163,15 @@ export class ReaderThread {
     if (performance.now() - this.#startedAt > SETTLED_MS) this.#backOff.reset();
     this.#respawnTimer = setTimeout(() => {
       [this.#worker, this.#heartbeat] = this.#spawn();
-      for (const [key, cursor] of this.#cursors) this.#send({ type: 'follow', key, ...cursor });
+      for (const cursor of this.#cursors.values()) this.#send({ type: 'follow', ...cursor });
     }, this.#backOff.next());
+  }
+
+  #forget(key: string): void {
+    const cursor = this.#cursors.get(key);
+    if (cursor === undefined) return;
+    this.#cursors.delete(key);
+    this.#followings.delete(cursor.generation);
   }
 
   /** Whether what is told of a key is about the present following, and not an earlier one. */
@@ -173,7 +186,7 @@ export class ReaderThread {
         break;
       case 'evicted':
         if (!this.#isCurrent(event.key, event.generation)) return;
-        this.#cursors.delete(event.key);
+        this.#forget(event.key);
         this.#listener.onEvicted(event.key, new Failure(event.failure.code, event.failure.error));
         break;
       case 'lost':
@@ -196,12 +209,13 @@ export class ReaderThread {
     }
   }
 
-  #deliver({ batches, generations, isCounted, bytes }: Extract<ReaderEvent, { type: 'entries' }>): void {
+  #deliver({ reply, isCounted, bytes }: Extract<ReaderEvent, { type: 'entries' }>): void {
     let last: EntryBatch | undefined;
-    batches.forEach((packed, index) => {
-      const cursor = this.#cursors.get(packed.key);
-      if (cursor === undefined || cursor.generation !== generations[index]) return;
-      last = new EntryBatch(packed);
+    reply.generations.forEach((generation, index) => {
+      const cursor = this.#followings.get(generation);
+      if (cursor === undefined) return;
+      const { key, after } = cursor;
+      last = new EntryBatch({ key, after, ...batchOfReply(reply, index) });
       this.#trace?.read(last);
       cursor.after = last.lastId;
       if (cursor.added !== undefined) cursor.added = last.trimmed ? undefined : cursor.added + last.length;

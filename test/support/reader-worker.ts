@@ -2,7 +2,6 @@
 import { resolve } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { expect, vi } from 'vitest';
-import { EntryBatch } from '../../src/protocol/batch.js';
 import type { ReaderCommand, ReaderEvent, ThreadData } from '../../workers/messages.js';
 
 const FILE = resolve('dist/workers/reader.js');
@@ -22,6 +21,8 @@ export class ReaderWorker {
   readonly worker: Worker;
   readonly events: ReaderEvent[] = [];
   #generation = 0;
+  /** By the numbers of their followings. */
+  readonly #keys = new Map<number, string>();
 
   constructor(target: ThreadData['target']) {
     const data: ThreadData = { target };
@@ -40,6 +41,7 @@ export class ReaderWorker {
   /** @returns the following's number */
   follow(key: string, after = '0-0'): number {
     const generation = ++this.#generation;
+    this.#keys.set(generation, key);
     this.send({ type: 'follow', key, after, added: undefined, isCounted: true, generation });
     return generation;
   }
@@ -55,8 +57,10 @@ export class ReaderWorker {
 
   /** All entries that came, as `key id`. */
   get entries(): string[] {
-    return this.of('entries').flatMap(({ batches }) =>
-      batches.flatMap((packed) => new EntryBatch(packed).ids.map((id) => `${packed.key} ${id}`)),
+    return this.of('entries').flatMap(({ reply }) =>
+      reply.generations.flatMap((generation, index) =>
+        reply.ids[index]!.split(' ').map((id) => `${this.#keys.get(generation)} ${id}`),
+      ),
     );
   }
 }

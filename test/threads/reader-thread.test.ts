@@ -4,6 +4,7 @@ import type { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Hub } from '../../src/follow/live/hub.js';
 import type { HubListener, HubStream, Reset } from '../../src/follow/live/hub-stream.js';
+import { packReply } from '../../src/protocol/packed-reply.js';
 import { packBatches } from '../../src/redis/stream-reads.js';
 import { createLogger } from '../../src/system/logger.js';
 import { ReaderThread } from '../../src/threads/reader-thread.js';
@@ -45,8 +46,8 @@ class FakeWorker extends EventEmitter {
   bring(key: string, generation: number, after: string, ...ids: string[]): void {
     const payloads = ids.map((id) => Buffer.from(`${key} ${id}`));
     const bytes = payloads.reduce((sum, { length }) => sum + length, 0);
-    const { batches } = packBatches([{ key, after, trimmed: false, ids, payloads, bytes }]);
-    this.tell({ type: 'entries', batches, generations: [generation], isCounted: true, bytes });
+    const { batches, buffers } = packBatches([{ key, after, trimmed: false, ids, payloads, bytes }]);
+    this.tell({ type: 'entries', reply: packReply(batches, [generation], buffers), isCounted: true, bytes });
   }
 }
 
@@ -112,7 +113,7 @@ afterEach(async () => {
 
 test('what was taken in is told in steps of some size, and all of it', () => {
   const take = (bytes: number) =>
-    worker().tell({ type: 'entries', batches: [], generations: [], isCounted: true, bytes });
+    worker().tell({ type: 'entries', reply: packReply([], [], []), isCounted: true, bytes });
   for (let reply = 0; reply < 1000; reply++) take(1000);
   expect(worker().consumed).toEqual([]);
   for (let reply = 0; reply < 2000; reply++) take(1000);
@@ -145,13 +146,12 @@ describe('what was under way of an earlier following', () => {
     const { generation } = worker().followed.k!;
     hub.unfollow(listener.stream!, listener);
     vi.advanceTimersByTime(2000);
-    worker().tell({
-      type: 'entries',
-      batches: [],
-      generations: [generation],
-      isCounted: true,
-      bytes: 3 * MIB,
-    });
+    const payload = Buffer.alloc(3 * MIB);
+    const { batches, buffers } = packBatches([
+      { key: 'k', after: '10-0', trimmed: false, ids: ['11-0'], payloads: [payload], bytes: payload.length },
+    ]);
+    const reply = packReply(batches, [generation], buffers);
+    worker().tell({ type: 'entries', reply, isCounted: true, bytes: payload.length });
     expect(worker().consumed).toEqual([3 * MIB]);
   });
 

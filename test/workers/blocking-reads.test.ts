@@ -1,6 +1,7 @@
 /** Reads that wait for entries of all streams: how long, for how many of each, and how they are ended. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
+import { bulk } from '../../src/redis/resp.js';
 import { BlockingReads } from '../../workers/blocking-reads.js';
 import type { Followed } from '../../workers/followed.js';
 import type { Arrival } from '../../workers/held-reads.js';
@@ -28,7 +29,8 @@ beforeEach(async () => {
 /** Follows so many streams in all. */
 function follow(streams: number): void {
   for (let index = followed.size; index < streams; index++) {
-    followed.set(`k${index}`, { after: `${index}-0` } as Followed);
+    const key = `k${index}`;
+    followed.set(key, { key, word: bulk(key), after: `${index}-0` } as Followed);
   }
   reads.changed();
 }

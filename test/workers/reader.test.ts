@@ -113,12 +113,12 @@ describe('what it tells', () => {
     const first = reader.follow('a', '1-0');
     await server.read(1);
     server.answer(entryOf('a', '2-0'));
-    expect((await reader.said('entries')).generations).toEqual([first]);
+    expect((await reader.said('entries')).reply.generations).toEqual([first]);
     expect((await server.read(2)).cursors).toEqual({ a: '2-0' });
     const second = reader.follow('a', '1-0');
     expect((await server.read(3)).cursors).toEqual({ a: '1-0' });
     server.answer(entryOf('a', '2-0'));
-    expect((await reader.said('entries', 2)).generations).toEqual([second]);
+    expect((await reader.said('entries', 2)).reply.generations).toEqual([second]);
   });
 
   test('is a beat whenever it is asked for one, with the memory that it takes', async () => {

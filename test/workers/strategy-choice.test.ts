@@ -1,6 +1,7 @@
 /** How a reader's connection reads its streams: by blocking reads of few, by tracked reads of many. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { bulk } from '../../src/redis/resp.js';
 import type { RedisTarget } from '../../src/redis/target.js';
 import { BlockingReads } from '../../workers/blocking-reads.js';
 import type { Ask, Followed } from '../../workers/followed.js';
@@ -54,7 +55,8 @@ function follow(streams: number): void {
     choice.changed(key);
   }
   for (let index = followed.size; index < streams; index++) {
-    followed.set(`k${index}`, { after: '1-0' } as Followed);
+    const key = `k${index}`;
+    followed.set(key, { key, word: bulk(key), after: '1-0' } as Followed);
     choice.changed(`k${index}`);
   }
 }

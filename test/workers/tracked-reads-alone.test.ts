@@ -1,5 +1,6 @@
 /** Tracked reads by themselves, on a clock of the test's: what is read when, and what is made of the answers. */
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { bulk } from '../../src/redis/resp.js';
 import type { Ask, Followed } from '../../workers/followed.js';
 import type { Arrival } from '../../workers/held-reads.js';
 import { ReadSize } from '../../workers/read-size.js';
@@ -49,7 +50,7 @@ afterEach(() => {
 /** Follows streams, perhaps anew. */
 function follow(...keys: string[]): void {
   for (const key of keys) {
-    followed.set(key, { after: '1-0', isLost: false, isCounted: true } as Followed);
+    followed.set(key, { key, word: bulk(key), after: '1-0', isLost: false, isCounted: true } as Followed);
     reads.changed(key);
   }
 }
@@ -64,7 +65,7 @@ const read = () => next()?.keys() ?? [];
 /** Answers the read under way: with entries of some streams, which may have more. */
 function answer(some: readonly string[] = [], full: readonly string[] = []): number {
   const arrivals = [...some, ...full].map(
-    (key, index) => ({ step: { key, isFull: index >= some.length } }) as Arrival,
+    (key, index) => ({ step: { key, followed: followed.get(key), isFull: index >= some.length } }) as Arrival,
   );
   return reads.answered(arrivals);
 }

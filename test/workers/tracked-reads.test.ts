@@ -166,7 +166,7 @@ test('a stream that is followed anew while it is read is read again from there',
   reply = ({ cursors }) => (cursors.k7 === '5-0' ? entries({ k7: ['6-0'] }) : NOTHING);
   client.socket.write(notice('k7'));
   await vi.waitFor(() => expect(reader.entries).toEqual(['k7 6-0']), WAIT);
-  expect(reader.of('entries')[0]!.generations).toEqual([generation]);
+  expect(reader.of('entries')[0]!.reply.generations).toEqual([generation]);
 });
 
 describe('what Redis does not tell of', () => {
