@@ -169,7 +169,9 @@ export class LossCheck {
   /** Counts streams with reads that were not counted, as far as they are quiet. To be called between two reads. */
   recount(): void {
     let bytes = 0;
-    for (const key of [...this.#uncounted].slice(0, RECOUNT_STREAMS)) {
+    let streams = Math.min(this.#uncounted.size, RECOUNT_STREAMS);
+    for (const key of this.#uncounted) {
+      if (streams-- === 0) return;
       const followed = this.#followed.get(key);
       if (followed === undefined || this.#dropped.has(key)) {
         this.#uncounted.delete(key);

@@ -190,7 +190,7 @@ class Reader {
     if (this.#apart.reason !== undefined && this.#readApart()) return;
     if (this.#ends.isDue) {
       this.#losses.recount();
-      this.#ends.look(this.#size.entryBytes);
+      this.#ends.look(this.#size.entryBytes, this.#strategy.isTold);
     }
     const read = this.#strategy.current.next(this.#size);
     if (read === undefined) return;

@@ -33,6 +33,11 @@ export class StrategyChoice {
     this.#tracked.changed(key);
   }
 
+  /** Redis tells of changes of the streams. */
+  get isTold(): boolean {
+    return this.current === this.#tracked;
+  }
+
   /** Redis is asked whether the other strategy will do: nothing may be read until then. */
   get isChanging(): boolean {
     return this.#tracking.isTurning;

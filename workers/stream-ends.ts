@@ -15,6 +15,8 @@ import type { LostEnd } from './messages.js';
 
 /** All streams are looked at within so many looks, if that are not too many at once. */
 const LOOKS_A_ROUND = 8;
+/** The same where Redis tells of changes: each stream that is told of is looked at in any case. */
+const LOOKS_A_TOLD_ROUND = 32;
 const LEAST_LOOKED_AT = 32;
 const MOST_LOOKED_AT = 1000;
 /** What ENDS_SCRIPT takes in place of a length. */
@@ -39,6 +41,8 @@ export class StreamEnds {
   #rotation: Iterator<[string, Followed]>;
   /** How many looks are due. */
   #looksDue = 0;
+  /** So many streams are looked at as soon as may be: with each look as many as may be at once. */
+  #urgent = 0;
   /** The number of the connection that is asked. */
   #connection = 0;
 
@@ -79,7 +83,8 @@ export class StreamEnds {
 
   /** Looks at all streams soon. */
   lookAtAll(): void {
-    this.#looksDue = LOOKS_A_ROUND;
+    this.#urgent = this.#followed.size;
+    this.#looksDue++;
   }
 
   /** Has the stream looked at with the next look. */
@@ -94,10 +99,11 @@ export class StreamEnds {
   /**
    * Asks about the streams whose turn it is. To be called between two reads.
    * @param entryBytes what an entry takes
+   * @param isTold Redis tells of changes, and so of streams that are deleted
    */
-  look(entryBytes: number): void {
+  look(entryBytes: number, isTold: boolean): void {
     for (const key of this.#wanted) this.#send([key], () => true);
-    const keys = [...this.#nextSuspects(), ...this.#nextInRotation(entryBytes)];
+    const keys = [...this.#nextSuspects(), ...this.#nextInRotation(entryBytes, isTold)];
     const closeShare = CLOSE_BYTES / (keys.length * entryBytes);
     const aCall = Math.min(Math.max(Math.floor(CLOSE_BYTES / entryBytes), 1), KEYS_A_CALL);
     for (let from = 0; from < keys.length; from += aCall) {
@@ -111,13 +117,15 @@ export class StreamEnds {
     return keys.slice(0, MOST_LOOKED_AT);
   }
 
-  #nextInRotation(entryBytes: number): string[] {
-    const share = Math.max(Math.ceil(this.#followed.size / LOOKS_A_ROUND), LEAST_LOOKED_AT);
-    const streams = Math.min(share * this.#looksDue, this.#followed.size, MOST_LOOKED_AT);
+  #nextInRotation(entryBytes: number, isTold: boolean): string[] {
+    const { size } = this.#followed;
+    const share = Math.max(Math.ceil(size / (isTold ? LOOKS_A_TOLD_ROUND : LOOKS_A_ROUND)), LEAST_LOOKED_AT);
+    const streams = Math.min(Math.max(share * this.#looksDue, this.#urgent), size, MOST_LOOKED_AT);
     this.#looksDue = 0;
     const keys: string[] = [];
     let urgentBytes = 0;
     for (let looked = 0; looked < streams && urgentBytes < URGENT_BYTES; looked++) {
+      if (this.#urgent > 0) this.#urgent--;
       const { value, done } = this.#rotation.next();
       if (done) {
         this.#rotation = this.#followed.entries();
@@ -126,8 +134,8 @@ export class StreamEnds {
       const [key, followed] = value;
       const isBusy = followed.wasRead;
       followed.wasRead = false;
-      // A busy stream reaches further than its cursor.
-      if (isBusy || !this.#canBeLost(followed)) continue;
+      // A busy stream reaches further than its cursor. In a long round that may have been long ago.
+      if ((isBusy && !isTold) || !this.#canBeLost(followed)) continue;
       if (this.#known(followed, false) === CLOSE) urgentBytes += entryBytes;
       keys.push(key);
     }

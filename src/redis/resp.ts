@@ -20,7 +20,6 @@ const COLON = 58;
 const DOLLAR = 36;
 const STAR = 42;
 const ZERO = 48;
-const ONE = 49;
 const UNDERSCORE = 95;
 const PERCENT = 37;
 const EQUALS = 61;
