@@ -34,6 +34,7 @@ import { type BorrowedCork, borrowCork } from './server/sockets/borrowed-cork.js
 import type { ClientSocket } from './server/sockets/client-socket.js';
 import { sweepSockets } from './server/sockets/slow-sockets.js';
 import { Underway } from './server/underway.js';
+import type { Siblings } from './supervisor/siblings.js';
 import { spareDescriptors } from './system/descriptors.js';
 import type { Logger } from './system/logger.js';
 import { heapBytes, openResidentBytes } from './system/memory.js';
@@ -57,6 +58,8 @@ const MAX_OUTAGE_MS = 5000;
 export interface Gateway {
   /** The port listened on, which differs from the configured one where that is 0. */
   readonly port: number;
+  /** For people, as `http://127.0.0.1:8000`. */
+  readonly address: string;
   /** Reads the files again that may change: tokens, keys, certificates. What is wrong with one is logged. */
   reload(): Promise<void>;
   /** Refuses what is new, finishes what was taken, closes all sockets, ends all threads and Redis. */
@@ -65,8 +68,20 @@ export interface Gateway {
   abort(): Promise<void>;
 }
 
-/** @throws ListenError, AccessSettingsError, TokenFileError, KeySetError, EmbeddedRedisError */
-export async function startGateway(config: Config, logger: Logger): Promise<Gateway> {
+/** What a gateway is given that is one of several workers. */
+export interface WorkerPlace {
+  /** Of the embedded Redis, which the supervisor has; undefined where REDIS_URL names one. */
+  readonly redisSocket: string | undefined;
+  readonly siblings: Siblings;
+  /** Called when all is there but clients; resolves once they may come. */
+  mayListen(): Promise<void>;
+}
+
+/**
+ * @param place where it is one of several workers
+ * @throws ListenError, AccessSettingsError, TokenFileError, KeySetError, EmbeddedRedisError
+ */
+export async function startGateway(config: Config, logger: Logger, place?: WorkerPlace): Promise<Gateway> {
   watchUnknownReplies((word) => {
     logger.warn({ word }, 'Redis sent an error reply that streamgate does not know; clients get redis_error');
   });
@@ -74,10 +89,11 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
   await checkCertificate(config);
   const access = await AccessControl.start(config, logger);
   const embedded =
-    config.REDIS_URL === undefined
+    config.REDIS_URL === undefined && place === undefined
       ? await startEmbeddedRedis({ dataDir: config.STREAMGATE_DATA_DIR, logger })
       : undefined;
-  const target = embedded ? unixTarget(embedded.socketPath) : parseRedisUrl(config.REDIS_URL!);
+  const socketPath = embedded?.socketPath ?? place?.redisSocket;
+  const target = socketPath === undefined ? parseRedisUrl(config.REDIS_URL!) : unixTarget(socketPath);
   const parts = startParts(
     config,
     logger,
@@ -85,6 +101,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     access,
     await borrowCork(),
     await maxConnections(config, logger),
+    place?.siblings,
   );
   const sweep = setInterval(() => {
     sweepSockets(parts.sockets, config.MAX_UNREAD_BYTES);
@@ -94,8 +111,13 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
   try {
     await tryRedis(parts.control);
     await parts.cluster.check();
-    const listener = await Listener.start(config, logger, createRoutes(parts, await loadPages()));
-    logger.info({ redis: describeTarget(target) }, `streamgate is listening on ${listener.address}`);
+    const routes = createRoutes(parts, await loadPages());
+    await place?.mayListen();
+    const listener = await Listener.start(config, logger, routes);
+    const redis = describeTarget(target);
+    // Of several workers the supervisor says where they listen, once for all.
+    if (place === undefined) logger.info({ redis }, `streamgate is listening on ${listener.address}`);
+    else logger.debug({ redis }, 'the worker serves');
     let stopping: Promise<void> | undefined;
     const stop = async () => {
       listener.stopAccepting();
@@ -105,6 +127,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
     };
     return {
       port: listener.port,
+      address: listener.address,
       reload: async () => {
         await Promise.all([access.reload(), listener.reload()]);
       },
@@ -127,6 +150,7 @@ function startParts(
   access: AccessControl,
   borrowedCork: BorrowedCork,
   mostConnections: number,
+  siblings: Siblings | undefined,
 ): GatewayContext {
   const hub = new Hub(config.MAX_FOLLOWED_STREAMS);
   const threads = new Threads(
@@ -174,6 +198,7 @@ function startParts(
     logger,
     control,
     cluster,
+    siblings,
     durability: new DurabilityWatch(control, config.REDIS_URL === undefined, logger),
     pipes,
     hub,

@@ -11,7 +11,7 @@ const LAYERS = [
   ['config'],
   ['redis'],
   ['access', 'embedded'],
-  ['append', 'doctor'],
+  ['append', 'doctor', 'supervisor'],
   ['threads'],
   ['follow'],
   ['reads'],

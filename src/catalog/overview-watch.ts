@@ -7,13 +7,13 @@
  */
 import type { Redis } from 'ioredis';
 import type { Rights } from '../access/rights.js';
-import type { Hub } from '../follow/live/hub.js';
 import { compareEntryIds } from '../protocol/entry-id.js';
 import { asFailure, type FailureBody } from '../protocol/errors.js';
 import type { Overview, StreamOverview } from '../protocol/overview.js';
 import { splitStreamKey } from '../redis/keys.js';
 import type { Threads } from '../threads/threads.js';
 import { Devices } from './devices.js';
+import type { FollowerCounts } from './follower-counts.js';
 import { listStreamKeys } from './stream-keys.js';
 import { ScriptsRefused, type SurveyedStream, surveyStreams, unknownState } from './stream-survey.js';
 
@@ -47,7 +47,7 @@ export interface OverviewViewer {
 
 export interface OverviewParts {
   readonly control: Redis;
-  readonly hub: Pick<Hub, 'followers'>;
+  readonly followers: FollowerCounts;
   readonly threads: Pick<Threads, 'describe'>;
   readonly devicePrefixing: boolean;
 }
@@ -70,7 +70,7 @@ export class OverviewWatch {
   #listedFor: ReadonlySet<Rights> = new Set();
   #runsScripts = true;
   /** What was told last to those of the same rights and filter. */
-  #told = new Map<Rights, Map<string, string>>();
+  #told = new Map<Rights, Map<string, Promise<string>>>();
   #lookedAt = 0;
   #isLooking = false;
   #timer: NodeJS.Timeout | undefined;
@@ -87,7 +87,7 @@ export class OverviewWatch {
     if (this.#viewers.size === 1) this.#look();
     else if (!this.#listedFor.has(viewer.rights)) this.#listAt = 0;
     // What is a moment old serves others who come.
-    else if (this.#lookedAt > 0) this.#tell(viewer);
+    else if (this.#lookedAt > 0) void this.#tell(viewer);
     return () => {
       this.#viewers.delete(viewer);
       if (this.#viewers.size === 0) this.#forget();
@@ -118,7 +118,7 @@ export class OverviewWatch {
       this.#told.clear();
       this.#shown.clear();
       this.#lookedAt = Date.now();
-      for (const viewer of this.#viewers) this.#tell(viewer);
+      await Promise.all([...this.#viewers].map((viewer) => this.#tell(viewer)));
     } catch (error) {
       const { body } = asFailure(error);
       for (const viewer of this.#viewers) viewer.onFailure(body);
@@ -200,36 +200,39 @@ export class OverviewWatch {
       .sort(byLastEntry);
   }
 
-  #tell(viewer: OverviewViewer): void {
+  async #tell(viewer: OverviewViewer): Promise<void> {
     const { rights, filter } = viewer;
-    const byFilter = this.#told.get(rights) ?? new Map<string, string>();
+    const byFilter = this.#told.get(rights) ?? new Map<string, Promise<string>>();
     this.#told.set(rights, byFilter);
     let text = byFilter.get(filter);
     if (text === undefined) {
-      text = JSON.stringify(this.#describe(rights, filter));
+      text = this.#describe(rights, filter).then((overview) => JSON.stringify(overview));
       byFilter.set(filter, text);
     }
-    viewer.onOverview(text);
+    const told = await text;
+    // It may have left meanwhile.
+    if (this.#viewers.has(viewer)) viewer.onOverview(told);
   }
 
-  #describe(rights: Rights, filter: string): Overview {
+  async #describe(rights: Rights, filter: string): Promise<Overview> {
     const fitting = this.#sorted.filter(
       ({ key }) => rights.may('read', key) && rights.nameOf(key).includes(filter),
     );
     const shown = fitting.slice(0, MAX_SHOWN);
     for (const { key } of shown) this.#shown.add(key);
+    const followers = await this.#parts.followers.count(shown.map(({ key }) => key));
     return {
       at: this.#lookedAt,
       devices: this.#seen
         .filter((id) => rights.maySome('read', id))
         .slice(0, MAX_SHOWN)
         .map((id) => ({ id, connected: this.#connected.has(id) })),
-      streams: shown.map((state) => this.#describeStream(rights, state)),
+      streams: shown.map((state, index) => this.#describeStream(rights, state, followers[index]!)),
       omitted: fitting.length - shown.length,
     };
   }
 
-  #describeStream(rights: Rights, state: SurveyedStream): StreamOverview {
+  #describeStream(rights: Rights, state: SurveyedStream, followers: number): StreamOverview {
     const { key, length, entriesAdded, lastEntryId, lastEntryBytes } = state;
     const { device, name } = splitStreamKey(key, this.#parts.devicePrefixing);
     return {
@@ -240,7 +243,7 @@ export class OverviewWatch {
       entriesAdded,
       lastEntryId,
       lastEntryBytes,
-      followers: this.#parts.hub.followers(key),
+      followers,
     };
   }
 }

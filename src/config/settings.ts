@@ -16,6 +16,8 @@ interface Setting<T> {
   /** The default in words, where it depends on the machine or on other settings. */
   readonly usually?: string;
   readonly schema: z.ZodType<T>;
+  /** The default where there are several workers. */
+  readonly withWorkers?: string;
   /** The value holds a password or is one: messages do not repeat it. */
   readonly isSecret?: true;
 }
@@ -24,6 +26,9 @@ const MIB = 1024 * 1024;
 const DAY_MS = 86_400_000;
 /** RFC 7518 §3.2: no shorter than the hash that signs. */
 const MIN_SECRET_BYTES = 32;
+/** What a busy worker, its threads and its part of Redis' work keep busy. */
+const CORES_PER_WORKER = 3;
+const MAX_WORKERS = 64;
 
 function wholeNumber(
   min: number,
@@ -91,20 +96,41 @@ export const SETTINGS = {
     'every append trims its stream to about this many entries',
   ),
   DISABLE_MULTI_DEVICE_PREFIXING: flag('0', 'store streams without the device prefix'),
-  READER_THREADS: wholeNumber(
-    1,
-    64,
-    Math.max(1, Math.min(4, Math.floor(availableParallelism() / 4))),
-    'threads that follow streams in Redis',
-    'a quarter of the cores, 1 to 4',
-  ),
-  POOL_THREADS: wholeNumber(
-    1,
-    64,
-    Math.max(1, Math.min(4, Math.floor(availableParallelism() / 2))),
-    'threads that read ranges, pack and decode',
-    'half of the cores, 1 to 4',
-  ),
+  WORKERS: {
+    expected: `auto or a whole number from 1 to ${MAX_WORKERS}`,
+    meaning:
+      'processes that share the port and the work, on Linux; auto: one for every three cores, at least one',
+    fallback: '1',
+    schema: z
+      .string()
+      .regex(/^(auto|\d{1,15})$/)
+      .transform((text) =>
+        text === 'auto'
+          ? Math.min(Math.max(1, Math.floor(availableParallelism() / CORES_PER_WORKER)), MAX_WORKERS)
+          : Number(text),
+      )
+      .pipe(z.number().min(1).max(MAX_WORKERS)),
+  } satisfies Setting<number>,
+  READER_THREADS: {
+    ...wholeNumber(
+      1,
+      64,
+      Math.max(1, Math.min(4, Math.floor(availableParallelism() / 4))),
+      'threads of each worker that follow streams in Redis',
+      'a quarter of the cores, 1 to 4; with several workers 1',
+    ),
+    withWorkers: '1',
+  },
+  POOL_THREADS: {
+    ...wholeNumber(
+      1,
+      64,
+      Math.max(1, Math.min(4, Math.floor(availableParallelism() / 2))),
+      'threads of each worker that read ranges, pack and decode',
+      'half of the cores, 1 to 4; with several workers 1',
+    ),
+    withWorkers: '1',
+  },
   MAX_PAYLOAD_BYTES: wholeNumber(1024, 512 * MIB, 64 * MIB, 'largest message or request body'),
   MAX_BUFFERED_BYTES: wholeNumber(
     1024,
@@ -241,7 +267,10 @@ export type Config = { readonly [N in Exclude<SettingName, OptionalName>]: Value
 export function loadConfig(given: Readonly<Record<string, string | undefined>>): Config {
   const values: Record<string, unknown> = {};
   for (const [name, setting] of Object.entries<Setting<unknown>>(SETTINGS)) {
-    const value = given[name] || setting.fallback;
+    // WORKERS comes before those that depend on it.
+    const fallback =
+      Number(values.WORKERS) > 1 ? (setting.withWorkers ?? setting.fallback) : setting.fallback;
+    const value = given[name] || fallback;
     if (value === undefined) {
       values[name] = undefined;
       continue;

@@ -1,4 +1,5 @@
 /** What in the machine will hurt. */
+import { shareOf } from '../config/worker-share.js';
 import { type Checks, ok, problem, sizeText, type Verdict, warning } from './findings.js';
 import type { SystemFacts } from './system-facts.js';
 
@@ -25,14 +26,29 @@ function node({ nodeVersion, libraryFault }: SystemFacts): Verdict {
       );
 }
 
+function workers({ cores, config }: SystemFacts): Verdict {
+  const { WORKERS, READER_THREADS, POOL_THREADS } = config;
+  if (WORKERS === 1) return ok(`There is one worker (WORKERS=1) on ${coresText(cores)}.`);
+  const threads = WORKERS * (1 + READER_THREADS + POOL_THREADS);
+  const many = `${WORKERS} workers have ${threads} busy threads (a main thread, READER_THREADS and POOL_THREADS each)`;
+  return threads <= cores
+    ? ok(`${many} on ${coresText(cores)}.`)
+    : warning(`${many}, and there are only ${coresText(cores)}: lower WORKERS, or set it to auto.`);
+}
+
+const coresText = (cores: number) => (cores === 1 ? '1 core' : `${cores} cores`);
+
+/** Each worker is a process of its own. */
 function openFiles({ openFiles: limit, config }: SystemFacts): Verdict {
   if (limit === undefined) return undefined;
   const clients = limit - OWN_FILES;
-  return clients >= config.MAX_CONNECTIONS
-    ? ok(`${limit} files may be open at once, which MAX_CONNECTIONS (${config.MAX_CONNECTIONS}) fits into.`)
+  const { MAX_CONNECTIONS } = shareOf(config);
+  const wanted = config.WORKERS === 1 ? 'MAX_CONNECTIONS' : "a worker's part of MAX_CONNECTIONS";
+  return clients >= MAX_CONNECTIONS
+    ? ok(`${limit} files may be open at once, which ${wanted} (${MAX_CONNECTIONS}) fits into.`)
     : warning(
-        `Only ${Math.max(clients, 0)} clients can be connected at once, and MAX_CONNECTIONS is ` +
-          `${config.MAX_CONNECTIONS}: raise the limit of open files (ulimit -n, LimitNOFILE of systemd).`,
+        `Only ${Math.max(clients, 0)} clients can be connected at once, and ${wanted} is ` +
+          `${MAX_CONNECTIONS}: raise the limit of open files (ulimit -n, LimitNOFILE of systemd).`,
       );
 }
 
@@ -86,6 +102,7 @@ function freeDisk({ freeDiskBytes: free, config }: SystemFacts): Verdict {
 
 export const SYSTEM_CHECKS: Checks<SystemFacts> = {
   node,
+  workers,
   'open-files': openFiles,
   backlog,
   buffers,

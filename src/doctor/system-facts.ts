@@ -1,6 +1,6 @@
 /** What the machine allows, as far as it tells: `/proc` and `/sys` are Linux'. */
 import { readFile, statfs } from 'node:fs/promises';
-import { totalmem } from 'node:os';
+import { availableParallelism, totalmem } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import type { Config } from '../config/settings.js';
 import { loadSocketLibrary } from '../system/socket-library.js';
@@ -13,6 +13,8 @@ export interface SystemFacts {
   readonly openFiles: number | undefined;
   /** Most connections that wait to be accepted. */
   readonly backlog: number | undefined;
+  /** Cores that this process may use. */
+  readonly cores: number;
   readonly memoryBytes: number;
   /** Redis is on this machine, so that what follows is its business too. */
   readonly hasRedis: boolean;
@@ -37,6 +39,7 @@ export async function readSystemFacts(config: Config, hasRedis: boolean): Promis
     libraryFault: await loadSocketLibrary(),
     openFiles: openFiles === 'unlimited' ? Number.POSITIVE_INFINITY : toNumber(openFiles),
     backlog: toNumber(backlog),
+    cores: availableParallelism(),
     // Of a container its own; 0 and numbers beyond all memory mean none.
     memoryBytes: Math.min(process.constrainedMemory() || totalmem(), totalmem()),
     hasRedis,

@@ -105,6 +105,12 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
       reason: { type: 'string' },
       checks: { type: 'object', additionalProperties: { type: 'boolean' } },
       durability: { type: 'object', properties: { meaning: { type: 'string' } } },
+      workers: {
+        description: 'Where the gateway has several workers.',
+        type: 'object',
+        required: ['ready', 'of'],
+        properties: { ready: { type: 'integer' }, of: { type: 'integer' } },
+      },
     },
   },
 };

@@ -16,7 +16,7 @@ export interface StreamOverview {
   readonly lastEntryId: string;
   /** null where it is not known. */
   readonly lastEntryBytes: number | null;
-  /** Clients that follow it by this gateway. */
+  /** Clients that follow it by this gateway, at all its workers. */
   readonly followers: number;
 }
 

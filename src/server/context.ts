@@ -7,6 +7,7 @@ import type { Config } from '../config/settings.js';
 import type { Hub } from '../follow/live/hub.js';
 import type { RangeReads } from '../reads/range-reads.js';
 import type { ClusterWatch } from '../redis/cluster-watch.js';
+import type { Siblings } from '../supervisor/siblings.js';
 import type { Logger } from '../system/logger.js';
 import type { Describes } from '../threads/describes.js';
 import type { Threads } from '../threads/threads.js';
@@ -54,6 +55,8 @@ export interface GatewayContext {
   /** What the library holds of messages that WebSockets send. */
   readonly receivedMessages: ReceivedMessages;
   readonly borrowedCork: BorrowedCork;
+  /** The other workers; undefined where the gateway is one process. */
+  readonly siblings: Siblings | undefined;
   readonly counters: ServerCounters;
   /** The live WebSockets. */
   readonly sockets: Set<ClientSocket>;

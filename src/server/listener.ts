@@ -3,29 +3,28 @@
  *
  * The socket library takes a certificate when an app is made and never again. So a renewed one means a new
  * app, which listens in the old one's place; connections that the old one has taken stay with it to their
- * end. In between, for less than a turn of the loop, nobody listens: who connects just then is refused and
- * comes again.
+ * end. Where the port is not shared, nobody listens in between, for less than a turn of the loop: a client that
+ * connects just then is refused and comes again.
  */
 
 import uws, { type TemplatedApp, type us_listen_socket } from 'uWebSockets.js';
 import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
 import type { Config } from '../config/settings.js';
-import { StartError } from '../config/start-error.js';
+import { ListenError } from '../config/start-error.js';
 import type { Logger } from '../system/logger.js';
 
 /** uSockets' LIBUS_LISTEN_EXCLUSIVE_PORT: without it a second gateway shares the port in silence. */
 const EXCLUSIVE_PORT = 1;
-
-/** The gateway cannot listen, or not with this certificate; the message is one sentence for people. */
-export class ListenError extends StartError {}
+/** Workers share theirs, which the supervisor guards. */
+const SHARED_PORT = 0;
 
 interface Certificate {
   readonly cert_file_name: string;
   readonly key_file_name: string;
 }
 
-export type ListenSettings = Pick<Config, 'HOST' | 'PORT' | 'TLS_CERT_FILE' | 'TLS_KEY_FILE'>;
+export type ListenSettings = Pick<Config, 'HOST' | 'PORT' | 'TLS_CERT_FILE' | 'TLS_KEY_FILE' | 'WORKERS'>;
 
 /**
  * The certificate, if there is one, as the library can use it.
@@ -34,7 +33,7 @@ export type ListenSettings = Pick<Config, 'HOST' | 'PORT' | 'TLS_CERT_FILE' | 'T
 export async function checkCertificate({
   TLS_CERT_FILE,
   TLS_KEY_FILE,
-}: ListenSettings): Promise<Certificate | undefined> {
+}: Pick<ListenSettings, 'TLS_CERT_FILE' | 'TLS_KEY_FILE'>): Promise<Certificate | undefined> {
   if (TLS_CERT_FILE === undefined && TLS_KEY_FILE === undefined) return undefined;
   if (TLS_CERT_FILE === undefined || TLS_KEY_FILE === undefined) {
     throw new ListenError('TLS_CERT_FILE and TLS_KEY_FILE must be set together.');
@@ -77,7 +76,7 @@ export class Listener {
     const listener = new Listener(settings, logger, addRoutes);
     try {
       const app = listener.#createApp(await checkCertificate(settings));
-      listener.#listening = await listen(app, settings.HOST, settings.PORT);
+      listener.#listening = await listener.#listen(app, settings.PORT);
     } catch (error) {
       listener.close();
       throw error;
@@ -115,8 +114,10 @@ export class Listener {
     }
     // Who has been told to stop meanwhile must not begin again.
     if (this.#listening === undefined) return;
-    this.stopAccepting();
-    this.#listening = await listen(app, this.#settings.HOST, this.#port);
+    const before = this.#listening;
+    if (!this.#isShared) this.stopAccepting();
+    this.#listening = await this.#listen(app, this.#port);
+    if (this.#isShared) uws.us_listen_socket_close(before);
     this.#logger.info({ file: this.#settings.TLS_CERT_FILE }, 'the certificate is read again');
   }
 
@@ -130,6 +131,14 @@ export class Listener {
   close(): void {
     this.stopAccepting();
     for (const app of this.#apps) app.close();
+  }
+
+  get #isShared(): boolean {
+    return this.#settings.WORKERS > 1;
+  }
+
+  #listen(app: TemplatedApp, port: number): Promise<us_listen_socket> {
+    return listen(app, this.#settings.HOST, port, this.#isShared ? SHARED_PORT : EXCLUSIVE_PORT);
   }
 
   #createApp(certificate: Certificate | undefined): TemplatedApp {
@@ -149,21 +158,15 @@ function createSecureApp(certificate: Certificate): TemplatedApp {
   }
 }
 
-function listen(app: TemplatedApp, host: string, port: number): Promise<us_listen_socket> {
+function listen(app: TemplatedApp, host: string, port: number, options: number): Promise<us_listen_socket> {
   return new Promise((resolve, reject) => {
     const listening = (socket: us_listen_socket | false) => {
       if (socket) resolve(socket);
-      else {
-        reject(
-          new ListenError(
-            `Cannot listen on ${host} port ${port}: the port is in use (set another as PORT), or HOST is not an address of this machine.`,
-          ),
-        );
-      }
+      else reject(ListenError.at(host, port));
     };
     // The library takes the options here too, though its types know them only without a host.
     (
       app.listen as unknown as (host: string, port: number, options: number, cb: typeof listening) => void
-    ).call(app, host, port, EXCLUSIVE_PORT, listening);
+    ).call(app, host, port, options, listening);
   });
 }

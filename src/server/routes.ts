@@ -3,6 +3,7 @@ import type { TemplatedApp } from 'uWebSockets.js';
 import type { Registry } from 'prom-client';
 import type { Grant } from '../access/grant.js';
 import type { Rights } from '../access/rights.js';
+import { FollowerCounts } from '../catalog/follower-counts.js';
 import { OverviewWatch } from '../catalog/overview-watch.js';
 import { Failure } from '../protocol/errors.js';
 import { type Handler, withBody, withGrant } from './admission/authorize.js';
@@ -17,7 +18,7 @@ import { preparePush, pushBehavior } from './endpoints/data/push.js';
 import { GraphqlEndpoint } from './endpoints/graphql/endpoint.js';
 import { createGraphqlHandlers } from './endpoints/graphql/http.js';
 import { graphqlBehavior } from './endpoints/graphql/socket.js';
-import { healthz, readyz } from './endpoints/health.js';
+import { answerReadiness, healthz, readyz } from './endpoints/health.js';
 import { createMetrics, metrics } from './endpoints/metrics.js';
 import { createOpenApi } from './endpoints/openapi.js';
 import { getOverview, overviewBehavior } from './endpoints/overview.js';
@@ -65,7 +66,12 @@ export function createRoutes(context: GatewayContext, pages: Pages): (app: Templ
   const registry = createMetrics(context);
   const graphql = new GraphqlEndpoint(context);
   const devicePrefixing = !context.config.DISABLE_MULTI_DEVICE_PREFIXING;
-  const overview = new OverviewWatch({ ...context, devicePrefixing });
+  const overview = new OverviewWatch({
+    ...context,
+    followers: new FollowerCounts(context.hub, context.siblings),
+    devicePrefixing,
+  });
+  answerReadiness(context);
   const openApi = createOpenApi();
   return (app) => addRoutes(app, context, { pages, registry, graphql, overview, openApi });
 }
@@ -127,7 +133,7 @@ function addRoutes(app: TemplatedApp, context: GatewayContext, shared: Shared): 
   respond('/readyz', { get: (exchange) => readyz(context, exchange) }, 'watch');
   const getMetrics = withGrant(context, (exchange, { rights }) => {
     checkMayWatch(rights);
-    return metrics(registry, exchange);
+    return metrics(context, registry, exchange);
   });
   respond('/metrics', { get: getMetrics }, 'watch');
   respond('/openapi.json', { get: openApi });

@@ -43,11 +43,18 @@ function tellError(error: unknown): ToldError | string | undefined {
   };
 }
 
-/** @param out where the lines go, standard output by default */
-export function createLogger(level: string, out: DestinationStream = pino.destination(1)): Logger {
+/**
+ * @param out where the lines go, standard output by default
+ * @param worker the worker's number, which each line then has
+ */
+export function createLogger(
+  level: string,
+  out: DestinationStream = pino.destination(1),
+  worker?: number,
+): Logger {
   const options: LoggerOptions = {
     level,
-    base: null,
+    base: worker === undefined ? null : { worker },
     timestamp: pino.stdTimeFunctions.isoTime,
     serializers: { err: (error: unknown) => tellError(error) },
     hooks: {

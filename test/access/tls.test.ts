@@ -1,5 +1,4 @@
 /** https and wss, and certificates that are renewed while clients are connected. */
-import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { Agent, type RequestOptions, request } from 'node:https';
@@ -7,9 +6,9 @@ import { connect as connectPlain } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, type TLSSocket } from 'node:tls';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
+import { makeCertificate } from '../support/certificates.js';
 import { freePort } from '../support/free-port.js';
 import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.js';
 import { SUBPROTOCOL } from '../support/graphql-socket.js';
@@ -22,28 +21,6 @@ let gateway: GatewayProcess;
 
 const file = (name: string) => join(folder, name);
 
-/** Makes `{name}.crt` and `{name}.key`, by which the server is known as `name`. */
-async function makeCertificate(name: string): Promise<void> {
-  const openssl = (...args: string[]) => promisify(execFile)('openssl', args, { cwd: folder });
-  const key = [
-    '-newkey',
-    'ec',
-    '-pkeyopt',
-    'ec_paramgen_curve:prime256v1',
-    '-nodes',
-    '-keyout',
-    `${name}.key`,
-  ];
-  if (name === 'ca') {
-    await openssl('req', '-x509', ...key, '-out', 'ca.crt', '-subj', '/CN=test ca', '-days', '2');
-    return;
-  }
-  await openssl('req', ...key, '-out', `${name}.csr`, '-subj', `/CN=${name}`);
-  await writeFile(file('names'), 'subjectAltName=IP:127.0.0.1,DNS:localhost');
-  const signed = ['-CA', 'ca.crt', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2', '-extfile', 'names'];
-  await openssl('x509', '-req', '-in', `${name}.csr`, ...signed, '-out', `${name}.crt`);
-}
-
 /** Puts a certificate where the gateway looks for it. */
 async function install(name: string): Promise<void> {
   await copyFile(file(`${name}.crt`), file('server.crt'));
@@ -52,8 +29,8 @@ async function install(name: string): Promise<void> {
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'sg-tls-'));
-  await makeCertificate('ca');
-  await Promise.all(['first', 'second', 'third'].map(makeCertificate));
+  await makeCertificate(folder, 'ca');
+  await Promise.all(['first', 'second', 'third'].map((name) => makeCertificate(folder, name)));
   ca = await readFile(file('ca.crt'));
   await install('first');
   redis = await startRedis();

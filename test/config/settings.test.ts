@@ -16,6 +16,7 @@ const DEFAULTS = {
   STREAMGATE_DATA_DIR: '.streamgate',
   REDIS_STREAM_MAXLEN: 1000,
   DISABLE_MULTI_DEVICE_PREFIXING: false,
+  WORKERS: 1,
   READER_THREADS: threads(4),
   POOL_THREADS: threads(2),
   MAX_PAYLOAD_BYTES: 64 * MIB,
@@ -77,6 +78,8 @@ test.each([
   ['DISABLE_MULTI_DEVICE_PREFIXING', '1', true],
   ['DISABLE_MULTI_DEVICE_PREFIXING', 'True', true],
   ['DISABLE_MULTI_DEVICE_PREFIXING', 'off', false],
+  ['WORKERS', '1', 1],
+  ['WORKERS', 'auto', Math.max(1, Math.floor(availableParallelism() / 3))],
   ['READER_THREADS', '64', 64],
   ['POOL_THREADS', '1', 1],
   ['MAX_PAYLOAD_BYTES', '1024', 1024],
@@ -111,6 +114,17 @@ test.each([
   expect(loadConfig({ [name]: value })).toEqual({ ...loadConfig({}), [name]: expected });
 });
 
+test('several workers have few threads each, unless more are asked for', () => {
+  expect(loadConfig({ WORKERS: '2' })).toEqual({
+    ...loadConfig({}),
+    WORKERS: 2,
+    READER_THREADS: 1,
+    POOL_THREADS: 1,
+  });
+  const given = { WORKERS: '64', READER_THREADS: '3', POOL_THREADS: '2' };
+  expect(loadConfig(given)).toMatchObject({ WORKERS: 64, READER_THREADS: 3, POOL_THREADS: 2 });
+});
+
 const NO_NUMBERS = ['x', '-1', '1.5', '1e3', '0x10', ' 1', '1 ', '1_000', '1,000', '９', '9'.repeat(16)];
 const NO_BOOLEANS = ['2', 'y', 'maybe', ' ', 'null'];
 
@@ -143,6 +157,7 @@ const BAD: Record<Exclude<SettingName, TextName>, readonly string[]> = {
   ],
   REDIS_STREAM_MAXLEN: [...NO_NUMBERS, '0', '1000000001'],
   DISABLE_MULTI_DEVICE_PREFIXING: NO_BOOLEANS,
+  WORKERS: [...NO_NUMBERS, '0', '65', 'all', 'AUTO'],
   READER_THREADS: [...NO_NUMBERS, '0', '65'],
   POOL_THREADS: [...NO_NUMBERS, '0', '65'],
   MAX_PAYLOAD_BYTES: [...NO_NUMBERS, '1023', String(512 * MIB + 1)],

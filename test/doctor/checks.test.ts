@@ -47,6 +47,7 @@ const MACHINE: SystemFacts = {
   libraryFault: undefined,
   openFiles: 100_000,
   backlog: 4096,
+  cores: 8,
   memoryBytes: 8 * GIB,
   hasRedis: true,
   hugePages: 'madvise',
@@ -163,6 +164,7 @@ describe('the machine', () => {
     [{ nodeVersion: '20.20.2' }, 'node', 'warning'],
     [{ nodeVersion: '25.9.0' }, 'node', 'warning'],
     [{ nodeVersion: '24.1.0', libraryFault: 'It cannot be loaded.' }, 'node', 'problem'],
+    [{ config: loadConfig({ WORKERS: '3' }) }, 'workers', 'warning'],
     [{ openFiles: 1024 }, 'open-files', 'warning'],
     [{ backlog: 128 }, 'backlog', 'warning'],
     [{ memoryBytes: 512 * MIB }, 'buffers', 'warning'],
@@ -175,6 +177,25 @@ describe('the machine', () => {
     expect(found).toEqual({ ...allOk(found), [check]: level });
   });
 
+  test('workers are counted with their threads, and each has files of its own', () => {
+    const config = loadConfig({ WORKERS: '2', MAX_CONNECTIONS: '3000' });
+    const found = runChecks(SYSTEM_CHECKS, { ...MACHINE, cores: 6, openFiles: 1700, config });
+    const messageOf = (check: string) => found.find((finding) => finding.check === check)!;
+    expect(messageOf('workers')).toMatchObject({
+      level: 'ok',
+      message: expect.stringMatching(/^2 workers have 6 busy threads .* on 6 cores\.$/),
+    });
+    expect(messageOf('open-files')).toMatchObject({
+      level: 'ok',
+      message: expect.stringContaining('(1500)'),
+    });
+    const crowded = runChecks(SYSTEM_CHECKS, { ...MACHINE, cores: 5, config });
+    expect(crowded.find(({ check }) => check === 'workers')).toMatchObject({
+      level: 'warning',
+      message: expect.stringMatching(/only 5 cores: lower WORKERS, or set it to auto\.$/),
+    });
+  });
+
   test('of another Redis nothing is said, and of what the system does not tell', () => {
     const found = machineWith({
       hasRedis: false,
@@ -182,7 +203,7 @@ describe('the machine', () => {
       backlog: undefined,
       freeDiskBytes: undefined,
     });
-    expect(Object.keys(found)).toEqual(['node', 'buffers']);
+    expect(Object.keys(found)).toEqual(['node', 'workers', 'buffers']);
   });
 });
 

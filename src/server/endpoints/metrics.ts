@@ -6,10 +6,17 @@
  * beforehand, so that none is missing before it is first counted; never a stream's or a device's name.
  */
 import { collectDefaultMetrics, type Metric, Registry } from 'prom-client';
+import {
+  type Aggregator,
+  type MetricSample,
+  type MetricSnapshot,
+  sumMetrics,
+} from '../../supervisor/metric-sums.js';
+import type { Siblings } from '../../supervisor/siblings.js';
 import { Histogram } from '../../system/histogram.js';
 import type { GatewayContext } from '../context.js';
 import type { HttpExchange } from '../http/http-exchange.js';
-import { LoopLag, type LoopLags } from './loop-lag.js';
+import { registerLoopLag } from './loop-lag-metrics.js';
 
 /** Values under each value of the metric's label; one number or histogram where it has no label. */
 type Reading = number | Histogram | Readonly<Record<string, number>>;
@@ -19,6 +26,8 @@ interface MetricKind {
   /** For docs/metrics.md too. */
   readonly help: string;
   readonly label?: string;
+  /** How the values of several workers become one; most are added. */
+  readonly aggregator?: Aggregator;
   read(context: GatewayContext): Reading;
 }
 
@@ -32,6 +41,10 @@ const gauge = (help: string, read: (context: GatewayContext) => Reading, label?:
   ...counter(help, read, label),
   type: 'gauge',
 });
+/** Whether something is so in all workers: 1 or 0. */
+const isSoInAll: typeof gauge = (...parts) => ({ ...gauge(...parts), aggregator: 'min' });
+/** Whether something is so in any worker: 1 or 0. */
+const isSoInAny: typeof gauge = (...parts) => ({ ...gauge(...parts), aggregator: 'max' });
 const histogram = (help: string, read: (context: GatewayContext) => Histogram): MetricKind => ({
   type: 'histogram',
   help,
@@ -84,7 +97,7 @@ export const METRICS: Readonly<Record<string, MetricKind>> = {
     'Estimated bytes of unfinished WebSocket messages: growth of memory that nothing else explains.',
     ({ receivedMessages }) => receivedMessages.unfinishedBytes,
   ),
-  paused_for_memory: gauge(
+  paused_for_memory: isSoInAny(
     'Whether reading from producers is paused because unfinished messages take too much memory: 1 or 0.',
     ({ receivedMessages }) => Number(receivedMessages.isPaused),
   ),
@@ -181,7 +194,7 @@ export const METRICS: Readonly<Record<string, MetricKind>> = {
     }),
     'kind',
   ),
-  redis_connected: gauge(
+  redis_connected: isSoInAll(
     'Whether all connections to Redis are up: 1 or 0.',
     ({ control, pipes, threads }) => ({
       append: Number(pipes.isReady),
@@ -207,35 +220,26 @@ export const METRICS: Readonly<Record<string, MetricKind>> = {
     ({ counters }) => counters.graphqlOperations,
     'type',
   ),
+  workers: gauge(
+    'Worker processes, by what became of this scrape: answered, did not answer in time, not serving yet.',
+    // What is known of the others comes from the supervisor.
+    () => ({ answered: 1, silent: 0, starting: 0 }),
+    'state',
+  ),
+  workers_replaced_total: counter('Worker processes that ended and were replaced.', () => 0),
 };
 
 /** The longest that a timer waits. */
 const NEVER_MS = 2 ** 31 - 1;
 
-const LAG_HELP: Readonly<Record<keyof LoopLags, string>> = {
-  min: 'The least that the event loop was late since the last scrape.',
-  max: 'The most that the event loop was late since the last scrape.',
-  mean: 'How late the event loop was since the last scrape, on average.',
-  stddev: 'Standard deviation of how late the event loop was since the last scrape.',
-  p50: 'How late the event loop was since the last scrape, 50th percentile.',
-  p90: 'How late the event loop was since the last scrape, 90th percentile.',
-  p99: 'How late the event loop was since the last scrape, 99th percentile.',
-};
-
-interface Sample {
-  readonly metricName?: string;
-  readonly labels: Readonly<Record<string, string | number>>;
-  readonly value: number;
-}
-
-function samplesOf(name: string, label: string | undefined, reading: Reading): Sample[] {
+function samplesOf(name: string, label: string | undefined, reading: Reading): MetricSample[] {
   if (typeof reading === 'number') return [{ labels: {}, value: reading }];
   if (reading instanceof Histogram) return bucketsOf(name, reading);
   return Object.entries(reading).map(([value, number]) => ({ labels: { [label!]: value }, value: number }));
 }
 
 /** A histogram's samples: each bucket counts all at or below its bound. */
-function bucketsOf(name: string, { bounds, counts, sum }: Histogram): Sample[] {
+function bucketsOf(name: string, { bounds, counts, sum }: Histogram): MetricSample[] {
   let count = 0;
   const buckets = counts.map((inRange, index) => {
     count += inRange;
@@ -248,50 +252,48 @@ function bucketsOf(name: string, { bounds, counts, sum }: Histogram): Sample[] {
   ];
 }
 
-/** In the place of the library's metrics of those names. */
-function registerLoopLag(registry: Registry): void {
-  const lag = new LoopLag();
-  // All are read in one scrape, the first of them first.
-  let lags: LoopLags | undefined;
-  const kinds = ['min', 'max', 'mean', 'stddev', 'p50', 'p90', 'p99'] as const;
-  for (const kind of kinds) {
-    const name = `nodejs_eventloop_lag_${kind}_seconds`;
-    const help = LAG_HELP[kind];
-    registry.removeSingleMetric(name);
-    const get = async () => {
-      if (kind === kinds[0] || lags === undefined) lags = lag.take();
-      return {
-        name,
-        help,
-        type: 'gauge',
-        aggregator: 'average',
-        values: [{ labels: {}, value: lags[kind] }],
-      };
-    };
-    registry.registerMetric({ name, help, get } as unknown as Metric);
-  }
-}
-
+/** This process' own, which it also gives other workers that are asked for all. */
 export function createMetrics(context: GatewayContext): Registry {
   const registry = new Registry();
   // So seldom that it never samples: `LoopLag` does.
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: NEVER_MS });
   registerLoopLag(registry);
-  for (const [ownName, { type, help, label, read }] of Object.entries(METRICS)) {
+  for (const [ownName, { type, help, label, aggregator = 'sum', read }] of Object.entries(METRICS)) {
     const name = `streamgate_${ownName}`;
-    const get = async () => ({
-      name,
-      help,
-      type,
-      aggregator: 'sum',
-      values: samplesOf(name, label, read(context)),
-    });
-    // Of a metric the registry uses this much; the library's own classes would each be set anew at every reading.
-    registry.registerMetric({ name, help, get } as unknown as Metric);
+    const get = async () => ({ name, help, type, aggregator, values: samplesOf(name, label, read(context)) });
+    register(registry, { name, help, get });
+  }
+  context.siblings?.onAsked('metrics', () => snapshotOf(registry));
+  return registry;
+}
+
+/** What the registry uses of a metric; the library's own classes would each be set anew at every reading. */
+interface ReadMetric {
+  readonly name: string;
+  readonly help: string;
+  get(): Promise<unknown>;
+}
+
+const register = (registry: Registry, metric: ReadMetric) =>
+  registry.registerMetric(metric as unknown as Metric);
+
+const snapshotOf = async (registry: Registry) =>
+  (await registry.getMetricsAsJSON()) as unknown as readonly MetricSnapshot[];
+
+/** The metrics of all workers as one. */
+async function sumOfAll(siblings: Siblings): Promise<Registry> {
+  const registry = new Registry();
+  for (const metric of sumMetrics(await siblings.askOnce('metrics'))) {
+    register(registry, { ...metric, get: async () => metric });
   }
   return registry;
 }
 
-export async function metrics(registry: Registry, exchange: HttpExchange): Promise<void> {
-  exchange.answer({ type: registry.contentType, body: await registry.metrics() });
+export async function metrics(
+  { siblings }: GatewayContext,
+  registry: Registry,
+  exchange: HttpExchange,
+): Promise<void> {
+  const all = siblings === undefined ? registry : await sumOfAll(siblings);
+  exchange.answer({ type: registry.contentType, body: await all.metrics() });
 }
