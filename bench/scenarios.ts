@@ -10,6 +10,7 @@ import { MEMORY_SCENARIOS } from './scenarios/memory.js';
 import { PUSH_SCENARIOS } from './scenarios/push.js';
 import { REST_SCENARIOS } from './scenarios/rest.js';
 import { STREAMS_SCENARIOS } from './scenarios/streams.js';
+import { WORKERS_SCENARIOS } from './scenarios/workers.js';
 
 export const SCENARIOS: readonly Scenario[] = [
   ...PUSH_SCENARIOS,
@@ -22,4 +23,5 @@ export const SCENARIOS: readonly Scenario[] = [
   ...GRAPHQL_SCENARIOS,
   ...MEMORY_SCENARIOS,
   ...IDLE_SCENARIOS,
+  ...WORKERS_SCENARIOS,
 ];

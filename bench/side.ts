@@ -3,15 +3,15 @@ import { cpuSeconds } from './programs.js';
 import type { Round } from './scenario.js';
 
 export interface Side {
-  /** Its server. */
-  readonly pid: number;
+  /** Its server, or the processes of its server. */
+  readonly pid: number | readonly number[];
   /** Of what the server cannot do without, such as Redis. */
   readonly others: readonly number[];
 }
 
 /** In microseconds, a message or delivery. */
 export interface SideCost {
-  /** Of the server's process. */
+  /** Of the server's process, or processes. */
   readonly cpuMicroseconds: number;
   /** Of all processes. */
   readonly sideMicroseconds: number;
@@ -23,10 +23,11 @@ export async function withCost<T>(
   work: () => Promise<T>,
   countOf: (result: T) => number,
 ): Promise<Costed<T>> {
-  const serverBefore = await cpuSeconds(pid);
+  const serverPids = [pid].flat();
+  const serverBefore = await cpuSeconds(...serverPids);
   const othersBefore = await cpuSeconds(...others);
   const result = await work();
-  const server = (await cpuSeconds(pid)) - serverBefore;
+  const server = (await cpuSeconds(...serverPids)) - serverBefore;
   const rest = (await cpuSeconds(...others)) - othersBefore;
   const each = 1e6 / countOf(result);
   return { result, cpuMicroseconds: server * each, sideMicroseconds: (server + rest) * each };
