@@ -35,6 +35,7 @@ const DEFAULT_SENTINEL_PORT = 26_379;
 const SENTINEL_URL =
   /^(rediss?)\+sentinel:\/\/(?:([^@/?]*)@)?([^@/?]+)\/([^/?]+)(?:\/([^/?]*))?(?:\?([^?]*))?$/;
 const HOST_AND_PORT = /^(\[[\da-fA-F:.]+\]|[^[\]:]+)(?::(\d{1,5}))?$/;
+const NAMED_HOST = /^(?:\[[\da-fA-F:.]+\]|[\w.-]+)(?::\d{1,5})?$/;
 
 export function unixTarget(path: string): RedisTarget {
   return {
@@ -53,10 +54,11 @@ export function unixTarget(path: string): RedisTarget {
  * `unix:///path[?db=database]`, or for a master that Sentinels watch
  * `redis+sentinel://[user[:password]@]host[:port][,host[:port]…]/master[/database]`, with the Sentinels' own
  * login as `?sentinel_username=…&sentinel_password=…`, or `rediss+sentinel://` for TLS to all of them.
- * @throws ConfigError with one sentence that does not repeat the address, which may hold a password
+ * @throws ConfigError with one sentence that does not repeat the login, which may hold a password
  */
 export function parseRedisUrl(url: string): RedisTarget {
   if (/^rediss?\+sentinel:/.test(url)) return parseSentinelUrl(url);
+  checkOneHost(url);
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   if (parsed === undefined)
     throw new ConfigError(
@@ -77,6 +79,17 @@ export function parseRedisUrl(url: string): RedisTarget {
     tls: parsed.protocol === 'rediss:',
     ...login,
   };
+}
+
+/** Only the forms with Sentinels have several hosts. @throws ConfigError */
+function checkOneHost(url: string): void {
+  const [, authority = ''] = /^rediss?:\/\/(?:[^@/?]*@)?([^@/?]*)(?:[/?][^@]*)?$/.exec(url) ?? [];
+  const hosts = authority.split(',');
+  // What looks otherwise may be a part of a password.
+  if (hosts.length === 1 || !hosts.every((host) => NAMED_HOST.test(host))) return;
+  throw new ConfigError(
+    `REDIS_URL must name one host, not '${authority}': name the master alone, or its Sentinels as redis+sentinel://host:port,host:port/master.`,
+  );
 }
 
 function parseSentinelUrl(url: string): RedisTarget {

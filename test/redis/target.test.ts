@@ -81,6 +81,13 @@ describe('parseRedisUrl', () => {
     ['redis://user:secret@host:port', 'not a valid address'],
     ['redis://:secret@[::1', 'not a valid address'],
     ['redis://:secret@host/name', 'the database'],
+    [
+      'redis://one:1,two',
+      "one host, not 'one:1,two': name the master alone, or its Sentinels as redis+sentinel:",
+    ],
+    ['rediss://user:secret@one,[::1]:2,10.0.0.1/3?x=1', "one host, not 'one,[::1]:2,10.0.0.1': "],
+    ['redis://:secret,secret', 'not a valid address'],
+    ['redis://:a,secret/@host', 'not a valid address'],
     ['redis://:secret@host/-1', 'the database'],
     ['redis://:secret@host/0/1', 'the database'],
     ['redis://:secret@host/123456', 'the database'],
