@@ -323,6 +323,8 @@ describe('a connection that is lost', () => {
     vi.advanceTimersByTime(2 * SILENCE_MS);
     expect(connection.isOpen).toBe(true);
     pipe.owes = true;
+    // The beginning of a command, to which nothing is answered.
+    connection.write([Buffer.from('*1\r\n')]);
     vi.advanceTimersByTime(SILENCE_MS - SILENCE_MS / 8);
     expect(connection.isOpen).toBe(true);
     vi.advanceTimersByTime(SILENCE_MS / 4);

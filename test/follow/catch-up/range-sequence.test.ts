@@ -47,6 +47,7 @@ beforeEach(() => {
   [asked, answers, readers] = [[], [], []];
   whileAsked = () => {};
   const threads = {
+    watched: (work: unknown) => work,
     range: async (task: RangeTask) => {
       asked.push(task);
       await Promise.resolve();
