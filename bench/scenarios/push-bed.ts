@@ -1,11 +1,9 @@
 /** What pushing is measured on: one Redis, and in front of it ours, the ceilings and the peers. */
-import { setTimeout as delay } from 'node:timers/promises';
-import type { Redis } from 'ioredis';
 import { startGatewayProcess } from '../../test/support/gateway-process.js';
 import { startRedis } from '../../test/support/redis-server.js';
 import type { RawXaddTask, XaddTimes } from '../ceilings/raw-xadd.js';
 import { benchmarkCommand } from '../ceilings/redis-benchmark.js';
-import { entriesAdded } from '../entries-added.js';
+import { entriesAdded, whenAdded } from '../entries-added.js';
 import { openJetStream } from '../load/jetstream.js';
 import { HEADER_OF, type MessageShape } from '../load/messages.js';
 import type { ProducerTask, ProducerTimes } from '../load/producer.js';
@@ -13,7 +11,7 @@ import type { Started } from '../opening.js';
 import { startNats } from '../peers/nats.js';
 import type { PlainGatewayTask } from '../peers/plain-gateway.js';
 import { startProgram } from '../programs.js';
-import { type SideCost, withCost } from '../side.js';
+import { type Costed, type SideCost, withCost } from '../side.js';
 
 export interface PushLoad {
   readonly bytes: number;
@@ -34,6 +32,16 @@ export interface Pushed extends SideCost {
 /** Pushes at least so many entries, and sees to it that Redis got them all. */
 export type Push = (entries: number) => Promise<Pushed>;
 
+/** Measures one after the other. */
+export async function measureAll(measures: readonly (() => Promise<Pushed>)[]): Promise<Costed<Pushed>[]> {
+  const pushed: Costed<Pushed>[] = [];
+  for (const measure of measures) {
+    const result = await measure();
+    pushed.push({ ...result, result });
+  }
+  return pushed;
+}
+
 export interface PushBed {
   ours(shape: MessageShape): Push;
   readonly plainGateway: Push;
@@ -50,25 +58,9 @@ const NATS_SUBJECT = 'bench.data';
 const SID = 'bench';
 const KEY = `default:${SID}`;
 const PIPELINE = 64;
-const POLL_MS = 4;
-/** A server that stores nothing for so long has lost what is missing. */
-const PATIENCE_MS = 10_000;
 /** Share of a core from which on the load may be what limits the figure. */
 const BUSY = 0.9;
 const WARM_SECONDS = 0.7;
-
-/** @returns when Redis has them all; it is asked often, which is cheap as long as entries are small */
-async function whenStored(redis: Redis, entries: number): Promise<void> {
-  let seen = 0;
-  let since = performance.now();
-  while (seen < entries) {
-    await delay(POLL_MS);
-    const added = await entriesAdded(redis, KEY);
-    if (added > seen) since = performance.now();
-    seen = added;
-    if (performance.now() - since > PATIENCE_MS) throw new Error(`${seen} of ${entries} entries were stored`);
-  }
-}
 
 /** Not while warming up, when compiling takes most of it. */
 function warnIfBusy(what: string, { load, seconds }: ProducerTimes | XaddTimes): void {
@@ -120,7 +112,7 @@ export async function openPushBed(
       const total = messages * connections * shape.entries;
       const path = `/data/${SID}/push?header=${header}&ack=${window > 0 ? 1 : 0}`;
       const task: ProducerTask = { ...shape, port, path, connections, messages, window };
-      const whenDone = window > 0 ? undefined : () => whenStored(redis.client, total);
+      const whenDone = window > 0 ? undefined : () => whenAdded(redis.client, KEY, total);
       const { result, ...cost } = await withCost(
         { pid, others: [store] },
         () => produce(task, total, whenDone),

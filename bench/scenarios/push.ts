@@ -4,8 +4,8 @@ import { opening } from '../opening.js';
 import { paced } from '../paced.js';
 import { natsProgram } from '../peers/nats.js';
 import type { FigureSpec, Rival, Scenario } from '../scenario.js';
-import { type Costed, roundOf } from '../side.js';
-import { openPushBed, type Push, type PushBed, type Pushed, type PushLoad } from './push-bed.js';
+import { roundOf } from '../side.js';
+import { measureAll, openPushBed, type Push, type PushBed, type Pushed, type PushLoad } from './push-bed.js';
 
 /** How long each measurement lasts. */
 const SECONDS = 1.4;
@@ -191,11 +191,7 @@ function pushScenario(size: PushSize): Scenario {
         const measures: (() => Promise<Pushed>)[] = [];
         for (const push of pushes) measures.push(await paced(push, seconds, start));
         return async () => {
-          const pushed: Costed<Pushed>[] = [];
-          for (const measure of measures) {
-            const result = await measure();
-            pushed.push({ ...result, result });
-          }
+          const pushed = await measureAll(measures);
           const rivals = pushed.slice(forms.length);
           return forms.map((_, index) => roundOf(pushed[index]!, rivals, ({ rate }) => inUnit(rate)));
         };

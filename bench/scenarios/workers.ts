@@ -2,17 +2,17 @@
  * Several workers on one port, beside as many gateways on ports of their own: what it costs that the system spreads
  * the connections, and that each may get more or fewer of them than its part.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import { workerPids } from '../../test/support/child-processes.js';
 import { type GatewayProcess, startGatewayProcess } from '../../test/support/gateway-process.js';
 import { startRedis } from '../../test/support/redis-server.js';
-import { entriesAdded } from '../entries-added.js';
+import { whenAdded } from '../entries-added.js';
 import type { ProducerTask } from '../load/producer.js';
 import { opening } from '../opening.js';
 import { paced } from '../paced.js';
 import { startProgram } from '../programs.js';
 import type { Scenario } from '../scenario.js';
-import { roundOf, type SideCost, withCost } from '../side.js';
+import { roundOf, withCost } from '../side.js';
+import { measureAll, type Push, type Pushed } from './push-bed.js';
 
 const WORKERS = 2;
 const BYTES = 100;
@@ -21,10 +21,35 @@ const CONNECTIONS = 128;
 const SECONDS = 1.4;
 const FIRST_ENTRIES = 20_000;
 const SID = 'workers';
-const POLL_MS = 4;
+const KEY = `default:${SID}`;
 
-interface Pushed extends SideCost {
-  readonly rate: number;
+/** Has a producer push to each of these ports. @returns seconds until `whenDone` */
+async function produce(
+  ports: readonly GatewayProcess[],
+  messages: number,
+  whenDone: () => Promise<void>,
+): Promise<number> {
+  const producers = ports.map(({ port }) => {
+    const task: ProducerTask = {
+      framing: 'raw',
+      bytes: BYTES,
+      entries: 1,
+      port,
+      path: `/data/${SID}/push?header=0&ack=0`,
+      connections: CONNECTIONS,
+      messages,
+      window: 0,
+    };
+    return startProgram('load/producer', task);
+  });
+  try {
+    await Promise.all(producers.map((producer) => producer.says('ready')));
+    const begun = performance.now();
+    await whenDone();
+    return (performance.now() - begun) / 1000;
+  } finally {
+    for (const producer of producers) await producer.stop();
+  }
 }
 
 export const WORKERS_SCENARIOS: readonly Scenario[] = [
@@ -48,60 +73,34 @@ export const WORKERS_SCENARIOS: readonly Scenario[] = [
         const several = await start({ ...settings, WORKERS: String(WORKERS) });
         const gateways = [await start(single), await start(single)];
 
-        /** Each producer pushes half of the entries. */
-        const pushThrough =
-          (ports: readonly GatewayProcess[], pids: readonly number[]) =>
-          async (entries: number): Promise<Pushed> => {
+        const others = [redis.process.pid!];
+        /** Each producer pushes its part of the entries, to a port of its own or to the same. */
+        const through =
+          (ports: readonly GatewayProcess[], pid: readonly number[]): Push =>
+          async (entries) => {
             const messages = Math.ceil(entries / WORKERS / CONNECTIONS);
             const total = messages * CONNECTIONS * WORKERS;
-            const push = async () => {
-              const producers = ports.map(({ port }) => {
-                const path = `/data/${SID}/push?header=0&ack=0`;
-                const shape = { framing: 'raw', bytes: BYTES, entries: 1 } as const;
-                const task: ProducerTask = {
-                  ...shape,
-                  port,
-                  path,
-                  connections: CONNECTIONS,
-                  messages,
-                  window: 0,
-                };
-                return startProgram('load/producer', task);
-              });
-              try {
-                await Promise.all(producers.map((producer) => producer.says('ready')));
-                const begun = performance.now();
-                while ((await entriesAdded(redis.client, `default:${SID}`)) < total) await delay(POLL_MS);
-                return total / ((performance.now() - begun) / 1000);
-              } finally {
-                for (const producer of producers) await producer.stop();
-              }
-            };
-            const others = [redis.process.pid!];
-            const { result, ...cost } = await withCost({ pid: pids, others }, push, () => total);
-            await redis.client.del(`default:${SID}`);
-            return { rate: result, ...cost };
+            const { result, ...cost } = await withCost(
+              { pid, others },
+              () => produce(ports, messages, () => whenAdded(redis.client, KEY, total)),
+              () => total,
+            );
+            await redis.client.del(KEY);
+            return { rate: total / result, ...cost };
           };
 
-        const seconds = SECONDS * scale;
-        const ours = await paced(
-          pushThrough([several, several], [several.process.pid!, ...(await workerPids(several))]),
-          seconds,
-          FIRST_ENTRIES,
-        );
-        const theirs = await paced(
-          pushThrough(
-            gateways,
-            gateways.map(({ process }) => process.pid!),
-          ),
-          seconds,
-          FIRST_ENTRIES,
-        );
+        const pidsOf = (...processes: readonly GatewayProcess[]) =>
+          processes.map(({ process }) => process.pid!);
+        const measures: (() => Promise<Pushed>)[] = [];
+        for (const push of [
+          through([several, several], [...pidsOf(several), ...(await workerPids(several))]),
+          through(gateways, pidsOf(...gateways)),
+        ]) {
+          measures.push(await paced(push, SECONDS * scale, FIRST_ENTRIES));
+        }
         return async () => {
-          const costed = [];
-          for (const { rate, ...cost } of [await ours(), await theirs()])
-            costed.push({ result: rate, ...cost });
-          return [roundOf(costed[0]!, [costed[1]!], (rate) => rate)];
+          const [ours, ...rivals] = await measureAll(measures);
+          return [roundOf(ours!, rivals, ({ rate }) => rate)];
         };
       }),
   },
