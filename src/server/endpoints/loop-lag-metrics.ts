@@ -1,7 +1,8 @@
 /** Metrics of how late the event loop is, in the place of prom-client's of those names. */
-import type { Metric, Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import type { Aggregator } from '../../supervisor/metric-sums.js';
 import { LoopLag, type LoopLags } from './loop-lag.js';
+import { registerMetric } from './read-metric.js';
 
 /** Of several workers, a percentile is that of the worst. */
 const KINDS: readonly (readonly [kind: keyof LoopLags, aggregator: Aggregator, help: string])[] = [
@@ -25,6 +26,6 @@ export function registerLoopLag(registry: Registry): void {
       if (kind === KINDS[0]![0] || lags === undefined) lags = lag.take();
       return { name, help, type: 'gauge', aggregator, values: [{ labels: {}, value: lags[kind] }] };
     };
-    registry.registerMetric({ name, help, get } as unknown as Metric);
+    registerMetric(registry, { name, help, get });
   }
 }

@@ -5,7 +5,7 @@
  * Names and units by https://prometheus.io/docs/practices/naming. A label has few values, all known
  * beforehand, so that none is missing before it is first counted; never a stream's or a device's name.
  */
-import { collectDefaultMetrics, type Metric, Registry } from 'prom-client';
+import { collectDefaultMetrics, Registry } from 'prom-client';
 import {
   type Aggregator,
   type MetricSample,
@@ -17,6 +17,7 @@ import { Histogram } from '../../system/histogram.js';
 import type { GatewayContext } from '../context.js';
 import type { HttpExchange } from '../http/http-exchange.js';
 import { registerLoopLag } from './loop-lag-metrics.js';
+import { registerMetric } from './read-metric.js';
 
 /** Values under each value of the metric's label; one number or histogram where it has no label. */
 type Reading = number | Histogram | Readonly<Record<string, number>>;
@@ -261,21 +262,11 @@ export function createMetrics(context: GatewayContext): Registry {
   for (const [ownName, { type, help, label, aggregator = 'sum', read }] of Object.entries(METRICS)) {
     const name = `streamgate_${ownName}`;
     const get = async () => ({ name, help, type, aggregator, values: samplesOf(name, label, read(context)) });
-    register(registry, { name, help, get });
+    registerMetric(registry, { name, help, get });
   }
   context.siblings?.onAsked('metrics', () => snapshotOf(registry));
   return registry;
 }
-
-/** What the registry uses of a metric; the library's own classes would each be set anew at every reading. */
-interface ReadMetric {
-  readonly name: string;
-  readonly help: string;
-  get(): Promise<unknown>;
-}
-
-const register = (registry: Registry, metric: ReadMetric) =>
-  registry.registerMetric(metric as unknown as Metric);
 
 const snapshotOf = async (registry: Registry) =>
   (await registry.getMetricsAsJSON()) as unknown as readonly MetricSnapshot[];
@@ -284,7 +275,7 @@ const snapshotOf = async (registry: Registry) =>
 async function sumOfAll(siblings: Siblings): Promise<Registry> {
   const registry = new Registry();
   for (const metric of sumMetrics(await siblings.askOnce('metrics'))) {
-    register(registry, { ...metric, get: async () => metric });
+    registerMetric(registry, { ...metric, get: async () => metric });
   }
   return registry;
 }
