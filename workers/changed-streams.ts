@@ -46,10 +46,6 @@ export class ChangedStreams {
 
   /** Redis told of a change. @param now in ms, of any clock that does not go back */
   noticed(key: string, now: number): void {
-    if (this.#emptyReads.size === 0) {
-      this.#ring.set(key, true);
-      return;
-    }
     const empty = this.#emptyReads.get(key);
     const waits = (empty?.inARow ?? 0) - FREE_EMPTY_READS;
     const due = waits > 0 ? empty!.lastAt + backOffMs(waits - 1, FIRST_WAIT_MS, LAST_WAIT_MS) : 0;

@@ -61,7 +61,7 @@ export function xreadNow(cursors: readonly StreamCursor[], count: number): Buffe
   const words = ['XREAD', 'COUNT', String(count), 'STREAMS'];
   let command = `*${words.length + 2 * cursors.length}\r\n${words.map(bulk).join('')}`;
   for (const cursor of cursors) command += cursor.word;
-  for (const { after } of cursors) command += `$${after.length}\r\n${after}\r\n`;
+  for (const { after } of cursors) command += bulk(after);
   return Buffer.from(command);
 }
 
