@@ -69,8 +69,8 @@ export class OverviewWatch {
   /** Whose streams were listed. */
   #listedFor: ReadonlySet<Rights> = new Set();
   #runsScripts = true;
-  /** What was told last to those of the same rights and filter. */
-  #told = new Map<Rights, Map<string, Promise<string>>>();
+  /** What was sent last to viewers with the same rights and filter. */
+  #sent = new Map<Rights, Map<string, Promise<string>>>();
   #lookedAt = 0;
   #isLooking = false;
   #timer: NodeJS.Timeout | undefined;
@@ -100,7 +100,7 @@ export class OverviewWatch {
     this.#streams.clear();
     this.#sorted = [];
     this.#shown.clear();
-    this.#told.clear();
+    this.#sent.clear();
     this.#listedFor = new Set();
     this.#listAt = 0;
     this.#lookedAt = 0;
@@ -115,7 +115,7 @@ export class OverviewWatch {
       if (begun >= this.#listAt) await this.#list();
       await this.#survey();
       this.#sort();
-      this.#told.clear();
+      this.#sent.clear();
       this.#shown.clear();
       this.#lookedAt = Date.now();
       await Promise.all([...this.#viewers].map((viewer) => this.#tell(viewer)));
@@ -202,16 +202,16 @@ export class OverviewWatch {
 
   async #tell(viewer: OverviewViewer): Promise<void> {
     const { rights, filter } = viewer;
-    const byFilter = this.#told.get(rights) ?? new Map<string, Promise<string>>();
-    this.#told.set(rights, byFilter);
+    const byFilter = this.#sent.get(rights) ?? new Map<string, Promise<string>>();
+    this.#sent.set(rights, byFilter);
     let text = byFilter.get(filter);
     if (text === undefined) {
       text = this.#describe(rights, filter).then((overview) => JSON.stringify(overview));
       byFilter.set(filter, text);
     }
-    const told = await text;
+    const overview = await text;
     // It may have left meanwhile.
-    if (this.#viewers.has(viewer)) viewer.onOverview(told);
+    if (this.#viewers.has(viewer)) viewer.onOverview(overview);
   }
 
   async #describe(rights: Rights, filter: string): Promise<Overview> {

@@ -1,7 +1,7 @@
 /** What signals do to a gateway, and the messages that stand for them where it is one of several workers. */
 import type { Config } from '../config/settings.js';
 
-/** How long the threads may take to end, once nobody wants to wait any more. */
+/** How long the threads may take to end, after a second signal. */
 const ABORT_MS = 500;
 
 /** A gateway, or several that are supervised. */
@@ -41,7 +41,7 @@ export function stopInOrder(starting: Promise<Stoppable>): void {
         process.exit(1);
       },
     );
-  // A start that fails is told where it was begun.
+  // A failed start is reported by its caller.
   starting.then(stop, () => process.exit(1));
 }
 
@@ -66,6 +66,6 @@ export function reload(starting: Promise<Stoppable>): void {
       console.error(`streamgate: ${error.message}`);
       process.exit(1);
     });
-  // A start that fails is told where it was begun.
+  // A failed start is reported by its caller.
   starting.then(read, () => {});
 }

@@ -51,7 +51,7 @@ function receive(message: ToWorker): void {
   else abort(starting);
 }
 
-/** Without its supervisor nobody replaces a worker, or has its Redis. */
+/** Without its supervisor a worker is not replaced, and the embedded Redis ends. */
 function orphaned(): void {
   if (starting === undefined) process.exit(1);
   stopInOrder(starting);
