@@ -3,6 +3,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { PackedBatch } from '../src/protocol/batch.js';
 import type { FailureBody } from '../src/protocol/errors.js';
 import type { PackedReply } from '../src/protocol/packed-reply.js';
+import type { SharedSlots } from '../src/redis/cluster/slot-table.js';
 import type { RangeRequest } from '../src/redis/range-reader.js';
 import type { RedisTarget } from '../src/redis/target.js';
 import type { DescribeResult } from './stream-describer.js';
@@ -11,6 +12,8 @@ import type { DecodedEntry, DescribeRequest, EntryForm } from './stream-descript
 /** What a thread is started with. */
 export interface ThreadData {
   readonly target: RedisTarget;
+  /** Which shard has what, where the target is a cluster. */
+  readonly cluster?: SharedSlots | undefined;
 }
 
 /** Read `key` from after the entry `after` on, from now on under that number. */

@@ -1,5 +1,5 @@
 /** The strategy by which a reader reads: blocking reads of few streams, tracked reads of many. */
-import type { RedisTarget } from '../src/redis/target.js';
+import { mayMove, type RedisTarget } from '../src/redis/target.js';
 import { BlockingReads } from './blocking-reads.js';
 import type { Ask, Followed } from './followed.js';
 import type { ReadStrategy } from './read-strategy.js';
@@ -23,7 +23,7 @@ export class StrategyChoice {
     this.#followed = followed;
     this.#tracking = new TrackingSwitch(ask);
     this.#blocking = new BlockingReads(followed, target);
-    this.#tracked = new TrackedReads(followed, ask, target.sentinel !== undefined, handler);
+    this.#tracked = new TrackedReads(followed, ask, mayMove(target), handler);
     this.current = this.#blocking;
   }
 

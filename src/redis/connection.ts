@@ -9,12 +9,13 @@
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { Failure } from '../protocol/errors.js';
+import type { RedisAddress } from './address.js';
 import { failureFromRedis } from './error-replies.js';
 import { encodeCommand, ReplyBuffer, ReplyCursor } from './resp.js';
 import { enlargeSendBuffer } from './send-buffer.js';
 import { findMaster } from './sentinel.js';
 import { SocketWriter } from './socket-writer.js';
-import { type RedisTarget, tlsOptions } from './target.js';
+import { mayMove, type RedisTarget, tlsOptions } from './target.js';
 
 /** How long connecting and logging in may take in all, apart from a server that is loading its data. */
 const CONNECT_TIMEOUT_MS = 5000;
@@ -74,11 +75,11 @@ export class RedisConnection {
       () => this.#close(new Error('Redis did not answer in time')),
       CONNECT_TIMEOUT_MS,
     );
-    if (target.sentinel === undefined) {
+    if (!mayMove(target)) {
       this.#begin(target);
       return;
     }
-    findMaster(target.sentinel, target.tls).then(
+    findAddress(target).then(
       (address) => this.#isClosed || this.#begin({ ...target, ...address }),
       (error: Error) => this.#close(error),
     );
@@ -169,7 +170,7 @@ export class RedisConnection {
   /** The last login command is a PING, asked again for as long as the server is loading its data. */
   #readLoginReply(cursor: ReplyCursor): void {
     const isLast = this.#handshake === 1;
-    if (this.#handshake === ROLE_REPLY && this.#target.sentinel !== undefined) {
+    if (this.#handshake === ROLE_REPLY && mayMove(this.#target)) {
       this.#checkRole(cursor);
       return;
     }
@@ -194,24 +195,34 @@ export class RedisConnection {
     this.#handler.ready();
   }
 
-  /** Sentinels may name a master for a while that is none any more. */
+  /** Sentinels, and nodes of a cluster, may name a master for a while that is none any more. */
   #checkRole(cursor: ReplyCursor): void {
     // An array whose first element is the role.
     if (!cursor.isError) cursor.array();
     const role = cursor.text();
     if (role === 'master') this.#handshake--;
-    else this.#close(new Error(`the server that Sentinel names is no master: its ROLE is ${role}`));
+    else this.#close(new Error(`the server that is said to be the master is none: its ROLE is ${role}`));
   }
 
   #close(cause: Error): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    // The shard may have another master by now.
+    this.#target.shard?.table.wish();
     clearTimeout(this.#connectTimer);
     clearTimeout(this.#pingTimer);
     this.#writer?.close();
     this.#socket?.destroy();
     this.#handler.closed(cause);
   }
+}
+
+/** Where the master is now. @throws Error where nobody knows */
+async function findAddress({ sentinel, shard, tls }: RedisTarget): Promise<RedisAddress> {
+  if (sentinel !== undefined) return findMaster(sentinel, tls);
+  const address = shard?.table.addressOf(shard.number);
+  if (address === undefined) throw new Error('the cluster does not say where this part of it is');
+  return address;
 }
 
 function loginCommands(target: RedisTarget, role: string): Buffer[] {
@@ -221,7 +232,7 @@ function loginCommands(target: RedisTarget, role: string): Buffer[] {
     commands.push(encodeCommand(['AUTH', ...user, target.password]));
   }
   if (target.database !== 0) commands.push(encodeCommand(['SELECT', target.database]));
-  if (target.sentinel !== undefined) commands.push(encodeCommand(['ROLE']));
+  if (mayMove(target)) commands.push(encodeCommand(['ROLE']));
   commands.push(encodeCommand(['CLIENT', 'SETNAME', `streamgate-${role}`]));
   commands.push(encodeCommand(['PING']));
   return commands;

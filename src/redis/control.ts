@@ -1,5 +1,5 @@
 /**
- * The ioredis connection for all that is not hot: metadata, devices, scripts, health.
+ * The ioredis connections for all that is not hot: metadata, devices, scripts, health.
  *
  * A command fails at once while Redis is away and is never sent a second time unknowingly: waiting and
  * trying again is for those who know what a repetition means.
@@ -47,6 +47,55 @@ const sentinelAddress = ({ master, addresses, username, password }: SentinelGrou
   // A master that has become a replica is left for the one that has taken its place.
   reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
 });
+
+/** All that is not hot, wherever it is stored. Each call rejects as ioredis does; see `controlFailure`. */
+export interface Control {
+  /** Whether a command may name several keys: not where they may be on several servers. */
+  readonly takesManyKeys: boolean;
+  /** Whether a server is connected: of several one is enough. */
+  readonly isReady: boolean;
+  /**
+   * Calls the server that has `key`. Where that changes meanwhile, the call is made again at the new one: a server
+   * that does not have the key has carried out nothing.
+   */
+  of<T>(key: string, call: (redis: Redis) => Promise<T>): Promise<T>;
+  /** A client for each server that has a part of the keys. */
+  masters(): readonly Redis[];
+  /** @param listener called each time a server is connected @returns what ends that */
+  onReady(listener: () => void): () => void;
+  close(): void;
+}
+
+/** All keys are on one server. */
+export class ServerControl implements Control {
+  readonly takesManyKeys = true;
+  readonly #redis: Redis;
+
+  constructor(redis: Redis) {
+    this.#redis = redis;
+  }
+
+  get isReady(): boolean {
+    return this.#redis.status === 'ready';
+  }
+
+  of<T>(_key: string, call: (redis: Redis) => Promise<T>): Promise<T> {
+    return call(this.#redis);
+  }
+
+  masters(): readonly Redis[] {
+    return [this.#redis];
+  }
+
+  onReady(listener: () => void): () => void {
+    this.#redis.on('ready', listener);
+    return () => this.#redis.off('ready', listener);
+  }
+
+  close(): void {
+    this.#redis.disconnect();
+  }
+}
 
 export function connectControl(target: RedisTarget, logger: Logger): Redis {
   const redis = new Redis({

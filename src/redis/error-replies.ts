@@ -20,8 +20,8 @@ interface ErrorReply {
 }
 
 const NOT_AFTER_NEWEST = "the entry's time is not after the newest entry of its stream";
-const OTHER_NODE =
-  'Redis keeps this stream on another node: REDIS_URL must name a server that holds all streams, not a node of a cluster';
+/** Which node has what is internal, and changes. */
+const NOT_SERVED = 'the Redis Cluster does not serve this stream now';
 const TOO_LARGE = 'the entry is larger than Redis takes (proto-max-bulk-len)';
 
 export const ERROR_REPLIES: readonly ErrorReply[] = [
@@ -112,8 +112,18 @@ export const ERROR_REPLIES: readonly ErrorReply[] = [
     sentence: 'Redis is busy with a script or a module and does not answer now',
     when: 'A script or module command runs for longer than `busy-reply-threshold`.',
   },
-  { word: 'TRYAGAIN', code: 'redis_unavailable', when: 'A cluster moves the slot of the keys.' },
-  { word: 'CLUSTERDOWN', code: 'redis_unavailable', when: 'A cluster is down or does not serve the slot.' },
+  {
+    word: 'TRYAGAIN',
+    code: 'redis_unavailable',
+    sentence: NOT_SERVED,
+    when: 'A cluster moves the slot of the keys.',
+  },
+  {
+    word: 'CLUSTERDOWN',
+    code: 'redis_unavailable',
+    sentence: NOT_SERVED,
+    when: 'A cluster is down or does not serve the slot.',
+  },
   {
     word: 'MASTERDOWN',
     code: 'redis_unavailable',
@@ -165,22 +175,22 @@ export const ERROR_REPLIES: readonly ErrorReply[] = [
   },
   {
     word: 'MOVED',
-    code: 'redis_error',
-    sentence: OTHER_NODE,
-    when: 'The server is a node of a cluster, and the key is on another one.',
+    code: 'redis_unavailable',
+    sentence: NOT_SERVED,
+    when: 'The key is on another node of the cluster, and was not found there in time.',
   },
-  { word: 'ASK', code: 'redis_error', sentence: OTHER_NODE, when: 'The same while a slot is moved.' },
+  { word: 'ASK', code: 'redis_unavailable', sentence: NOT_SERVED, when: 'The same while a slot is moved.' },
   {
     word: 'REDIRECT',
-    code: 'redis_error',
-    sentence: OTHER_NODE,
+    code: 'redis_unavailable',
+    sentence: NOT_SERVED,
     when: 'A Valkey replica names its primary.',
   },
   {
     word: 'CROSSSLOT',
-    code: 'redis_error',
-    sentence: 'Redis is a cluster, and keys of one command are in different slots',
-    when: 'Keys of one command are in different slots of a cluster.',
+    code: 'redis_unavailable',
+    sentence: NOT_SERVED,
+    when: 'Keys of one command are in different slots of a cluster, though REDIS_URL seemed to name a single server.',
   },
   {
     word: 'EXECABORT',

@@ -296,13 +296,26 @@ declare module 'ioredis' {
   }
 }
 
+const COMMANDS = {
+  streamTail: { numberOfKeys: 1, lua: TAIL_SCRIPT, readOnly: true },
+  newestEntryId: { numberOfKeys: 1, lua: NEWEST_ID_SCRIPT, readOnly: true },
+  surveyStreams: { lua: SURVEY_SCRIPT, readOnly: true },
+  replaceValue: { numberOfKeys: 1, lua: REPLACE_SCRIPT },
+  connectDevice: { numberOfKeys: 5, lua: CONNECT_SCRIPT },
+  disconnectDevice: { numberOfKeys: 3, lua: DISCONNECT_SCRIPT },
+  setDeviceMeta: { numberOfKeys: 3, lua: DEVICE_META_SCRIPT },
+};
+
 /** Gives an ioredis client a command for each script; it sends their hashes, and their text when new. */
 export function defineScripts(redis: Redis): void {
-  redis.defineCommand('streamTail', { numberOfKeys: 1, lua: TAIL_SCRIPT, readOnly: true });
-  redis.defineCommand('newestEntryId', { numberOfKeys: 1, lua: NEWEST_ID_SCRIPT, readOnly: true });
-  redis.defineCommand('surveyStreams', { lua: SURVEY_SCRIPT, readOnly: true });
-  redis.defineCommand('replaceValue', { numberOfKeys: 1, lua: REPLACE_SCRIPT });
-  redis.defineCommand('connectDevice', { numberOfKeys: 5, lua: CONNECT_SCRIPT });
-  redis.defineCommand('disconnectDevice', { numberOfKeys: 3, lua: DISCONNECT_SCRIPT });
-  redis.defineCommand('setDeviceMeta', { numberOfKeys: 3, lua: DEVICE_META_SCRIPT });
+  for (const [name, definition] of Object.entries(COMMANDS)) redis.defineCommand(name, definition);
+}
+
+/**
+ * Has the server know all scripts. ioredis sends the text of one that is not known a second time, which must not be
+ * where the command before it counts, as ASKING does.
+ */
+export async function loadScripts(redis: Redis): Promise<void> {
+  // Where that is not allowed, the server may know them all the same.
+  await Promise.all(Object.values(COMMANDS).map(({ lua }) => redis.script('LOAD', lua).catch(() => {})));
 }

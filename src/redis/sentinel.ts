@@ -4,8 +4,9 @@
  */
 import { connect as connectTcp } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import type { RedisAddress } from './address.js';
 import { encodeCommand, ReplyBuffer, ReplyCursor } from './resp.js';
-import { type RedisAddress, type SentinelGroup, tlsOptions } from './target.js';
+import { type SentinelGroup, tlsOptions } from './target.js';
 
 /** One that says nothing for so long is passed over for the next. */
 const ANSWER_MS = 1000;

@@ -18,6 +18,7 @@ import type {
 } from '../../workers/stream-description.js';
 import { EntryBatch } from '../protocol/batch.js';
 import { Failure } from '../protocol/errors.js';
+import type { SharedSlots } from '../redis/cluster/slot-table.js';
 import { SpareBuffers } from '../redis/spare-buffers.js';
 import type { RedisTarget } from '../redis/target.js';
 import type { Logger } from '../system/logger.js';
@@ -46,10 +47,15 @@ const POOL_SILENCE_MS = 8000;
 
 export interface ThreadsOptions {
   readonly target: RedisTarget;
+  /** Which shard has what, where the target is a cluster. */
+  readonly cluster?: SharedSlots | undefined;
   readonly readers: number;
   readonly poolThreads: number;
   readonly logger: Logger;
 }
+
+/** What can be handed to a thread. */
+const shareable = ({ shared, natMap }: SharedSlots): SharedSlots => ({ shared, natMap });
 
 export class Threads {
   readonly readers: readonly ReaderThread[];
@@ -72,7 +78,10 @@ export class Threads {
   #toldOfScripts = false;
 
   constructor(options: ThreadsOptions, listener: ReaderListener) {
-    const data: ThreadData = { target: options.target };
+    const data: ThreadData = {
+      target: options.target,
+      cluster: options.cluster && shareable(options.cluster),
+    };
     this.#logger = options.logger;
     this.readers = Array.from(
       { length: options.readers },

@@ -45,7 +45,7 @@ test.each([
   ['ERR Protocol error: invalid bulk length', 'payload_too_large'],
   ['ERR unknown command', 'redis_error'],
   ['ERR Invalid stream ID specified as stream command argument', 'redis_error'],
-  ["CROSSSLOT Keys in request don't hash to the same slot", 'redis_error'],
+  ["CROSSSLOT Keys in request don't hash to the same slot", 'redis_unavailable'],
   ['EXECABORT Transaction discarded because of previous errors.', 'redis_error'],
   ['EXECABORT Transaction discarded because of: OOM command not allowed', 'redis_out_of_memory'],
   ['', 'redis_error'],

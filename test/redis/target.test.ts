@@ -83,7 +83,7 @@ describe('parseRedisUrl', () => {
     ['redis://:secret@host/name', 'the database'],
     [
       'redis://one:1,two',
-      "one host, not 'one:1,two': name the master alone, or its Sentinels as redis+sentinel:",
+      "one host, not 'one:1,two': name the master alone, its Sentinels as redis+sentinel:",
     ],
     ['rediss://user:secret@one,[::1]:2,10.0.0.1/3?x=1', "one host, not 'one,[::1]:2,10.0.0.1': "],
     ['redis://:secret,secret', 'not a valid address'],

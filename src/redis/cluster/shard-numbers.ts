@@ -1,0 +1,65 @@
+/**
+ * Gives each shard of a cluster a number that it keeps: a replica that becomes the master has the number of the master
+ * before it. What was written to the old one, and has no answer, is looked for at the new one.
+ */
+import type { RedisAddress } from '../address.js';
+import type { NamedMaster } from './slot-replies.js';
+import { NO_SHARD, SLOTS } from './slot-table.js';
+
+export interface Numbered {
+  /** The shard of each slot. */
+  readonly shards: Uint16Array;
+  /** Of each shard's master; null for one that is gone. */
+  readonly addresses: readonly (RedisAddress | null)[];
+}
+
+export class ShardNumbers {
+  /** Of nodes, masters and replicas alike, by their ids. */
+  #ofNode = new Map<string, number>();
+  #masters: ReadonlySet<string> = new Set();
+  #next = 0;
+
+  /** @param reached where a node is reached that is named so */
+  number(masters: readonly NamedMaster[], reached: (named: RedisAddress) => RedisAddress): Numbered {
+    const numbers = this.#assign(masters);
+    const shards = new Uint16Array(SLOTS).fill(NO_SHARD);
+    const addresses = new Array<RedisAddress | null>(this.#next).fill(null);
+    masters.forEach(({ address, ranges }, index) => {
+      addresses[numbers[index]!] = reached(address);
+      for (const [first, last] of ranges) shards.fill(numbers[index]!, first, last + 1);
+    });
+    return { shards, addresses };
+  }
+
+  #assign(masters: readonly NamedMaster[]): number[] {
+    const before = this.#ofNode;
+    const isTaken = new Set<number>();
+    const numbers: (number | undefined)[] = masters.map(() => undefined);
+    const take = (index: number, number: number | undefined) => {
+      if (number === undefined || numbers[index] !== undefined || isTaken.has(number)) return;
+      isTaken.add(number);
+      numbers[index] = number;
+    };
+    // One that goes on as the master comes before a replica that has become another.
+    const firsts = masters.map(({ ids: [id] }) => id!);
+    firsts.forEach((id, index) => {
+      if (this.#masters.has(id)) take(index, before.get(id));
+    });
+    firsts.forEach((id, index) => {
+      take(index, before.get(id));
+    });
+    // The master may have been set up anew, while its replicas are known.
+    masters.forEach(({ ids }, index) => {
+      for (const id of ids) take(index, before.get(id));
+    });
+    const assigned = numbers.map((number) => number ?? this.#next++);
+    // Of nodes that are not named now, such as a master that is down, what was known is kept.
+    const now = new Map(before);
+    masters.forEach(({ ids }, index) => {
+      for (const id of ids) now.set(id, assigned[index]!);
+    });
+    this.#ofNode = now;
+    this.#masters = new Set(firsts);
+    return assigned;
+  }
+}
