@@ -28,7 +28,7 @@ export async function startRedis(...settings: string[]): Promise<TestRedis> {
   const launch = async () => {
     const args = ['--port', '0', '--unixsocket', path, '--dir', folder, '--save', '', ...settings];
     const child = spawn(binary, args, { stdio: 'ignore' });
-    await reachable(path, child);
+    await reachable({ path }, child);
     return child;
   };
   let child = await launch();
@@ -57,9 +57,15 @@ export async function startRedis(...settings: string[]): Promise<TestRedis> {
   };
 }
 
-async function reachable(path: string, child: ChildProcess): Promise<void> {
+type Address = { readonly path: string } | { readonly host: string; readonly port: number };
+
+/**
+ * Resolves once the server answers.
+ * @throws Error if its process ends before, or it takes longer than 10 s
+ */
+export async function reachable(address: Address, child: ChildProcess): Promise<void> {
   const probe = new Redis({
-    path,
+    ...address,
     lazyConnect: true,
     retryStrategy: () => 20,
     maxRetriesPerRequest: null,
