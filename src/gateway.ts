@@ -11,6 +11,7 @@ import type { Config } from './config/settings.js';
 import { type EmbeddedRedis, startEmbeddedRedis } from './embedded/embedded.js';
 import { Hub } from './follow/live/hub.js';
 import { RangeReads } from './reads/range-reads.js';
+import { openKeyReads } from './redis/cluster/open-key-reads.js';
 import { ClusterWatch } from './redis/cluster-watch.js';
 import { connectControl } from './redis/control.js';
 import { watchUnknownReplies } from './redis/error-replies.js';
@@ -165,7 +166,7 @@ function startParts(
     maxOutageMs: MAX_OUTAGE_MS,
   });
   hub.attach(threads.readers, pipes);
-  const ranges = new RangeReads(target, threads);
+  const ranges = new RangeReads(openKeyReads(target, undefined, 'range'), threads);
   const control = connectControl(target, logger);
   const sockets = new Set<ClientSocket>();
   const residentBytes = openResidentBytes();
@@ -204,7 +205,7 @@ function startParts(
     hub,
     threads,
     ranges,
-    describes: new Describes(ranges.connection, threads),
+    describes: new Describes(ranges.reads, threads),
     access,
     admission: new Admission(hosts, origins, cluster, stopping.signal),
     origins,

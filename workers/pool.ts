@@ -1,12 +1,12 @@
 /**
- * The pool's worker: what touches payloads runs here, on a Redis connection of the worker's own, so that
+ * The pool's worker: what touches payloads runs here, on Redis connections of the worker's own, so that
  * bytes are packed where they are fetched. Piscina must not park its threads in `Atomics.wait`: the
- * connection would freeze with them.
+ * connections would freeze with them.
  */
 import { MessageChannel, parentPort, threadId } from 'node:worker_threads';
 import { move, transferableSymbol, valueSymbol, workerData } from 'piscina';
 import { Failure } from '../src/protocol/errors.js';
-import { IsolatingReads } from '../src/redis/isolating-reads.js';
+import { openKeyReads } from '../src/redis/cluster/open-key-reads.js';
 import { RangeReader } from '../src/redis/range-reader.js';
 import { heapBytes } from '../src/system/memory.js';
 import type { PoolAnswer, PoolGreeting, PoolTask, PoolTasks, RangeResult, ThreadData } from './messages.js';
@@ -14,11 +14,11 @@ import { RangeServer } from './range-server.js';
 import { StreamDescriber } from './stream-describer.js';
 import { decodeEntry } from './stream-description.js';
 
-const { target } = workerData as ThreadData;
-const connection = new IsolatingReads(target, 'pool');
-const ranges = new RangeReader(connection);
+const { target, cluster } = workerData as ThreadData;
+const reads = openKeyReads(target, cluster, 'pool');
+const ranges = new RangeReader(reads);
 const rangeServer = new RangeServer(ranges);
-const describer = new StreamDescriber(connection);
+const describer = new StreamDescriber(reads);
 
 // Piscina takes all that comes on the parent's port for its own.
 const { port1, port2 } = new MessageChannel();

@@ -7,7 +7,7 @@
  */
 
 import { loadConfig } from '../../src/config/settings.js';
-import { CommandConnection } from '../../src/redis/command-connection.js';
+import { ServerReads } from '../../src/redis/key-reads.js';
 import { unixTarget } from '../../src/redis/target.js';
 import { createLogger } from '../../src/system/logger.js';
 import { Threads } from '../../src/threads/threads.js';
@@ -26,7 +26,7 @@ const tools: Tools = {
     { target, readers: 0, poolThreads: loadConfig({}).POOL_THREADS, logger: createLogger('warn') },
     { onEntries: () => {}, onReply: () => {}, onEvicted: () => {}, onLost: () => {}, onChecked: () => {} },
   ),
-  connection: new CommandConnection(target, 'bench'),
+  connection: new ServerReads(target, 'bench'),
   redis: redis.client,
 };
 

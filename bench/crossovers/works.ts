@@ -1,7 +1,7 @@
 /** Kinds of work that the main thread can do itself or hand to the pool, each by the gateway's own code. */
 import type { Redis } from 'ioredis';
 import { SMALL_BYTES, SMALL_ENTRIES } from '../../src/reads/range-reads.js';
-import type { CommandConnection } from '../../src/redis/command-connection.js';
+import type { KeyReads } from '../../src/redis/key-reads.js';
 import { RangeReader } from '../../src/redis/range-reader.js';
 import { parseForm } from '../../src/server/endpoints/data/form.js';
 import { INLINE_JSON_BYTES, INLINE_TEXT_BYTES } from '../../src/threads/decoding.js';
@@ -18,7 +18,7 @@ export interface Ways {
 export interface Tools {
   readonly threads: Threads;
   /** As the pool's workers have one. */
-  readonly connection: CommandConnection;
+  readonly connection: KeyReads;
   readonly redis: Redis;
 }
 

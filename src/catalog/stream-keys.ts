@@ -3,9 +3,9 @@ import type { Redis } from 'ioredis';
 import { Failure } from '../protocol/errors.js';
 import { checkDeviceId, checkStreamId } from '../protocol/names.js';
 import { DEFAULT_DEVICE } from '../protocol/parameters.js';
-import type { CommandConnection } from '../redis/command-connection.js';
 import { controlFailure } from '../redis/control.js';
 import { failureFromRedis } from '../redis/error-replies.js';
+import type { KeyReads } from '../redis/key-reads.js';
 import { splitStreamKey, streamKey, streamMetaKey } from '../redis/keys.js';
 import { encodeCommand, type ReplyCursor } from '../redis/resp.js';
 
@@ -92,7 +92,7 @@ export function deviceStreamKey(device: string, sid: string, devicePrefixing: bo
  * @throws Failure
  */
 export async function resolveBareIds(
-  connection: Pick<CommandConnection, 'send'>,
+  reads: Pick<KeyReads, 'send'>,
   ids: readonly string[],
   devicePrefixing: boolean,
   isAllowed: (key: string) => boolean,
@@ -106,9 +106,10 @@ export async function resolveBareIds(
   const there = await Promise.all(
     ids.map(async (id) => {
       if (!isAllowed(id)) return false;
+      const metaKey = streamMetaKey(id);
       const [isStream, hasMeta] = await Promise.all([
-        connection.send(encodeCommand(['TYPE', id]), (reply) => textOf(reply) === 'stream'),
-        connection.send(encodeCommand(['EXISTS', streamMetaKey(id)]), (reply) => textOf(reply) === '1'),
+        reads.send(id, encodeCommand(['TYPE', id]), (reply) => textOf(reply) === 'stream'),
+        reads.send(metaKey, encodeCommand(['EXISTS', metaKey]), (reply) => textOf(reply) === '1'),
       ]);
       return isStream || hasMeta;
     }),

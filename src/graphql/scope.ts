@@ -48,7 +48,7 @@ export async function namedKeys(
   names.name(ids.length);
   const keys =
     device === DEFAULT_DEVICE && rights.wall === undefined
-      ? await resolveBareIds(describes.connection, ids, devicePrefixing, (key) => rights.may(action, key))
+      ? await resolveBareIds(describes.reads, ids, devicePrefixing, (key) => rights.may(action, key))
       : ids.map((id) => deviceStreamKey(device, id, devicePrefixing));
   // Redis may have been asked meanwhile.
   grant.check();

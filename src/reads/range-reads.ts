@@ -13,10 +13,9 @@
 
 import { EntryBatch } from '../protocol/batch.js';
 import { failureFromRedis } from '../redis/error-replies.js';
-import { IsolatingReads } from '../redis/isolating-reads.js';
+import type { KeyReads } from '../redis/key-reads.js';
 import { RangeReader, type RangeRequest } from '../redis/range-reader.js';
 import { encodeCommand, type ReplyCursor } from '../redis/resp.js';
-import type { RedisTarget } from '../redis/target.js';
 import type { Threads } from '../threads/threads.js';
 
 /** What main reads at once, at most. */
@@ -46,7 +45,7 @@ interface AskedText {
 export class RangeReads {
   readonly #threads: Threads;
   /** Main's own, for what is small. */
-  readonly connection: IsolatingReads;
+  readonly reads: KeyReads;
   readonly #reader: RangeReader;
   readonly #entryBytes = new Map<string, number>();
   /** Asked for in this turn, by what is asked. */
@@ -54,10 +53,10 @@ export class RangeReads {
   readonly #askedTexts = new Map<string, AskedText>();
   #turnEnd: NodeJS.Immediate | undefined;
 
-  constructor(target: RedisTarget, threads: Threads) {
+  constructor(reads: KeyReads, threads: Threads) {
     this.#threads = threads;
-    this.connection = new IsolatingReads(target, 'range');
-    this.#reader = new RangeReader(this.connection);
+    this.reads = reads;
+    this.#reader = new RangeReader(reads);
   }
 
   /**
@@ -99,7 +98,7 @@ export class RangeReads {
 
   close(): void {
     clearImmediate(this.#turnEnd);
-    this.connection.close();
+    this.reads.close();
   }
 
   readonly #readAsked = (): void => {
@@ -107,10 +106,10 @@ export class RangeReads {
     for (const { request, answer } of this.#asked.values()) answer(this.#read(request));
     this.#asked.clear();
     for (const [key, { answer }] of this.#askedTexts) {
-      answer(this.connection.send(encodeCommand(['GET', key]), takeText));
+      answer(this.reads.send(key, encodeCommand(['GET', key]), takeText));
     }
     this.#askedTexts.clear();
-    this.connection.flush();
+    this.reads.flush();
   };
 
   async #read(request: WholeRequest): Promise<EntryBatch[]> {

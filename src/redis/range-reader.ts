@@ -2,10 +2,10 @@
 
 import { joinBatches, lastId, type PackedBatch } from '../protocol/batch.js';
 import { AFTER_LAST, BEFORE_FIRST, compareEntryIds } from '../protocol/entry-id.js';
-import type { CommandConnection } from './command-connection.js';
 import { DroppedKeys } from './dropped-keys.js';
 import { failureFromRedis } from './error-replies.js';
 import { ReplyDropped } from './isolating-reads.js';
+import type { KeyReads } from './key-reads.js';
 import type { ReplyCursor } from './resp.js';
 import {
   packBatches,
@@ -59,13 +59,13 @@ export interface RangeRequest {
 }
 
 export class RangeReader {
-  readonly #connection: Pick<CommandConnection, 'send'>;
+  readonly #reads: Pick<KeyReads, 'send'>;
   /** What Redis is known to send in one reply, once it has refused more. */
   #replyBytes = Number.POSITIVE_INFINITY;
   readonly #droppedKeys = new DroppedKeys();
 
-  constructor(connection: Pick<CommandConnection, 'send'>) {
-    this.#connection = connection;
+  constructor(reads: Pick<KeyReads, 'send'>) {
+    this.#reads = reads;
   }
 
   /**
@@ -95,7 +95,8 @@ export class RangeReader {
   async newest(key: string, after: string, until?: string): Promise<PackedBatch> {
     // Nothing can be stored after it, and Redis refuses it as the start of a range.
     if (after === AFTER_LAST) return emptyBatch(key, after);
-    return this.#connection.send(
+    return this.#reads.send(
+      key,
       xnewestAfter(key, after, until),
       (reply) => packBatches([entriesOf(reply, key, after)]).batches[0]!,
     );
@@ -185,7 +186,7 @@ export class RangeReader {
     allocate: (bytes: number) => ArrayBuffer,
   ): Promise<Part> {
     const command = latest ? xnewestAfter(key, cursor, until) : xrangeAfter(key, cursor, count, until);
-    const part = await this.#connection.send(command, (reply) =>
+    const part = await this.#reads.send(key, command, (reply) =>
       packRead(entriesOf(reply, key, cursor), allocate),
     );
     return { part, isTorn: false };
@@ -205,7 +206,7 @@ export class RangeReader {
         ? xrangeAfter(key, cursor, count, until)
         : xrangeFrom(key, cursor, count + 1, until);
     let isThere = false;
-    const reading = this.#connection.send(command, (reply) => {
+    const reading = this.#reads.send(key, command, (reply) => {
       const read = entriesOf(reply, key, cursor);
       isThere = read.ids[0] === cursor;
       if (isThere) dropEntry(read, 0);
@@ -229,7 +230,7 @@ export class RangeReader {
   async #readState(key: string): Promise<StreamState | undefined> {
     if (this.#droppedKeys.has(key)) return undefined;
     try {
-      const state = await this.#connection.send(xinfoStream(key), readStreamState);
+      const state = await this.#reads.send(key, xinfoStream(key), readStreamState);
       this.#droppedKeys.delete(key);
       return state;
     } catch (error) {

@@ -7,9 +7,8 @@
  * turns large brings one large reply to main for dozens of small ones at most. A stream that is not known is
  * described by the pool.
  */
-import { ScriptsNeeded, StreamDescriber } from '../../workers/stream-describer.js';
+import { type DescriberReads, ScriptsNeeded, StreamDescriber } from '../../workers/stream-describer.js';
 import type { DescribeRequest, StreamDescription } from '../../workers/stream-description.js';
-import type { CommandConnection } from '../redis/command-connection.js';
 import { decode } from './decoding.js';
 import type { Threads } from './threads.js';
 
@@ -25,18 +24,18 @@ const MAX_KNOWN = 20_000;
 type Wants = Omit<DescribeRequest, 'keys'>;
 
 export class Describes {
-  readonly connection: Pick<CommandConnection, 'send'>;
+  readonly reads: DescriberReads;
   readonly #threads: Threads;
   readonly #describer: StreamDescriber;
   /** The largest part that Redis sent for a stream, by what was asked of it. */
   readonly #largest = new Map<string, number>();
   #scriptsRefused = false;
 
-  /** @param connection main's own, for what is small */
-  constructor(connection: Pick<CommandConnection, 'send'>, threads: Threads) {
-    this.connection = connection;
+  /** @param reads main's own, for what is small */
+  constructor(reads: DescriberReads, threads: Threads) {
+    this.reads = reads;
     this.#threads = threads;
-    this.#describer = new StreamDescriber(connection, {
+    this.#describer = new StreamDescriber(reads, {
       decode: (payload, forms) => decode(threads, payload, forms),
     });
   }

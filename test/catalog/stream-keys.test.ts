@@ -1,13 +1,13 @@
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { listKeys } from '../../src/catalog/key-listing.js';
 import { deviceStreamKey, groupByDevice, resolveBareIds } from '../../src/catalog/stream-keys.js';
-import { CommandConnection } from '../../src/redis/command-connection.js';
+import { ServerReads } from '../../src/redis/key-reads.js';
 import { unixTarget } from '../../src/redis/target.js';
 import { controlForFile, openControl } from '../support/control.js';
 import { startRedis } from '../support/redis-server.js';
 
 const { redis } = await controlForFile();
-const connection = new CommandConnection(unixTarget(redis.path), 'test');
+const connection = new ServerReads(unixTarget(redis.path), 'test');
 
 beforeEach(() => redis.client.flushdb());
 afterAll(() => connection.close());
@@ -149,7 +149,7 @@ describe('resolveBareIds', () => {
 test('without Redis each is refused at once', async () => {
   const other = await startRedis();
   const lost = await openControl(other);
-  const lostConnection = new CommandConnection(unixTarget(other.path), 'test');
+  const lostConnection = new ServerReads(unixTarget(other.path), 'test');
   await other.stop();
   await expect(listKeys(lost)).rejects.toMatchObject({ code: 'redis_unavailable' });
   await expect(resolveBareIds(lostConnection, ['x'], true, any)).rejects.toMatchObject({

@@ -3,7 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { EntryBatch } from '../../src/protocol/batch.js';
 import { RangeReads, SMALL_BYTES } from '../../src/reads/range-reads.js';
-import { CommandConnection } from '../../src/redis/command-connection.js';
+import { ServerReads } from '../../src/redis/key-reads.js';
 import { RangeReader } from '../../src/redis/range-reader.js';
 import { parseRedisUrl } from '../../src/redis/target.js';
 import type { Threads } from '../../src/threads/threads.js';
@@ -15,12 +15,12 @@ const KEY = 'default:x';
 async function newReads() {
   const redis = await redisForTest();
   const target = parseRedisUrl(redis.url);
-  const connection = new CommandConnection(target, 'pool');
+  const connection = new ServerReads(target, 'pool');
   const pool = new RangeReader(connection);
   const threads: Pick<Threads, 'range'> = {
     range: async (task) => (await pool.read(task)).map((packed) => new EntryBatch(packed)),
   };
-  const reads = new RangeReads(target, threads as Threads);
+  const reads = new RangeReads(new ServerReads(target, 'range'), threads as Threads);
   onTestFinished(() => {
     reads.close();
     connection.close();

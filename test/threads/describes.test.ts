@@ -1,7 +1,7 @@
 /** The pool's part is done here by a describer of this thread, which counts what it is asked. */
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import { CommandConnection } from '../../src/redis/command-connection.js';
+import { ServerReads } from '../../src/redis/key-reads.js';
 import { parseRedisUrl } from '../../src/redis/target.js';
 import { INLINE_JSON_BYTES } from '../../src/threads/decoding.js';
 import { Describes, SMALL_BYTES } from '../../src/threads/describes.js';
@@ -20,7 +20,7 @@ async function newDescribes(user?: string) {
     ...parseRedisUrl(redis.url),
     ...(user !== undefined && { username: 'plain', password: 'pw' }),
   };
-  const [here, there] = [new CommandConnection(target, 'here'), new CommandConnection(target, 'pool')];
+  const [here, there] = [new ServerReads(target, 'here'), new ServerReads(target, 'pool')];
   const pool = new StreamDescriber(there);
   const asked = { pool: 0, decoded: 0 };
   const threads: Pick<Threads, 'describe' | 'decode'> = {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { CommandConnection } from '../../src/redis/command-connection.js';
+import { Failure } from '../../src/protocol/errors.js';
+import { ServerReads } from '../../src/redis/key-reads.js';
 import { type RedisTarget, unixTarget } from '../../src/redis/target.js';
 import { StreamDescriber } from '../../workers/stream-describer.js';
 import {
@@ -19,7 +20,7 @@ const MIB = 1024 * 1024;
 let redis: TestRedis;
 let describer: StreamDescriber;
 
-const describerOf = (target: RedisTarget) => new StreamDescriber(new CommandConnection(target, 'test'));
+const describerOf = (target: RedisTarget) => new StreamDescriber(new ServerReads(target, 'test'));
 
 const request = (keys: readonly string[], wanted: Partial<DescribeRequest> = {}): DescribeRequest => ({
   keys,
@@ -312,6 +313,62 @@ describe('what is too much for one answer', () => {
     await fill(1, 70 * MIB);
     const { streams } = await describer.describe(request(['large0', 'none'], { last: ['string'] }));
     expect(streams[0]!.last!.string).toHaveLength(70 * MIB);
+  });
+});
+
+describe('where a command may name one key only', () => {
+  /** Refuses what a cluster would, and has no server for keys that begin with `away`. */
+  function oneKeyDescriber(target: RedisTarget): StreamDescriber {
+    const reads = new ServerReads(target, 'test');
+    return new StreamDescriber({
+      takesManyKeys: false,
+      send: async (key, command, take) => {
+        const words = command.toString().split('\r\n');
+        expect(words).not.toContain('MGET');
+        if (words.includes('EVAL')) expect(words[words.indexOf('EVAL') + 4]).toBe('1');
+        if (key.includes('away')) throw new Failure('redis_unavailable', 'not served');
+        return reads.send(key, command, take);
+      },
+    });
+  }
+
+  beforeEach(async () => {
+    for (const key of ['a', 'b', 'c']) await redis.client.xadd(key, '1-0', 'd', key);
+    await redis.client.set(':stream:meta:a', '{"of":"a"}');
+    await redis.client.sadd(':stream:meta:b', 'no text');
+  });
+
+  test.each<[string, Partial<DescribeRequest>]>([
+    ['all of XINFO', {}],
+    ['newest ids', { info: 'newest-id' }],
+    ['lengths', { info: 'length' }],
+    ['entries', { last: ['string'] }],
+    ['the newest entries', { info: 'newest', last: ['string'] }],
+  ])('each is described as by commands of many keys: %s', async (_, wanted) => {
+    const asked = request(['c', 'none', 'a', 'b'], { meta: true, ...wanted });
+    const { streams } = await oneKeyDescriber(unixTarget(redis.path)).describe(asked);
+    expect(streams).toEqual((await describer.describe(asked)).streams);
+    expect(streams.map(({ meta }) => meta)).toEqual([null, null, '{"of":"a"}', null]);
+  });
+
+  test('with scripts refused', async () => {
+    await redis.client.call('ACL', 'SETUSER', 'plain', 'on', '>pw', '~*', '+@all', '-@scripting');
+    const refused = oneKeyDescriber({ ...unixTarget(redis.path), username: 'plain', password: 'pw' });
+    const { streams, scriptsRefused } = await refused.describe(request(['a', 'b']));
+    expect(streams).toMatchObject([{ lastEntryId: '1-0' }, { lastEntryId: '1-0' }]);
+    expect(scriptsRefused).toBe(true);
+  });
+
+  test('a server that is away is the matter of its keys alone, unless all are away', async () => {
+    const asked = oneKeyDescriber(unixTarget(redis.path));
+    const { streams } = await asked.describe(request(['away', 'a'], { meta: true }));
+    expect(streams).toMatchObject([
+      { error: 'not served', length: 0 },
+      { error: '', length: 1 },
+    ]);
+    await expect(asked.describe(request(['away', 'away too']))).rejects.toMatchObject({
+      code: 'redis_unavailable',
+    });
   });
 });
 

@@ -6,7 +6,7 @@ import { isFull, RangePort, type RangeSize } from '../../../src/follow/catch-up/
 import { RangeSequence } from '../../../src/follow/catch-up/range-sequence.js';
 import { ReadWindow } from '../../../src/follow/catch-up/read-window.js';
 import { EntryBatch } from '../../../src/protocol/batch.js';
-import { CommandConnection } from '../../../src/redis/command-connection.js';
+import { ServerReads } from '../../../src/redis/key-reads.js';
 import { type Proof, RangeReader } from '../../../src/redis/range-reader.js';
 import { parseRedisUrl } from '../../../src/redis/target.js';
 import type { Threads } from '../../../src/threads/threads.js';
@@ -21,7 +21,7 @@ const BYTES = 100;
 const AT_ONCE = 4;
 
 async function newThreads(redis: TestRedis) {
-  const connection = new CommandConnection(parseRedisUrl(redis.url), 'pool');
+  const connection = new ServerReads(parseRedisUrl(redis.url), 'pool');
   onTestFinished(() => connection.close());
   const reader = new RangeReader(connection);
   const server = new RangeServer(reader);
