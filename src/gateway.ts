@@ -13,7 +13,7 @@ import { Hub } from './follow/live/hub.js';
 import { RangeReads } from './reads/range-reads.js';
 import { openKeyReads } from './redis/cluster/open-key-reads.js';
 import { ClusterWatch } from './redis/cluster-watch.js';
-import { connectControl } from './redis/control.js';
+import { connectControl, ServerControl } from './redis/control.js';
 import { watchUnknownReplies } from './redis/error-replies.js';
 import { describeTarget, parseRedisUrl, type RedisTarget, unixTarget } from './redis/target.js';
 import { Admission } from './server/admission/admission.js';
@@ -110,7 +110,7 @@ export async function startGateway(config: Config, logger: Logger, place?: Worke
     parts.receivedMessages.look();
   }, SWEEP_MS);
   try {
-    await tryRedis(parts.control);
+    await tryRedis(parts.control.masters()[0]!);
     await parts.cluster.check();
     const routes = createRoutes(parts, await loadPages());
     await place?.mayListen();
@@ -167,7 +167,7 @@ function startParts(
   });
   hub.attach(threads.readers, pipes);
   const ranges = new RangeReads(openKeyReads(target, undefined, 'range'), threads);
-  const control = connectControl(target, logger);
+  const control = new ServerControl(connectControl(target, logger));
   const sockets = new Set<ClientSocket>();
   const residentBytes = openResidentBytes();
   let peakBytes = 0;
@@ -243,11 +243,11 @@ async function maxConnections({ MAX_CONNECTIONS }: Config, logger: Logger): Prom
 }
 
 /** Waits until Redis is reached, or is not: nobody should be refused only for having come early. */
-function tryRedis(control: Redis): Promise<void> {
+function tryRedis(redis: Redis): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, FIRST_CONNECT_MS);
     for (const event of ['ready', 'close']) {
-      control.once(event, () => {
+      redis.once(event, () => {
         clearTimeout(timer);
         resolve();
       });
@@ -276,7 +276,7 @@ async function stopParts(
   context.ranges.close();
   context.cluster.close();
   context.durability.close();
-  context.control.disconnect();
+  context.control.close();
   await context.threads.close();
   await embedded?.stop();
 }

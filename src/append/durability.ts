@@ -5,6 +5,7 @@
  */
 import type { Redis } from 'ioredis';
 import { readSettings } from '../embedded/server-settings.js';
+import type { Control } from '../redis/control.js';
 import type { Logger } from '../system/logger.js';
 
 export interface Durability {
@@ -71,33 +72,34 @@ async function readAofEnabled(redis: Redis): Promise<string | undefined> {
 
 /** Keeps what an ack means up to date, and has the log tell it at first and whenever it changes. */
 export class DurabilityWatch {
-  readonly #redis: Redis;
+  readonly #control: Control;
   readonly #isSyncedHere: boolean;
   readonly #logger: Logger;
   readonly #timer: NodeJS.Timeout;
-  readonly #onReady = () => void this.#read();
+  readonly #unlisten: () => void;
   current: Durability = UNKNOWN;
   #told: string | undefined;
 
-  constructor(redis: Redis, isSyncedHere: boolean, logger: Logger) {
-    this.#redis = redis;
+  constructor(control: Control, isSyncedHere: boolean, logger: Logger) {
+    this.#control = control;
     this.#isSyncedHere = isSyncedHere;
     this.#logger = logger;
-    redis.on('ready', this.#onReady);
-    this.#timer = setInterval(this.#onReady, READ_AGAIN_MS);
+    const read = () => void this.#read();
+    this.#unlisten = control.onReady(read);
+    this.#timer = setInterval(read, READ_AGAIN_MS);
     this.#timer.unref();
   }
 
   close(): void {
     clearInterval(this.#timer);
-    this.#redis.off('ready', this.#onReady);
+    this.#unlisten();
   }
 
   async #read(): Promise<void> {
-    if (this.#redis.status !== 'ready') return;
-    const read = await readDurability(this.#redis, this.#isSyncedHere);
+    if (!this.#control.isReady) return;
+    const read = await readDurability(this.#control.masters()[0]!, this.#isSyncedHere);
     // Gone meanwhile: nothing new is known.
-    if (this.#redis.status !== 'ready') return;
+    if (!this.#control.isReady) return;
     this.current = read;
     const { appendonly, appendfsync, meaning } = read;
     const told = `${appendonly} ${appendfsync} ${meaning}`;

@@ -1,14 +1,9 @@
 /** Devices: who is connected, who was ever seen, what they say of themselves, and the events that tell of it. */
-import type { Redis } from 'ioredis';
 import { checkDeviceId } from '../protocol/names.js';
-import { controlFailure } from '../redis/control.js';
-import {
-  DEVICE_CONNECTED_EVENT,
-  DEVICE_META_EVENT,
-  DEVICES_CONNECTED,
-  DEVICES_SEEN,
-  deviceMetaKey,
-} from '../redis/keys.js';
+import { type Control, controlFailure } from '../redis/control.js';
+import { DEVICES_CONNECTED, DEVICES_SEEN, deviceMetaKey } from '../redis/keys.js';
+import { readStrings } from '../redis/many-keys.js';
+import { type DeviceChanges, ScriptedDeviceChanges } from './device-changes.js';
 import { decodeMetadata, encodeMetadata, type Metadata } from './metadata.js';
 
 /** Each says whether that step changed anything, but for `connected`. */
@@ -23,18 +18,19 @@ export interface DeviceChange {
 }
 
 export class Devices {
-  readonly #control: Redis;
-  readonly #eventsMaxLength: number;
+  readonly #control: Control;
+  readonly #changes: DeviceChanges;
 
   /** @param eventsMaxLength to which about the event streams are trimmed */
-  constructor(control: Redis, eventsMaxLength: number) {
+  constructor(control: Control, eventsMaxLength: number) {
     this.#control = control;
-    this.#eventsMaxLength = eventsMaxLength;
+    this.#changes = new ScriptedDeviceChanges(control, eventsMaxLength);
   }
 
   /** Ids in alphabetical order. @throws Failure */
   async list(includeSeen: boolean): Promise<string[]> {
-    const ids = await this.#ask(this.#control.smembers(includeSeen ? DEVICES_SEEN : DEVICES_CONNECTED));
+    const key = includeSeen ? DEVICES_SEEN : DEVICES_CONNECTED;
+    const ids = await this.#ask(this.#control.of(key, (redis) => redis.smembers(key)));
     return ids.sort();
   }
 
@@ -46,71 +42,40 @@ export class Devices {
   /** The same as it is stored; null where there is none. @throws Failure */
   async metaTexts(devices: readonly string[]): Promise<(string | null)[]> {
     if (devices.length === 0) return [];
-    return this.#ask(this.#control.mget(devices.map(deviceMetaKey)));
+    return this.#ask(readStrings(this.#control, devices.map(deviceMetaKey)));
   }
 
   /** @param meta replaces the device's metadata where it is given @throws Failure */
   async connect(device: string, meta: unknown): Promise<DeviceChange> {
     checkDeviceId(device);
     const text = meta === undefined || meta === null ? '' : encodeMetadata(meta);
-    const [connected, seen, changed] = await this.#ask(
-      this.#control.connectDevice(
-        DEVICES_CONNECTED,
-        DEVICES_SEEN,
-        deviceMetaKey(device),
-        DEVICE_CONNECTED_EVENT,
-        DEVICE_META_EVENT,
-        device,
-        JSON.stringify(device),
-        text,
-        this.#eventsMaxLength,
-      ),
-    );
+    const { isConnected, isNew, isMetaChanged } = await this.#ask(this.#changes.connect(device, text));
     return {
-      connection_status_changed: connected === 1,
+      connection_status_changed: isConnected,
       connected: true,
-      is_new_device: seen === 1,
-      meta_set: changed === 1,
-      'fired:device.connected': connected === 1,
-      'fired:device.meta': changed === 1,
+      is_new_device: isNew,
+      meta_set: isMetaChanged,
+      'fired:device.connected': isConnected,
+      'fired:device.meta': isMetaChanged,
     };
   }
 
   /** @throws Failure */
   async disconnect(device: string): Promise<DeviceChange> {
     checkDeviceId(device);
-    const [removed] = await this.#ask(
-      this.#control.disconnectDevice(
-        DEVICES_CONNECTED,
-        deviceMetaKey(device),
-        DEVICE_CONNECTED_EVENT,
-        device,
-        JSON.stringify(device),
-        this.#eventsMaxLength,
-      ),
-    );
+    const wasConnected = await this.#ask(this.#changes.disconnect(device));
     return {
-      connection_status_changed: removed === 1,
+      connection_status_changed: wasConnected,
       connected: false,
-      'fired:device.connected': removed === 1,
+      'fired:device.connected': wasConnected,
     };
   }
 
   /** @throws Failure */
   async setMeta(device: string, meta: unknown): Promise<DeviceChange> {
     checkDeviceId(device);
-    const [seen, changed] = await this.#ask(
-      this.#control.setDeviceMeta(
-        DEVICES_SEEN,
-        deviceMetaKey(device),
-        DEVICE_META_EVENT,
-        device,
-        JSON.stringify(device),
-        encodeMetadata(meta),
-        this.#eventsMaxLength,
-      ),
-    );
-    return { is_new_device: seen === 1, meta_set: changed === 1, 'fired:device.meta': changed === 1 };
+    const { isNew, isMetaChanged } = await this.#ask(this.#changes.setMeta(device, encodeMetadata(meta)));
+    return { is_new_device: isNew, meta_set: isMetaChanged, 'fired:device.meta': isMetaChanged };
   }
 
   async #ask<T>(answer: Promise<T>): Promise<T> {

@@ -2,9 +2,8 @@
  * Listings of stream keys. However many a request asks for, Redis walks its keys once for all of them, and gets
  * only a literal prefix to compare with: patterns are matched here, in linear time and in slices.
  */
-import type { Redis } from 'ioredis';
 import { Failure } from '../protocol/errors.js';
-import { controlFailure } from '../redis/control.js';
+import { type Control, controlFailure } from '../redis/control.js';
 import { STREAM_META_PREFIX } from '../redis/keys.js';
 import { KeyGlob } from './key-glob.js';
 import { mergeSorted, sortInSlices } from './sorted-keys.js';
@@ -42,7 +41,7 @@ const EVERYTHING: KeyScope = { prefix: '' };
  * @throws Failure; `bad_parameter` for a pattern that cannot be matched in linear time, `payload_too_large`
  */
 export async function listScopes(
-  control: Redis,
+  control: Control,
   scopes: readonly KeyScope[],
   isWanted: (key: string) => boolean = () => true,
 ): Promise<KeyListing[]> {
@@ -66,7 +65,7 @@ export async function listScopes(
 }
 
 /** The listing of one scope. @throws Failure as `listScopes` */
-export async function listKeys(control: Redis, scope: KeyScope = EVERYTHING): Promise<KeyListing> {
+export async function listKeys(control: Control, scope: KeyScope = EVERYTHING): Promise<KeyListing> {
   return (await listScopes(control, [scope]))[0]!;
 }
 
@@ -106,7 +105,7 @@ class ScopeFilter {
 
 /** Keys that are listed, sorted; `before` is left off the names that Redis has. */
 async function collect(
-  control: Redis,
+  control: Control,
   start: string,
   type: 'stream' | 'string',
   before: string,

@@ -1,11 +1,11 @@
 /** What people attach to streams: a JSON object each. */
-import type { Redis } from 'ioredis';
 import { Failure } from '../protocol/errors.js';
 import { isSurelyLonger, MAX_LEVELS, nestsTooDeep, parseJsonText } from '../protocol/json-text.js';
 import { readMediaType } from '../protocol/media-type.js';
 import type { RangeReads } from '../reads/range-reads.js';
-import { controlFailure } from '../redis/control.js';
+import { type Control, controlFailure } from '../redis/control.js';
 import { streamMetaKey } from '../redis/keys.js';
+import { unlinkAll } from '../redis/many-keys.js';
 
 export type Metadata = Record<string, unknown>;
 
@@ -49,22 +49,26 @@ export async function readStreamMediaType(
 }
 
 /** Replaces a stream's metadata. @throws Failure */
-export async function replaceStreamMeta(control: Redis, streamKey: string, value: unknown): Promise<void> {
+export async function replaceStreamMeta(control: Control, streamKey: string, value: unknown): Promise<void> {
   const text = encodeMetadata(value);
-  await control.set(streamMetaKey(streamKey), text).catch((error) => {
-    throw controlFailure(error);
-  });
+  const key = streamMetaKey(streamKey);
+  await control
+    .of(key, (redis) => redis.set(key, text))
+    .catch((error) => {
+      throw controlFailure(error);
+    });
 }
 
 /** Merges an object into a stream's metadata; of two writers at once neither's change is lost. @throws Failure */
-export async function mergeStreamMeta(control: Redis, streamKey: string, value: unknown): Promise<void> {
+export async function mergeStreamMeta(control: Control, streamKey: string, value: unknown): Promise<void> {
   encodeMetadata(value);
   const key = streamMetaKey(streamKey);
   try {
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-      const before = await control.get(key);
+      const before = await control.of(key, (redis) => redis.get(key));
       const after = encodeMetadata({ ...decodeMetadata(before), ...(value as Metadata) });
-      if ((await control.replaceValue(key, before ?? '', after)) === 1) return;
+      const replaced = await control.of(key, (redis) => redis.replaceValue(key, before ?? '', after));
+      if (replaced === 1) return;
     }
   } catch (error) {
     throw controlFailure(error);
@@ -74,32 +78,29 @@ export async function mergeStreamMeta(control: Redis, streamKey: string, value: 
 
 /** Deletes a stream and its metadata. @throws Failure `wrong_type` where the key is no stream */
 export async function deleteStream(
-  control: Redis,
+  control: Control,
   streamKey: string,
 ): Promise<{ data: boolean; meta: boolean }> {
   try {
-    const type = await control.type(streamKey);
+    const type = await control.of(streamKey, (redis) => redis.type(streamKey));
     if (type !== 'stream' && type !== 'none') {
       throw new Failure('wrong_type', `the key is a ${type}, not a stream`);
     }
-    const replies = await control.pipeline().unlink(streamKey).unlink(streamMetaKey(streamKey)).exec();
-    const [data, meta] = (replies ?? []).map(([error, count]) => {
-      if (error) throw error;
-      return count === 1;
-    });
-    return { data: data === true, meta: meta === true };
+    const unlink = (key: string) => control.of(key, (redis) => redis.unlink(key));
+    const [data, meta] = await Promise.all([unlink(streamKey), unlink(streamMetaKey(streamKey))]);
+    return { data: data === 1, meta: meta === 1 };
   } catch (error) {
     throw controlFailure(error);
   }
 }
 
 /** Deletes streams and their metadata. @returns how many keys there were @throws Failure */
-export async function deleteStreams(control: Redis, streamKeys: readonly string[]): Promise<number> {
+export async function deleteStreams(control: Control, streamKeys: readonly string[]): Promise<number> {
   let deleted = 0;
   try {
     for (let from = 0; from < streamKeys.length; from += DELETED_AT_ONCE) {
       const keys = streamKeys.slice(from, from + DELETED_AT_ONCE);
-      deleted += await control.unlink([...keys, ...keys.map(streamMetaKey)]);
+      deleted += await unlinkAll(control, [...keys, ...keys.map(streamMetaKey)]);
     }
     return deleted;
   } catch (error) {

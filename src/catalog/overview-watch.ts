@@ -5,11 +5,11 @@
  * However many streams there are, a look costs Redis little: it asks for those that are shown, and for some of
  * the others in turn; and keys are listed the more seldom the longer that takes.
  */
-import type { Redis } from 'ioredis';
 import type { Rights } from '../access/rights.js';
 import { compareEntryIds } from '../protocol/entry-id.js';
 import { asFailure, type FailureBody } from '../protocol/errors.js';
 import type { Overview, StreamOverview } from '../protocol/overview.js';
+import type { Control } from '../redis/control.js';
 import { splitStreamKey } from '../redis/keys.js';
 import type { Threads } from '../threads/threads.js';
 import { Devices } from './devices.js';
@@ -46,7 +46,7 @@ export interface OverviewViewer {
 }
 
 export interface OverviewParts {
-  readonly control: Redis;
+  readonly control: Control;
   readonly followers: FollowerCounts;
   readonly threads: Pick<Threads, 'describe'>;
   readonly devicePrefixing: boolean;

@@ -1,9 +1,8 @@
 /** Which streams there are, and which one a name means. */
-import type { Redis } from 'ioredis';
 import { Failure } from '../protocol/errors.js';
 import { checkDeviceId, checkStreamId } from '../protocol/names.js';
 import { DEFAULT_DEVICE } from '../protocol/parameters.js';
-import { controlFailure } from '../redis/control.js';
+import { type Control, controlFailure } from '../redis/control.js';
 import { failureFromRedis } from '../redis/error-replies.js';
 import type { KeyReads } from '../redis/key-reads.js';
 import { splitStreamKey, streamKey, streamMetaKey } from '../redis/keys.js';
@@ -21,22 +20,28 @@ function escapeGlob(text: string): string {
 
 /** Keys of a type that begin with `start`, step by step; one may come twice. Rejects as ioredis does. */
 export async function* scanKeys(
-  control: Redis,
+  control: Control,
   start: string,
   type: 'stream' | 'string',
 ): AsyncGenerator<readonly string[], void> {
   const pattern = `${escapeGlob(start)}*`;
-  let cursor = '0';
-  do {
-    const [next, keys] = await control.scan(cursor, 'MATCH', pattern, 'COUNT', SCAN_STEP, 'TYPE', type);
-    cursor = next;
-    yield keys;
-  } while (cursor !== '0');
+  let walks = control.masters().map((redis) => ({ redis, cursor: '0' }));
+  while (walks.length > 0) {
+    const steps = await Promise.all(
+      walks.map(({ redis, cursor }) =>
+        redis.scan(cursor, 'MATCH', pattern, 'COUNT', SCAN_STEP, 'TYPE', type),
+      ),
+    );
+    for (const [, keys] of steps) yield keys;
+    walks = walks
+      .map(({ redis }, index) => ({ redis, cursor: steps[index]![0] }))
+      .filter(({ cursor }) => cursor !== '0');
+  }
 }
 
 /** Keys of streams that are wanted, whichever come first where there are more than `most`. @throws Failure */
 export async function listStreamKeys(
-  control: Redis,
+  control: Control,
   isWanted: (key: string) => boolean,
   most: number,
 ): Promise<ReadonlySet<string>> {

@@ -3,8 +3,7 @@
  * and no frame ever leaves it.
  */
 
-import type { Redis } from 'ioredis';
-import { controlFailure } from '../redis/control.js';
+import { type Control, controlFailure } from '../redis/control.js';
 import { failureFromRedis } from '../redis/error-replies.js';
 import { NO_SCRIPTS } from '../redis/scripts.js';
 
@@ -47,7 +46,7 @@ export class ScriptsRefused extends Error {}
  * @throws Failure, ScriptsRefused
  */
 export async function surveyStreams(
-  control: Redis,
+  control: Control,
   states: readonly SurveyedStream[],
 ): Promise<readonly SurveyedStream[]> {
   const looked: SurveyedStream[] = [];
@@ -72,11 +71,14 @@ type Reply =
   | 'forbidden';
 
 /** @returns a reply for each of the first streams, one at least */
-async function ask(control: Redis, states: readonly SurveyedStream[]): Promise<readonly Reply[]> {
+async function ask(control: Control, states: readonly SurveyedStream[]): Promise<readonly Reply[]> {
   const known = states.flatMap(({ length, lastEntryId }) => [length, lastEntryId || '0-0']);
   const keys = states.map(({ key }) => key);
   try {
-    return (await control.surveyStreams(keys.length, ...keys, BYTES_A_CALL, ...known)) as unknown as Reply[];
+    const replies = await control.of(keys[0]!, (redis) =>
+      redis.surveyStreams(keys.length, ...keys, BYTES_A_CALL, ...known),
+    );
+    return replies as unknown as Reply[];
   } catch (error) {
     const { message = '' } = error as Error;
     if (NO_SCRIPTS.test(message)) throw new ScriptsRefused();

@@ -1,11 +1,11 @@
 /** What resolvers are given: the gateway's parts, and what one request has loaded so far. */
-import type { Redis } from 'ioredis';
 import type { Grant } from '../access/grant.js';
 import type { Rights } from '../access/rights.js';
 import type { Devices } from '../catalog/devices.js';
 import type { FollowerContext } from '../follow/follower-context.js';
 import type { StreamPayer } from '../follow/live/hub-stream.js';
 import { AnswerBudget } from '../protocol/answer-budget.js';
+import type { Control } from '../redis/control.js';
 import type { Logger } from '../system/logger.js';
 import type { Describes } from '../threads/describes.js';
 import { DeviceLoader } from './device-loader.js';
@@ -15,7 +15,7 @@ import { StreamLoader } from './stream-loader.js';
 
 /** The parts, the same for all requests. */
 export interface GraphqlParts extends FollowerContext {
-  readonly control: Redis;
+  readonly control: Control;
   readonly describes: Describes;
   readonly devices: Devices;
   readonly logger: Logger;

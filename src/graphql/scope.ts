@@ -1,13 +1,13 @@
 /** Which devices and streams the names of a request mean, as far as its token goes. */
 import { type GraphQLResolveInfo, Kind } from 'graphql';
 import type { Action } from '../access/rights.js';
+import { flushAll } from '../catalog/flush.js';
 import { listKeys } from '../catalog/key-listing.js';
 import { deleteStreams } from '../catalog/metadata.js';
 import { deviceStreamKey, resolveBareIds } from '../catalog/stream-keys.js';
 import { Failure } from '../protocol/errors.js';
 import { checkDeviceId } from '../protocol/names.js';
 import { DEFAULT_DEVICE } from '../protocol/parameters.js';
-import { controlFailure } from '../redis/control.js';
 import type { GraphqlContext } from './context.js';
 import type { RequestedStreamFields } from './requested-stream-fields.js';
 import type { Guess } from './stream-loader.js';
@@ -102,11 +102,5 @@ export async function flush({ control, rights, allowFlush }: GraphqlContext): Pr
   if (rights.wall !== undefined) {
     return deleteStreams(control, (await listKeys(control, { prefix: rights.hiddenPrefix })).all);
   }
-  try {
-    const keys = await control.dbsize();
-    await control.flushdb();
-    return keys;
-  } catch (error) {
-    throw controlFailure(error);
-  }
+  return flushAll(control);
 }

@@ -2,7 +2,6 @@
  * A request's streams: each listing of keys, once; and what is asked of streams, for all that are asked for
  * together in one round trip, however they are nested.
  */
-import type { Redis } from 'ioredis';
 import {
   type DescribeRequest,
   emptyDescription,
@@ -13,6 +12,7 @@ import { type KeyListing, type KeyScope, listScopes } from '../catalog/key-listi
 import { type DeviceStream, groupByDevice } from '../catalog/stream-keys.js';
 import { ownTurn } from '../catalog/time-slices.js';
 import { AnswerBudget } from '../protocol/answer-budget.js';
+import type { Control } from '../redis/control.js';
 import type { Describes } from '../threads/describes.js';
 import { BatchLoader } from './batch-loader.js';
 import type { RequestedStreamFields } from './requested-stream-fields.js';
@@ -50,7 +50,7 @@ export class StreamLoader {
 
   /** @param budget of the request's answer */
   constructor(
-    control: Redis,
+    control: Control,
     describes: Describes,
     rights: Rights,
     devicePrefixing: boolean,

@@ -1,5 +1,4 @@
 /** Reads entries after cursors, and waits for some where there are none yet: what REST does. */
-import type { Redis } from 'ioredis';
 import type { Hub } from '../follow/live/hub.js';
 import type { HubListener, Reset, StreamPayer } from '../follow/live/hub-stream.js';
 import { readTails, resolveCursors } from '../follow/live/tails.js';
@@ -7,6 +6,7 @@ import type { EntryBatch } from '../protocol/batch.js';
 import { compareEntryIds, entryTime } from '../protocol/entry-id.js';
 import type { Failure } from '../protocol/errors.js';
 import { NEWEST, type PullParameters } from '../protocol/parameters.js';
+import type { Control } from '../redis/control.js';
 import type { RangeReads } from './range-reads.js';
 
 /** A response ends after about so much; the cursors lead on. */
@@ -14,7 +14,7 @@ const MAX_RESPONSE_BYTES = 16 * 1024 * 1024;
 
 /** What is read from. */
 export interface ReadSources {
-  readonly control: Redis;
+  readonly control: Control;
   readonly hub: Hub;
   readonly ranges: RangeReads;
   readonly maxBlockMs: number;

@@ -1,5 +1,4 @@
 /** What every endpoint is given: the gateway's parts and its settings. */
-import type { Redis } from 'ioredis';
 import type { AccessControl } from '../access/access-control.js';
 import type { DurabilityWatch } from '../append/durability.js';
 import type { AppendPipes } from '../append/pipes.js';
@@ -7,6 +6,7 @@ import type { Config } from '../config/settings.js';
 import type { Hub } from '../follow/live/hub.js';
 import type { RangeReads } from '../reads/range-reads.js';
 import type { ClusterWatch } from '../redis/cluster-watch.js';
+import type { Control } from '../redis/control.js';
 import type { Siblings } from '../supervisor/siblings.js';
 import type { Logger } from '../system/logger.js';
 import type { Describes } from '../threads/describes.js';
@@ -28,7 +28,7 @@ import type { Underway } from './underway.js';
 export interface GatewayContext {
   readonly config: Config;
   readonly logger: Logger;
-  readonly control: Redis;
+  readonly control: Control;
   readonly pipes: AppendPipes;
   readonly cluster: ClusterWatch;
   readonly durability: DurabilityWatch;

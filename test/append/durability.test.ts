@@ -1,6 +1,7 @@
 /** What an ack means on disk, as Redis tells it and as the gateway passes it on. */
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { DurabilityWatch, readDurability } from '../../src/append/durability.js';
+import { ServerControl } from '../../src/redis/control.js';
 import { createLogger } from '../../src/system/logger.js';
 import { freePort } from '../support/free-port.js';
 import { startGatewayProcess } from '../support/gateway-process.js';
@@ -83,7 +84,7 @@ describe('the watch', () => {
     const logger = createLogger('silent');
     const told = vi.spyOn(logger, 'info').mockImplementation(() => {});
     const timers = vi.getTimerCount();
-    const watch = new DurabilityWatch(connection, isSyncedHere, logger);
+    const watch = new DurabilityWatch(new ServerControl(connection), isSyncedHere, logger);
     ending.push(async () => {
       watch.close();
       connection.disconnect();

@@ -1,6 +1,6 @@
-import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Devices } from '../../src/catalog/devices.js';
+import type { Control } from '../../src/redis/control.js';
 import { openControl } from '../support/control.js';
 import { entriesIn, textsIn } from '../support/push-fixture.js';
 import { startRedis, type TestRedis } from '../support/redis-server.js';
@@ -10,7 +10,7 @@ const CONNECTED = ':event:device.connected';
 const META = ':event:device.meta';
 
 let redis: TestRedis;
-let control: Redis;
+let control: Control;
 let devices: Devices;
 
 beforeAll(async () => {
@@ -20,7 +20,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  control?.disconnect();
+  control?.close();
   await redis?.stop();
 });
 
@@ -256,5 +256,5 @@ test('without Redis each question is refused at once', async () => {
   await expect(asked.setMeta('cam', {})).rejects.toMatchObject(refusal);
   await expect(asked.list(true)).rejects.toMatchObject(refusal);
   await expect(asked.meta(['cam'])).rejects.toMatchObject(refusal);
-  lost.disconnect();
+  lost.close();
 });

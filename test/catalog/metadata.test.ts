@@ -163,7 +163,7 @@ describe('merge', () => {
       }),
     );
     expect(Object.keys((await stored()) as object)).toHaveLength(150);
-    for (const own of controls) own.disconnect();
+    for (const own of controls) own.close();
   });
 
   test('may not grow what is stored beyond 1 MiB', async () => {
@@ -214,5 +214,5 @@ test('without Redis each is refused at once', async () => {
   await expect(replaceStreamMeta(lost, 'x', {})).rejects.toMatchObject(refusal);
   await expect(mergeStreamMeta(lost, 'x', {})).rejects.toMatchObject(refusal);
   await expect(deleteStream(lost, 'x')).rejects.toMatchObject(refusal);
-  lost.disconnect();
+  lost.close();
 });

@@ -155,5 +155,5 @@ test('without Redis each is refused at once', async () => {
   await expect(resolveBareIds(lostConnection, ['x'], true, any)).rejects.toMatchObject({
     code: 'redis_unavailable',
   });
-  lost.disconnect();
+  lost.close();
 });

@@ -114,13 +114,13 @@ describe('a Redis that refuses', () => {
     await redis.client.call('ACL', 'SETUSER', 'limited', 'on', 'nopass', '~yes:*', '+@all');
     const limited = await openControl(redis);
     try {
-      await limited.call('AUTH', 'limited', 'x');
+      await limited.masters()[0]!.call('AUTH', 'limited', 'x');
       await surveyStreams(limited, states);
       for (const { key, isForbidden, length } of states) {
         expect([key, isForbidden, length]).toEqual(key.startsWith('no') ? [key, true, -1] : [key, false, 1]);
       }
     } finally {
-      limited.disconnect();
+      limited.close();
     }
   });
 

@@ -4,7 +4,7 @@
  * one question is under way at a time, and whoever comes meanwhile shares the one that follows: it is asked
  * after they came, as all of them need it.
  */
-import type { Redis } from 'ioredis';
+import type { Control } from '../../redis/control.js';
 import type { StreamEnd } from './noted-ends.js';
 
 interface Asked {
@@ -15,17 +15,17 @@ interface Asked {
 
 const endOf = ([id, added]: readonly [string, number]): StreamEnd => ({ id, added });
 
-const ofConnection = new WeakMap<Redis, TailQuestions>();
+const ofConnection = new WeakMap<Control, TailQuestions>();
 
 export class TailQuestions {
-  readonly #control: Redis;
+  readonly #control: Control;
   readonly #asked = new Map<string, Asked>();
 
-  private constructor(control: Redis) {
+  private constructor(control: Control) {
     this.#control = control;
   }
 
-  static of(control: Redis): TailQuestions {
+  static of(control: Control): TailQuestions {
     let questions = ofConnection.get(control);
     if (questions === undefined) {
       questions = new TailQuestions(control);
@@ -53,12 +53,14 @@ export class TailQuestions {
   #send(keys: readonly string[]): ReadonlyMap<string, Promise<StreamEnd>> {
     const answers = new Map<string, Promise<StreamEnd>>();
     // A single stream needs no pipeline object.
-    if (keys.length === 1) {
-      answers.set(keys[0]!, this.#control.streamTail(keys[0]!).then(endOf));
+    if (keys.length === 1 || !this.#control.takesManyKeys) {
+      for (const key of keys) {
+        answers.set(key, this.#control.of(key, (redis) => redis.streamTail(key)).then(endOf));
+      }
     } else if (keys.length > 1) {
-      const replies = keys
-        .reduce((pipeline, key) => pipeline.streamTail(key), this.#control.pipeline())
-        .exec();
+      const replies = this.#control.of(keys[0]!, (redis) =>
+        keys.reduce((pipeline, key) => pipeline.streamTail(key), redis.pipeline()).exec(),
+      );
       keys.forEach((key, index) => {
         const answer = replies.then((all) => {
           const [error, reply] = all![index]!;

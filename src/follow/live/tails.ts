@@ -1,8 +1,7 @@
 /** Where streams end now: what `$` stands for, and from where a stream's first follower must read. */
-import type { Redis } from 'ioredis';
 import { compareEntryIds } from '../../protocol/entry-id.js';
 import { NEWEST } from '../../protocol/parameters.js';
-import { controlFailure } from '../../redis/control.js';
+import { type Control, controlFailure } from '../../redis/control.js';
 import type { Hub } from './hub.js';
 import type { StreamEnd } from './noted-ends.js';
 import { TailQuestions } from './tail-questions.js';
@@ -12,7 +11,7 @@ import { TailQuestions } from './tail-questions.js';
  * ends before what was read of it is not the one that the hub holds entries of, so the hub sees to it first.
  * @throws Failure `wrong_type` where a key is no stream; `redis_…` where Redis does not answer
  */
-export async function readTails(control: Redis, hub: Hub, keys: readonly string[]): Promise<string[]> {
+export async function readTails(control: Control, hub: Hub, keys: readonly string[]): Promise<string[]> {
   const read = keys.map((key) => hub.lastId(key));
   const ends = await askEnds(control, keys);
   keys.forEach((key, index) => {
@@ -25,7 +24,7 @@ export async function readTails(control: Redis, hub: Hub, keys: readonly string[
   return tails;
 }
 
-async function askEnds(control: Redis, keys: readonly string[]): Promise<StreamEnd[]> {
+async function askEnds(control: Control, keys: readonly string[]): Promise<StreamEnd[]> {
   try {
     return await TailQuestions.of(control).ask(keys);
   } catch (error) {

@@ -32,7 +32,7 @@ export async function readyz(context: GatewayContext, exchange: HttpExchange): P
 function readinessOf(context: GatewayContext): Readiness {
   const refusal = context.cluster.failure;
   const checks = {
-    redis: refusal === undefined && context.pipes.isReady && context.control.status === 'ready',
+    redis: refusal === undefined && context.pipes.isReady && context.control.isReady,
     readers: context.threads.readers.every((reader) => reader.isConnected),
     pool: context.threads.poolThreads > 0,
     accepting: !context.stopping.signal.aborted,

@@ -200,7 +200,7 @@ export const METRICS: Readonly<Record<string, MetricKind>> = {
     ({ control, pipes, threads }) => ({
       append: Number(pipes.isReady),
       reader: Number(threads.readers.every(({ isConnected }) => isConnected)),
-      control: Number(control.status === 'ready'),
+      control: Number(control.isReady),
     }),
     'role',
   ),

@@ -1,13 +1,14 @@
 import type { Redis } from 'ioredis';
 import { expect, test } from 'vitest';
 import { TailQuestions } from '../../../src/follow/live/tail-questions.js';
+import { ServerControl } from '../../../src/redis/control.js';
 
 /** A Redis that answers when it is told to. */
 class Answers {
   readonly asked: string[] = [];
   readonly #waiting: ((tail: string) => void)[] = [];
 
-  readonly redis = {
+  readonly control = new ServerControl({
     streamTail: (key: string) => this.#ask(key).then((tail) => [tail, 0]),
     pipeline: () => {
       const answers: Promise<string>[] = [];
@@ -25,7 +26,7 @@ class Answers {
       };
       return pipeline;
     },
-  } as unknown as Redis;
+  } as unknown as Redis);
 
   /** Answers the oldest question, and lets who waits for it go on. */
   async answer(tail: string): Promise<void> {
@@ -45,7 +46,7 @@ const idsOf = (ends: readonly { readonly id: string }[]) => ends.map(({ id }) =>
 
 test('a hundred that ask at once cost two questions, and each is told what was so after it came', async () => {
   const answers = new Answers();
-  const questions = TailQuestions.of(answers.redis);
+  const questions = TailQuestions.of(answers.control);
   const first = questions.ask(['a']);
   const others = Array.from({ length: 99 }, () => questions.ask(['a']));
   expect(answers.asked).toEqual(['a']);
@@ -63,7 +64,7 @@ test('a hundred that ask at once cost two questions, and each is told what was s
 
 test('several streams are asked for together, those under way excepted', async () => {
   const answers = new Answers();
-  const questions = TailQuestions.of(answers.redis);
+  const questions = TailQuestions.of(answers.control);
   const one = questions.ask(['b']);
   const all = questions.ask(['a', 'b', 'c']);
   expect(answers.asked).toEqual(['b', 'a', 'c']);
@@ -74,7 +75,7 @@ test('several streams are asked for together, those under way excepted', async (
 
 test('a question that fails fails for those who share it, and not for those who come later', async () => {
   const answers = new Answers();
-  const questions = TailQuestions.of(answers.redis);
+  const questions = TailQuestions.of(answers.control);
   const first = questions.ask(['a']);
   const second = questions.ask(['a']);
   first.catch(() => {});
@@ -89,7 +90,7 @@ test('a question that fails fails for those who share it, and not for those who 
 
 test('one bad key of several fails the others with it', async () => {
   const answers = new Answers();
-  const asked = TailQuestions.of(answers.redis).ask(['a', 'b']);
+  const asked = TailQuestions.of(answers.control).ask(['a', 'b']);
   asked.catch(() => {});
   await answers.answer('1-0');
   await answers.answer('error');

@@ -3,10 +3,11 @@ import type { Redis } from 'ioredis';
 import { expect, test, vi } from 'vitest';
 import { Hub } from '../../../src/follow/live/hub.js';
 import { readTails, resolveCursors } from '../../../src/follow/live/tails.js';
+import { type Control, ServerControl } from '../../../src/redis/control.js';
 import type { ReaderThread } from '../../../src/threads/reader-thread.js';
 
 /** A Redis whose streams end so, and refuses where there is an error. */
-function redisWith(ends: Readonly<Record<string, string | Error>>): Redis {
+function redisWith(ends: Readonly<Record<string, string | Error>>): Control {
   const streamTail = async (key: string) => {
     const end = ends[key]!;
     if (typeof end !== 'string') throw end;
@@ -23,7 +24,7 @@ function redisWith(ends: Readonly<Record<string, string | Error>>): Redis {
     };
     return made;
   };
-  return { streamTail, pipeline } as unknown as Redis;
+  return new ServerControl({ streamTail, pipeline } as unknown as Redis);
 }
 
 function newHub() {

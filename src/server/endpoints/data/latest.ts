@@ -142,7 +142,7 @@ async function readNewestId(
   until: string | undefined,
 ): Promise<string | undefined> {
   try {
-    return (await control.newestEntryId(key, until ?? '+')) || undefined;
+    return (await control.of(key, (redis) => redis.newestEntryId(key, until ?? '+'))) || undefined;
   } catch (error) {
     const failure = controlFailure(error);
     if (failure.code === 'redis_denied' || failure.code === 'redis_error') return undefined;
