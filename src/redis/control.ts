@@ -48,6 +48,16 @@ const sentinelAddress = ({ master, addresses, username, password }: SentinelGrou
   reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
 });
 
+/** For metrics. */
+export interface ControlFigures {
+  /** Servers that have a part of the keys. */
+  readonly nodes: { readonly connected: number; readonly away: number };
+  /** How often nodes of a cluster were asked how it is made up. */
+  readonly refreshes: number;
+  /** Redirects of a cluster's nodes. */
+  readonly redirects: { readonly moved: number; readonly ask: number };
+}
+
 /** All that is not hot, wherever it is stored. Each call rejects as ioredis does; see `controlFailure`. */
 export interface Control {
   /** Whether a command may name several keys: not where they may be on several servers. */
@@ -57,10 +67,23 @@ export interface Control {
   /**
    * Calls the server that has `key`. Where that changes meanwhile, the call is made again at the new one: a server
    * that does not have the key has carried out nothing.
+   * @param call sends one command
    */
   of<T>(key: string, call: (redis: Redis) => Promise<T>): Promise<T>;
   /** A client for each server that has a part of the keys. */
   masters(): readonly Redis[];
+  /** What one of them has, in words for people who know of no addresses. */
+  partOf(redis: Redis): string;
+  /**
+   * The servers, for a walk through all keys; and once more where keys have moved from one to another meanwhile, which a
+   * single walk may miss. Throws what `of` does.
+   */
+  rounds(): AsyncIterable<readonly Redis[]>;
+  /** Masters of a cluster that are not connected, as `host:port`. */
+  readonly away: readonly string[];
+  /** Whether the server that has the key is connected. */
+  serves(key: string): boolean;
+  readonly figures: ControlFigures;
   /** @param listener called each time a server is connected @returns what ends that */
   onReady(listener: () => void): () => void;
   close(): void;
@@ -69,6 +92,7 @@ export interface Control {
 /** All keys are on one server. */
 export class ServerControl implements Control {
   readonly takesManyKeys = true;
+  readonly away = [];
   readonly #redis: Redis;
 
   constructor(redis: Redis) {
@@ -85,6 +109,23 @@ export class ServerControl implements Control {
 
   masters(): readonly Redis[] {
     return [this.#redis];
+  }
+
+  partOf(): string {
+    return 'all keys';
+  }
+
+  async *rounds(): AsyncGenerator<readonly Redis[], void> {
+    yield [this.#redis];
+  }
+
+  serves(): boolean {
+    return this.isReady;
+  }
+
+  get figures(): ControlFigures {
+    const nodes = { connected: Number(this.isReady), away: Number(!this.isReady) };
+    return { nodes, refreshes: 0, redirects: { moved: 0, ask: 0 } };
   }
 
   onReady(listener: () => void): () => void {

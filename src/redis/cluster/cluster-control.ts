@@ -1,8 +1,10 @@
 /** What is not hot, at the nodes of a cluster. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
-import type { Control } from '../control.js';
+import { describeAddress } from '../address.js';
+import type { Control, ControlFigures } from '../control.js';
 import { loadScripts } from '../scripts.js';
+import { readPlacement } from './placement.js';
 import { isPassing, type Redirect, readRedirect } from './redirect.js';
 import { notServed } from './sharded-reads.js';
 import { slotOf } from './slot.js';
@@ -15,6 +17,8 @@ const PATIENCE_MS = 2000;
 const AGAIN_MS = 50;
 /** So many redirects are followed at once; further ones wait. */
 const MAX_REDIRECTS = 5;
+/** A key that moves during one walk through all keys is met by the next; slots may be on their way for hours. */
+const MAX_ROUNDS = 3;
 
 export class ClusterControl implements Control {
   readonly takesManyKeys = false;
@@ -28,7 +32,30 @@ export class ClusterControl implements Control {
   }
 
   get isReady(): boolean {
-    return this.masters().some(({ status }) => status === 'ready');
+    return this.masters().some(isConnected);
+  }
+
+  get figures(): ControlFigures {
+    const masters = this.masters();
+    const connected = masters.filter(isConnected).length;
+    const { refreshes, table } = this.#topology;
+    return {
+      nodes: { connected, away: masters.length - connected },
+      refreshes,
+      redirects: table.redirects,
+    };
+  }
+
+  get away(): readonly string[] {
+    const { table, nodes } = this.#topology;
+    const addresses = table.shards.map((shard) => table.addressOf(shard)!);
+    return addresses.filter((address) => !isConnected(nodes.of(address))).map(describeAddress);
+  }
+
+  serves(key: string): boolean {
+    const { table, nodes } = this.#topology;
+    const address = table.addressOf(table.shardOf(slotOf(key)));
+    return address !== undefined && isConnected(nodes.of(address));
   }
 
   async of<T>(key: string, call: (redis: Redis) => Promise<T>): Promise<T> {
@@ -38,7 +65,12 @@ export class ClusterControl implements Control {
     let shard = table.shardOf(slot);
     let asks = false;
     for (let redirects = 0; ; redirects++) {
-      const answer: Redirect | 'passing' | { readonly result: T } = await this.#call(shard, asks, call);
+      const answer: Redirect | 'passing' | { readonly result: T } = await this.#call(
+        shard,
+        asks,
+        call,
+        until,
+      );
       if (typeof answer === 'object' && 'result' in answer) return answer.result;
       if (performance.now() > until) throw notServed();
       const next: number | undefined =
@@ -55,6 +87,27 @@ export class ClusterControl implements Control {
     return table.shards.map((shard) => nodes.of(table.addressOf(shard)!));
   }
 
+  partOf(redis: Redis): string {
+    const { table, nodes } = this.#topology;
+    const shard = table.shards.find((number) => nodes.of(table.addressOf(number)!) === redis);
+    return shard === undefined ? 'a part of the slots' : `the slots ${table.rangesOf(shard).join(' ')}`;
+  }
+
+  async *rounds(): AsyncGenerator<readonly Redis[], void> {
+    let before = await this.#placement();
+    if (!before.isCalm) await this.#topology.refreshed();
+    for (let round = 1; ; round++) {
+      const masters = this.masters();
+      if (masters.length === 0) throw notServed();
+      yield masters;
+      if (round === MAX_ROUNDS) return;
+      const after = await this.#placement();
+      if (before.isCalm && after.isCalm && after.text === before.text) return;
+      await this.#topology.refreshed();
+      before = after;
+    }
+  }
+
   onReady(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -64,27 +117,38 @@ export class ClusterControl implements Control {
     this.#topology.close();
   }
 
+  /** Of masters that are away nothing is said, which holds nobody up. */
+  #placement() {
+    return readPlacement(this.masters(), String(this.#topology.table.version));
+  }
+
   async #call<T>(
     shard: number,
     asks: boolean,
     call: (redis: Redis) => Promise<T>,
+    until: number,
   ): Promise<Redirect | 'passing' | { readonly result: T }> {
     const { table, nodes } = this.#topology;
     const address = shard === NO_SHARD ? undefined : table.addressOf(shard);
     if (address === undefined) return 'passing';
-    const redis = nodes.of(address);
-    if (asks) await loadScripts(redis);
     try {
-      // Both go out together.
-      if (asks) redis.call('ASKING').catch(() => {});
+      const redis = await nodes.connected(address, until - performance.now());
+      if (asks) {
+        await loadScripts(redis);
+        // Both go out together.
+        redis.call('ASKING').catch(() => {});
+      }
       return { result: await call(redis) };
     } catch (error) {
       const { name, message } = error as Error;
-      if (name !== 'ReplyError') throw error;
-      const redirect = readRedirect(message);
+      // It may be down, with another in its place.
+      if (name !== 'ReplyError') table.wish();
+      const redirect = name === 'ReplyError' ? readRedirect(message) : undefined;
       if (redirect !== undefined) return redirect;
-      if (isPassing(message)) return 'passing';
+      if (name === 'ReplyError' && isPassing(message)) return 'passing';
       throw error;
     }
   }
 }
+
+const isConnected = ({ status }: Redis) => status === 'ready';

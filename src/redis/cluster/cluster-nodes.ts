@@ -2,9 +2,15 @@
 import type { Redis } from 'ioredis';
 import { describeAddress, type RedisAddress } from '../address.js';
 
+/** Calls that are under way at a node that is no master any more may take so long. */
+const LEAVING_MS = 5000;
+/** What ioredis calls a client whose attempt to connect is under way. */
+const CONNECTING = new Set(['wait', 'connecting', 'connect']);
+
 export class ClusterNodes {
   readonly #connect: (address: RedisAddress) => Redis;
   readonly #clients = new Map<string, Redis>();
+  readonly #leaving = new Set<Redis>();
   readonly #whenReady: () => void;
 
   /** @param whenReady called each time a client is connected */
@@ -25,17 +31,47 @@ export class ClusterNodes {
     return client;
   }
 
-  /** Ends the clients of all other nodes. */
+  /** The client, connected. @throws Error where it cannot be connected now, or not within `ms` */
+  async connected(address: RedisAddress, ms: number): Promise<Redis> {
+    const client = this.of(address);
+    if (client.status === 'ready') return client;
+    if (!CONNECTING.has(client.status)) throw new Error('the node cannot be reached');
+    await new Promise<void>((resolve, reject) => {
+      const end = () => {
+        clearTimeout(timer);
+        client.off('ready', onReady).off('close', onClose);
+      };
+      const onReady = () => {
+        end();
+        resolve();
+      };
+      const onClose = () => {
+        end();
+        reject(new Error('the node cannot be reached'));
+      };
+      const timer = setTimeout(onClose, ms);
+      client.on('ready', onReady).on('close', onClose);
+    });
+    return client;
+  }
+
+  /** Ends the clients of all other nodes, once what is under way there is over. */
   keep(addresses: readonly RedisAddress[]): void {
     const names = new Set(addresses.map(describeAddress));
     for (const [name, client] of this.#clients) {
       if (names.has(name)) continue;
-      client.disconnect();
       this.#clients.delete(name);
+      client.off('ready', this.#whenReady);
+      this.#leaving.add(client);
+      setTimeout(() => {
+        this.#leaving.delete(client);
+        client.disconnect();
+      }, LEAVING_MS).unref();
     }
   }
 
   close(): void {
     this.keep([]);
+    for (const client of this.#leaving) client.disconnect();
   }
 }

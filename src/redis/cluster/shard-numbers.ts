@@ -40,10 +40,15 @@ export class ShardNumbers {
       isTaken.add(number);
       numbers[index] = number;
     };
-    // One that goes on as the master comes before a replica that has become another.
+    // One that goes on as the master comes before a replica that has become another; and one that has slots before one
+    // that has none, such as a master that has given them to its replica and is not known as the replica yet.
     const firsts = masters.map(({ ids: [id] }) => id!);
+    const hasSlots = masters.map(({ ranges }) => ranges.length > 0);
     firsts.forEach((id, index) => {
-      if (this.#masters.has(id)) take(index, before.get(id));
+      if (hasSlots[index] && this.#masters.has(id)) take(index, before.get(id));
+    });
+    firsts.forEach((id, index) => {
+      if (hasSlots[index]) take(index, before.get(id));
     });
     firsts.forEach((id, index) => {
       take(index, before.get(id));

@@ -2,7 +2,7 @@
  * Which shard has which slot, and where the shards are now, in memory that all threads share: main writes it, and every
  * thread reads it without a message.
  *
- *     version | wishes | text bytes | shard of slot 0, 1, … 16383 | addresses of shards 0, 1, … as JSON
+ *     version | wishes | text bytes | redirects | shard of slot 0, 1, … 16383 | addresses of shards 0, 1, … as JSON
  *
  * A shard is a number for slots that are kept together: after a failover the new master has the number of the old one.
  * Numbers are never used again.
@@ -17,7 +17,9 @@ export const NO_SHARD = 0xff_ff;
 const VERSION = 0;
 const WISHES = 1;
 const TEXT_BYTES = 2;
-const HEAD_BYTES = 16;
+const MOVED = 3;
+const ASKED = 4;
+const HEAD_BYTES = 20;
 const TEXT_AT = HEAD_BYTES + SLOTS * 2;
 /** Room for the addresses of some thousand shards. */
 const MAX_TEXT_BYTES = 512 * 1024;
@@ -44,7 +46,7 @@ export class SlotTable implements SharedSlots {
   constructor(natMap: NatMap, shared = new SharedArrayBuffer(TEXT_AT + MAX_TEXT_BYTES)) {
     this.natMap = natMap;
     this.shared = shared;
-    this.#head = new Int32Array(shared, 0, 3);
+    this.#head = new Int32Array(shared, 0, HEAD_BYTES / 4);
     this.#shards = new Uint16Array(shared, HEAD_BYTES, SLOTS);
     this.#text = new Uint8Array(shared, TEXT_AT, MAX_TEXT_BYTES);
   }
@@ -76,8 +78,9 @@ export class SlotTable implements SharedSlots {
     return { host: mapped.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(mapped.slice(colon + 1)) };
   }
 
-  /** The shard to whose master a redirect leads, which the shard `asked` has answered. */
-  shardOfRedirect({ host, port }: Redirect, asked: number): number | undefined {
+  /** The shard to whose master a redirect leads, which the shard `asked` has answered. It is counted. */
+  shardOfRedirect({ kind, host, port }: Redirect, asked: number): number | undefined {
+    Atomics.add(this.#head, kind === 'moved' ? MOVED : ASKED, 1);
     const own = this.addressOf(asked);
     if (host === undefined && own === undefined) return undefined;
     return this.#shardAt(this.reached({ host: host ?? own!.host, port }));
@@ -93,6 +96,24 @@ export class SlotTable implements SharedSlots {
   /** Shards with a master, rising. */
   get shards(): number[] {
     return this.#readAddresses().flatMap((address, shard) => (address === null ? [] : [shard]));
+  }
+
+  /** The shard's slots, as `0-5460`. */
+  rangesOf(shard: number): string[] {
+    const ranges: string[] = [];
+    for (let slot = 0; slot < SLOTS; slot++) {
+      if (this.#shards[slot] !== shard) continue;
+      const first = slot;
+      while (slot + 1 < SLOTS && this.#shards[slot + 1] === shard) slot++;
+      ranges.push(first === slot ? `${slot}` : `${first}-${slot}`);
+    }
+    return ranges;
+  }
+
+  /** Redirects that all threads together were given. */
+  get redirects(): { readonly moved: number; readonly ask: number } {
+    // Past 2^31 they would be negative.
+    return { moved: Atomics.load(this.#head, MOVED) >>> 0, ask: Atomics.load(this.#head, ASKED) >>> 0 };
   }
 
   /** Has main look soon how the cluster is made up now. */

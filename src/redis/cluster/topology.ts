@@ -5,6 +5,7 @@
  * Several nodes are asked, and the one that knows of the latest change is believed: one that is cut off from the others
  * goes on telling what was.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import type { Logger } from '../../system/logger.js';
 import { describeAddress, type RedisAddress } from '../address.js';
@@ -26,8 +27,9 @@ const LEAST_MS = 100;
 const JITTER_MS = 50;
 /** How many are asked at a time. */
 const ASKED_NODES = 3;
-/** How long one may take, connecting included. */
+/** How long they may take, connecting included, and how long the others may take once one has answered. */
 const ANSWER_MS = 1000;
+const OTHERS_MS = 200;
 
 interface View {
   readonly masters: readonly NamedMaster[];
@@ -54,35 +56,54 @@ export class Topology {
   #text = '';
   #isClosed = false;
   #timer: NodeJS.Timeout | undefined;
+  /** Whether the last time somebody answered. */
+  #isAnswered = false;
+  /** Who waits for the next time. */
+  #waiting: (() => void)[] = [];
   /** How often nodes were asked. */
   refreshes = 0;
 
   constructor(options: TopologyOptions) {
     this.#options = options;
     this.table = new SlotTable(options.natMap);
-    this.nodes = new ClusterNodes(options.connect, options.nodeReady);
+    this.nodes = new ClusterNodes(options.connect, () => {
+      if (!this.#isAnswered) this.table.wish();
+      options.nodeReady();
+    });
   }
 
   /** Resolves after the first attempt; goes on by itself then. */
   async start(): Promise<void> {
+    const seen = this.table.wishes;
     await this.#refresh();
-    void this.#goOn();
+    void this.#goOn(seen);
+  }
+
+  /** Resolves once nodes have been asked that were not asked yet when this was called. */
+  refreshed(): Promise<void> {
+    if (this.#isClosed) return Promise.resolve();
+    this.table.wish();
+    return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
   close(): void {
     this.#isClosed = true;
+    for (const resolve of this.#waiting.splice(0)) resolve();
     clearTimeout(this.#timer);
     this.table.wake();
     this.nodes.close();
   }
 
-  async #goOn(): Promise<void> {
+  /** @param seen the wishes that there were when nodes were asked last */
+  async #goOn(seen: number): Promise<void> {
     for (;;) {
-      const seen = this.table.wishes;
       await this.#pause(LEAST_MS + Math.random() * JITTER_MS);
       if (this.table.wishes === seen) await this.#wishOr(AGAIN_MS, seen);
       if (this.#isClosed) return;
+      const waiting = this.#waiting.splice(0);
+      seen = this.table.wishes;
       await this.#refresh();
+      for (const resolve of waiting) resolve();
     }
   }
 
@@ -102,31 +123,33 @@ export class Topology {
 
   async #refresh(): Promise<void> {
     this.refreshes++;
+    this.#isAnswered = false;
     const candidates = this.#candidates();
     for (let from = 0; from < candidates.length && !this.#isClosed; from += ASKED_NODES) {
       const asked = candidates.slice(from, from + ASKED_NODES);
-      const views = await Promise.all(asked.map((address) => this.#ask(address)));
-      const found = views.filter((view) => view !== undefined);
+      const found = await answersInTime(asked.map((address) => this.#ask(address)));
       if (found.length === 0) continue;
+      this.#isAnswered = true;
       const latest = found.reduce((best, view) => (view.epoch > best.epoch ? view : best));
       this.#take(latest);
       return;
     }
   }
 
-  /** Masters that are known, in any order, then those that the settings name. */
+  /** Masters that are known, in any order but that those come first that are connected, then those that the settings name. */
   #candidates(): RedisAddress[] {
     const known = this.table.shards.map((shard) => this.table.addressOf(shard)!);
-    const shuffled = known.map((address) => ({ address, by: Math.random() })).sort((a, b) => a.by - b.by);
+    const shuffled = known
+      .map((address) => ({ address, by: Math.random() + Number(this.nodes.of(address).status !== 'ready') }))
+      .sort((a, b) => a.by - b.by);
     const all = [...shuffled.map(({ address }) => address), ...this.#options.seeds];
     return [...new Map(all.map((address) => [describeAddress(address), address])).values()];
   }
 
   /** @returns undefined where it does not say in time */
   async #ask(address: RedisAddress): Promise<View | undefined> {
-    const client = this.nodes.of(address);
     try {
-      await whenReady(client);
+      const client = await this.nodes.connected(address, ANSWER_MS);
       const [slots, shards, info] = await Promise.all([
         client.call('CLUSTER', 'SLOTS') as Promise<SlotsReply>,
         // Redis 6 does not know it, and a user may not be allowed it.
@@ -151,6 +174,8 @@ export class Topology {
       this.#text = text;
       this.table.write(shards, addresses);
     }
+    // Each will be needed, and should be connected by then.
+    for (const address of there) this.nodes.of(address);
     this.nodes.keep([...there, ...(there.length === 0 ? this.#options.seeds : [])]);
     const told = there.map(describeAddress).sort().join(', ');
     if (told === this.#told) return;
@@ -159,18 +184,16 @@ export class Topology {
   }
 }
 
-/** @throws Error where it is not in time */
-function whenReady(client: Redis): Promise<void> {
-  if (client.status === 'ready') return Promise.resolve();
-  return new Promise((resolve, reject) => {
-    const ready = () => {
-      clearTimeout(timer);
-      resolve();
-    };
-    const timer = setTimeout(() => {
-      client.off('ready', ready);
-      reject(new Error('it is not connected'));
-    }, ANSWER_MS);
-    client.once('ready', ready);
+/** Those that answer; once one has, the others are soon waited for no more. */
+async function answersInTime<T>(asked: readonly Promise<T | undefined>[]): Promise<T[]> {
+  const found: T[] = [];
+  const takeAll = asked.map(async (answer) => {
+    const one = await answer;
+    if (one !== undefined) found.push(one);
+    else await new Promise(() => {});
   });
+  const pause = (ms: number) => delay(ms, undefined, { ref: false });
+  const first = Promise.race(takeAll).then(() => pause(OTHERS_MS));
+  await Promise.race([Promise.all(asked), first, pause(ANSWER_MS)]);
+  return [...found];
 }

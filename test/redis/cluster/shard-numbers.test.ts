@@ -51,3 +51,12 @@ test('two masters that were one shard have two numbers', () => {
   const split = [master('ra', [0, 2000]), master('a', [2001, 5000]), B];
   expect(numberOf(numbers, split)).toEqual({ first: [2, 1, 1], at: ['a', 'b', 'ra'] });
 });
+
+test('a master that has just given its slots to its replica leaves it the number', () => {
+  const numbers = new ShardNumbers();
+  numberOf(numbers, [A, B]);
+  const handedOver = [A, master('b'), master('rb', [5001, 16_383])];
+  expect(numberOf(numbers, handedOver)).toEqual({ first: [0, 1, 1], at: ['a', 'rb', 'b'] });
+  const settled = [A, master('rb b', [5001, 16_383])];
+  expect(numberOf(numbers, settled)).toEqual({ first: [0, 1, 1], at: ['a', 'rb', undefined] });
+});
