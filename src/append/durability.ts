@@ -26,22 +26,38 @@ const SYNC_MEANINGS: Readonly<Record<Durability['appendfsync'], string>> = {
   unknown: 'a killed Redis loses nothing that is acknowledged; what a power cut loses is not known',
 };
 
+const NOT_REPORTED = 'Redis does not report what it keeps of what is acknowledged';
+const NOTHING = 'nothing that is acknowledged outlives Redis';
+const SNAPSHOTS = 'Redis loses what was acknowledged since its last snapshot whenever it is killed';
+
+/** From what loses most to what loses least. What is not known comes after what is known to lose more. */
+const MEANINGS: readonly string[] = [
+  NOTHING,
+  SNAPSHOTS,
+  NOT_REPORTED,
+  SYNC_MEANINGS.no,
+  SYNC_MEANINGS.unknown,
+  SYNC_MEANINGS.everysec,
+  SYNC_MEANINGS.always,
+];
+
 function meaningOf(
   appendonly: Durability['appendonly'],
   appendfsync: Durability['appendfsync'],
   hasSnapshots: boolean,
 ): string {
   if (appendonly === 'yes') return SYNC_MEANINGS[appendfsync];
-  if (appendonly === 'unknown') return 'Redis does not report what it keeps of what is acknowledged';
-  if (!hasSnapshots) return 'nothing that is acknowledged outlives Redis';
-  return 'Redis loses what was acknowledged since its last snapshot whenever it is killed';
+  if (appendonly === 'unknown') return NOT_REPORTED;
+  return hasSnapshots ? SNAPSHOTS : NOTHING;
 }
 
-const UNKNOWN: Durability = {
-  appendonly: 'unknown',
-  appendfsync: 'unknown',
-  meaning: meaningOf('unknown', 'unknown', true),
-};
+const UNKNOWN: Durability = { appendonly: 'unknown', appendfsync: 'unknown', meaning: NOT_REPORTED };
+
+/** Of several servers the one that loses most: entries may be on any. */
+export function weakest(servers: readonly Durability[]): Durability {
+  const rankOf = ({ meaning }: Durability) => MEANINGS.indexOf(meaning);
+  return servers.reduce((weak, server) => (rankOf(server) < rankOf(weak) ? server : weak));
+}
 
 const known = <T extends string>(value: string | undefined, values: readonly T[]): T | 'unknown' =>
   values.find((each) => each === value) ?? 'unknown';
@@ -96,12 +112,16 @@ export class DurabilityWatch {
   }
 
   async #read(): Promise<void> {
-    if (!this.#control.isReady) return;
-    const read = await readDurability(this.#control.masters()[0]!, this.#isSyncedHere);
-    // Gone meanwhile: nothing new is known.
-    if (!this.#control.isReady) return;
-    this.current = read;
-    const { appendonly, appendfsync, meaning } = read;
+    const isThere = ({ status }: Redis) => status === 'ready';
+    const there = this.#control.masters().filter(isThere);
+    const read = await Promise.all(
+      there.map(async (redis) => ({ redis, known: await readDurability(redis, this.#isSyncedHere) })),
+    );
+    // Of one that is gone meanwhile nothing new is known.
+    const certain = read.filter(({ redis }) => isThere(redis)).map(({ known }) => known);
+    if (certain.length === 0) return;
+    this.current = weakest(certain);
+    const { appendonly, appendfsync, meaning } = this.current;
     const told = `${appendonly} ${appendfsync} ${meaning}`;
     if (told === this.#told) return;
     this.#told = told;

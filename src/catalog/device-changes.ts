@@ -24,7 +24,7 @@ export interface DeviceChanges {
   ): Promise<{ readonly isNew: boolean; readonly isMetaChanged: boolean }>;
 }
 
-/** By a script each, all or nothing: one server has all keys. */
+/** By one script for each, all or nothing: one server has all keys. */
 export class ScriptedDeviceChanges implements DeviceChanges {
   readonly #control: Control;
   readonly #eventsMaxLength: number;

@@ -4,6 +4,7 @@ import { type Control, controlFailure } from '../redis/control.js';
 import { DEVICES_CONNECTED, DEVICES_SEEN, deviceMetaKey } from '../redis/keys.js';
 import { readStrings } from '../redis/many-keys.js';
 import { type DeviceChanges, ScriptedDeviceChanges } from './device-changes.js';
+import { SteppedDeviceChanges } from './device-steps.js';
 import { decodeMetadata, encodeMetadata, type Metadata } from './metadata.js';
 
 /** Each says whether that step changed anything, but for `connected`. */
@@ -24,7 +25,8 @@ export class Devices {
   /** @param eventsMaxLength to which about the event streams are trimmed */
   constructor(control: Control, eventsMaxLength: number) {
     this.#control = control;
-    this.#changes = new ScriptedDeviceChanges(control, eventsMaxLength);
+    const Changes = control.takesManyKeys ? ScriptedDeviceChanges : SteppedDeviceChanges;
+    this.#changes = new Changes(control, eventsMaxLength);
   }
 
   /** Ids in alphabetical order. @throws Failure */

@@ -39,6 +39,10 @@ export function decodeMetadata(text: string | null): Metadata {
   return isObject(value) ? value : {};
 }
 
+/** The same as a text of JSON. */
+export const metadataText = (text: string | null): string =>
+  text !== null && isObject(parseJsonText(text)) ? text : '{}';
+
 /** The media type that a stream's metadata gives its entries as `content_type`; undefined where it gives none. @throws Failure */
 export async function readStreamMediaType(
   reads: Pick<RangeReads, 'text'>,

@@ -7,7 +7,7 @@
  */
 import type { Rights } from '../access/rights.js';
 import { compareEntryIds } from '../protocol/entry-id.js';
-import { asFailure, type FailureBody } from '../protocol/errors.js';
+import { asFailure, Failure, type FailureBody } from '../protocol/errors.js';
 import type { Overview, StreamOverview } from '../protocol/overview.js';
 import type { Control } from '../redis/control.js';
 import { splitStreamKey } from '../redis/keys.js';
@@ -112,6 +112,7 @@ export class OverviewWatch {
     this.#isLooking = true;
     const begun = performance.now();
     try {
+      if (!this.#parts.control.isReady) throw new Failure('redis_unavailable', 'Redis cannot be reached');
       if (begun >= this.#listAt) await this.#list();
       await this.#survey();
       this.#sort();
@@ -134,19 +135,35 @@ export class OverviewWatch {
     // What nobody may see is not asked for: Redis may not let us either.
     const listedFor = new Set([...this.#viewers].map(({ rights }) => rights));
     const isWanted = (key: string) => [...listedFor].some((rights) => rights.may('read', key));
-    const [keys, connected, seen] = await Promise.all([
-      listStreamKeys(this.#parts.control, isWanted, MAX_KNOWN),
-      this.#devices.list(false),
-      this.#devices.list(true),
+    const { control } = this.#parts;
+    const [{ keys, isWhole }, connected, seen] = await Promise.all([
+      listStreamKeys(control, isWanted, MAX_KNOWN),
+      this.#listDevices(false),
+      this.#listDevices(true),
     ]);
-    for (const key of this.#streams.keys()) if (!keys.has(key)) this.#streams.delete(key);
-    for (const key of keys) if (!this.#streams.has(key)) this.#streams.set(key, unknownState(key));
-    this.#connected = new Set(connected);
-    this.#seen = [...connected, ...seen.filter((id) => !this.#connected.has(id))];
+    for (const key of this.#streams.keys()) if (isWhole && !keys.has(key)) this.#streams.delete(key);
+    for (const key of keys) {
+      if (this.#streams.size >= MAX_KNOWN) break;
+      if (!this.#streams.has(key)) this.#streams.set(key, unknownState(key));
+    }
+    if (connected !== undefined) this.#connected = new Set(connected);
+    const ids = seen ?? this.#seen;
+    this.#seen = [...this.#connected, ...ids.filter((id) => !this.#connected.has(id))];
     this.#listedFor = listedFor;
     const isComplete = [...this.#viewers].every(({ rights }) => listedFor.has(rights));
     const end = performance.now();
     this.#listAt = isComplete ? end + (end - begun) / LISTING_SHARE - (end - begun) : 0;
+  }
+
+  /** @returns undefined where that part of a cluster is away */
+  async #listDevices(includeSeen: boolean): Promise<readonly string[] | undefined> {
+    try {
+      return await this.#devices.list(includeSeen);
+    } catch (error) {
+      const isPart = !this.#parts.control.takesManyKeys && this.#parts.control.isReady;
+      if (!isPart || asFailure(error).code !== 'redis_unavailable') throw error;
+      return undefined;
+    }
   }
 
   async #survey(): Promise<void> {
@@ -154,7 +171,7 @@ export class OverviewWatch {
     let others = 0;
     // In the order in which they were looked at last, so that nobody is passed over where not all have their turn.
     const due = [...this.#streams.values()].filter(({ key, isForbidden }) => {
-      if (isForbidden) return false;
+      if (isForbidden || !this.#parts.control.serves(key)) return false;
       return this.#shown.has(key) ? watched++ < MAX_WATCHED : others++ < OTHERS_AT_A_TIME;
     });
     for (const state of await this.#lookAt(due)) {
@@ -220,6 +237,7 @@ export class OverviewWatch {
     );
     const shown = fitting.slice(0, MAX_SHOWN);
     for (const { key } of shown) this.#shown.add(key);
+    const { away } = this.#parts.control;
     const followers = await this.#parts.followers.count(shown.map(({ key }) => key));
     return {
       at: this.#lookedAt,
@@ -229,6 +247,7 @@ export class OverviewWatch {
         .map((id) => ({ id, connected: this.#connected.has(id) })),
       streams: shown.map((state, index) => this.#describeStream(rights, state, followers[index]!)),
       omitted: fitting.length - shown.length,
+      ...(away.length === 0 ? {} : { away }),
     };
   }
 

@@ -1,4 +1,5 @@
 /** Which streams there are, and which one a name means. */
+import type { Redis } from 'ioredis';
 import { Failure } from '../protocol/errors.js';
 import { checkDeviceId, checkStreamId } from '../protocol/names.js';
 import { DEFAULT_DEVICE } from '../protocol/parameters.js';
@@ -18,40 +19,83 @@ function escapeGlob(text: string): string {
   return text.replace(/[*?[\]\\^]/g, '\\$&');
 }
 
-/** Keys of a type that begin with `start`, step by step; one may come twice. Rejects as ioredis does. */
+/** Keys of a type that begin with `start`, step by step; one may come more than once. Rejects as ioredis does. */
 export async function* scanKeys(
   control: Control,
   start: string,
   type: 'stream' | 'string',
 ): AsyncGenerator<readonly string[], void> {
+  for await (const masters of control.rounds()) {
+    for await (const { keys } of walkKeys(masters, start, type)) yield keys;
+  }
+}
+
+/** One step of a SCAN at one server. */
+interface WalkStep {
+  readonly keys: readonly string[];
+  /** The server is lost; its other keys do not come. */
+  readonly error?: Error;
+}
+
+/** At all servers at once. @param mayMiss goes on where a server is lost */
+async function* walkKeys(
+  masters: readonly Redis[],
+  start: string,
+  type: 'stream' | 'string',
+  mayMiss = false,
+): AsyncGenerator<WalkStep, void> {
   const pattern = `${escapeGlob(start)}*`;
-  let walks = control.masters().map((redis) => ({ redis, cursor: '0' }));
+  let walks = masters.map((redis) => ({ redis, cursor: '0' }));
   while (walks.length > 0) {
     const steps = await Promise.all(
-      walks.map(({ redis, cursor }) =>
-        redis.scan(cursor, 'MATCH', pattern, 'COUNT', SCAN_STEP, 'TYPE', type),
-      ),
+      walks.map(async ({ redis, cursor }) => {
+        try {
+          const [next, keys] = await redis.scan(cursor, 'MATCH', pattern, 'COUNT', SCAN_STEP, 'TYPE', type);
+          return { cursor: next, keys };
+        } catch (error) {
+          if (!mayMiss || (error as Error).name === 'ReplyError') throw error;
+          return { cursor: '0', keys: [], error: error as Error };
+        }
+      }),
     );
-    for (const [, keys] of steps) yield keys;
+    yield* steps;
     walks = walks
-      .map(({ redis }, index) => ({ redis, cursor: steps[index]![0] }))
+      .map(({ redis }, index) => ({ redis, cursor: steps[index]!.cursor }))
       .filter(({ cursor }) => cursor !== '0');
   }
 }
 
-/** Keys of streams that are wanted, whichever come first where there are more than `most`. @throws Failure */
+/** Streams that are wanted. */
+export interface ListedStreams {
+  readonly keys: ReadonlySet<string>;
+  /** Whether those of all servers are there. */
+  readonly isWhole: boolean;
+}
+
+/**
+ * Keys of streams that are wanted, whichever come first where there are more than `most`; without those of masters of a
+ * cluster that are away, while any is there.
+ * @throws Failure
+ */
 export async function listStreamKeys(
   control: Control,
   isWanted: (key: string) => boolean,
   most: number,
-): Promise<ReadonlySet<string>> {
+): Promise<ListedStreams> {
+  const keys = new Set<string>();
+  let isWhole = true;
   try {
-    const found = new Set<string>();
-    for await (const keys of scanKeys(control, '', 'stream')) {
-      for (const key of keys) if (found.size < most && isWanted(key)) found.add(key);
-      if (found.size >= most) break;
+    for await (const masters of control.rounds()) {
+      const lost: Error[] = [];
+      for await (const step of walkKeys(masters, '', 'stream', masters.length > 1)) {
+        if (step.error !== undefined) lost.push(step.error);
+        for (const key of step.keys) if (keys.size < most && isWanted(key)) keys.add(key);
+        if (keys.size >= most) return { keys, isWhole };
+      }
+      if (lost.length === masters.length) throw lost[0];
+      isWhole = lost.length === 0;
     }
-    return found;
+    return { keys, isWhole };
   } catch (error) {
     throw controlFailure(error);
   }

@@ -3,6 +3,7 @@
  * and no frame ever leaves it.
  */
 
+import { Failure } from '../protocol/errors.js';
 import { type Control, controlFailure } from '../redis/control.js';
 import { failureFromRedis } from '../redis/error-replies.js';
 import { NO_SCRIPTS } from '../redis/scripts.js';
@@ -42,7 +43,7 @@ export class ScriptsRefused extends Error {}
 
 /**
  * Brings states up to date, in their order, up to what is asked of Redis at once.
- * @returns those that were looked at
+ * @returns those that were looked at, or could not be since a master of a cluster is away
  * @throws Failure, ScriptsRefused
  */
 export async function surveyStreams(
@@ -53,22 +54,25 @@ export async function surveyStreams(
   let copied = 0;
   for (let from = 0; from < states.length && copied < BYTES_A_SURVEY; ) {
     const asked = states.slice(from, from + KEYS_A_CALL);
-    const replies = await ask(control, asked);
+    const replies = await (control.takesManyKeys ? ask(control, asked) : askEach(control, asked));
     replies.forEach((reply, index) => {
-      copied += update(asked[index]!, reply);
+      if (reply !== 'away') copied += update(asked[index]!, reply);
       looked.push(asked[index]!);
     });
     from += replies.length;
+    // Each of the others may be waited for as long.
+    if (replies.includes('away')) break;
   }
   return looked;
 }
 
-/** Of one stream: nothing new; or, of what is none, -1; or all of it. `forbidden` is not Redis' own. */
+/** Of one stream: nothing new; or, of what is none, -1; or all of it. The words are not Redis' own. */
 type Reply =
   | readonly []
   | readonly [none: -1]
   | readonly [length: number, entriesAdded: number, lastEntryId: string, lastEntryBytes: number]
-  | 'forbidden';
+  | 'forbidden'
+  | 'away';
 
 /** @returns a reply for each of the first streams, one at least */
 async function ask(control: Control, states: readonly SurveyedStream[]): Promise<readonly Reply[]> {
@@ -92,13 +96,27 @@ async function ask(control: Control, states: readonly SurveyedStream[]): Promise
   }
 }
 
+/** By a call for each, where they may be on several servers. @returns a reply for each */
+function askEach(control: Control, states: readonly SurveyedStream[]): Promise<readonly Reply[]> {
+  return Promise.all(
+    states.map(async (state) => {
+      try {
+        return (await ask(control, [state]))[0]!;
+      } catch (error) {
+        if (!(error instanceof Failure) || error.code !== 'redis_unavailable') throw error;
+        return 'away';
+      }
+    }),
+  );
+}
+
 function isForbidden(error: unknown): boolean {
   const { name, message } = error as Error;
   return name === 'ReplyError' && failureFromRedis(message).code === 'redis_denied';
 }
 
 /** @returns about how many bytes Redis copied for it */
-function update(state: SurveyedStream, reply: Reply): number {
+function update(state: SurveyedStream, reply: Exclude<Reply, 'away'>): number {
   if (reply === 'forbidden') {
     state.isForbidden = true;
     return 0;

@@ -70,6 +70,12 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
         description: 'Those written last come first.',
       },
       omitted: { type: 'integer', description: 'Streams that fit and are not told of.' },
+      away: {
+        type: 'array',
+        items: { type: 'string' },
+        description:
+          'Only while some are: masters of a Redis Cluster that are away, as `host:port`. What is told of their streams may be old.',
+      },
     },
   },
   DeviceOverview: {
@@ -107,6 +113,12 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
       durability: { type: 'object', properties: { meaning: { type: 'string' } } },
       workers: {
         description: 'Where the gateway has several workers.',
+        type: 'object',
+        required: ['ready', 'of'],
+        properties: { ready: { type: 'integer' }, of: { type: 'integer' } },
+      },
+      shards: {
+        description: 'Masters of a Redis Cluster that are connected; where Redis is one.',
         type: 'object',
         required: ['ready', 'of'],
         properties: { ready: { type: 'integer' }, of: { type: 'integer' } },

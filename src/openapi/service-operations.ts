@@ -52,7 +52,7 @@ const readyz: Operation = {
   tags: ['Gateway'],
   summary: 'Can it do its work?',
   description:
-    'It can while Redis is connected, all threads are up and the gateway is not going down; of several workers one that can is enough. `durability` says what an ack means on disk.',
+    'It can while Redis is connected, all threads are up and the gateway is not going down; of several workers one that can is enough, and of the masters of a Redis Cluster one that is connected: `shards` says how many are. `durability` says what an ack means on disk.',
   responses: {
     200: answer('It can.', { 'application/json': { schema: STATE } }),
     ...failureResponses(ANY),

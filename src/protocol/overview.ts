@@ -28,4 +28,6 @@ export interface Overview {
   readonly streams: readonly StreamOverview[];
   /** Streams that fit and are not told of. */
   readonly omitted: number;
+  /** Masters of a Redis Cluster that are away, as `host:port`: what is told of their streams may be old. */
+  readonly away?: readonly string[];
 }

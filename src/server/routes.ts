@@ -67,7 +67,8 @@ export function createRoutes(context: GatewayContext, pages: Pages): (app: Templ
   const graphql = new GraphqlEndpoint(context);
   const devicePrefixing = !context.config.DISABLE_MULTI_DEVICE_PREFIXING;
   const overview = new OverviewWatch({
-    ...context,
+    control: context.control,
+    threads: context.threads,
     followers: new FollowerCounts(context.hub, context.siblings),
     devicePrefixing,
   });

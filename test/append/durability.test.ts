@@ -1,6 +1,6 @@
 /** What an ack means on disk, as Redis tells it and as the gateway passes it on. */
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { DurabilityWatch, readDurability } from '../../src/append/durability.js';
+import { type Durability, DurabilityWatch, readDurability, weakest } from '../../src/append/durability.js';
 import { ServerControl } from '../../src/redis/control.js';
 import { createLogger } from '../../src/system/logger.js';
 import { freePort } from '../support/free-port.js';
@@ -70,6 +70,46 @@ test('a file that the gateway has written to the disk is so every second, whatev
   expect(await readDurability(client, true)).toMatchObject({
     appendfsync: 'everysec',
     meaning: expect.stringMatching(/last second$/),
+  });
+});
+
+describe('of several servers', () => {
+  const server = (
+    appendonly: Durability['appendonly'],
+    appendfsync: Durability['appendfsync'],
+    meaning: string,
+  ) => ({
+    appendonly,
+    appendfsync,
+    meaning,
+  });
+
+  test('the one counts that loses most', async () => {
+    const settings = [
+      ['--appendonly', 'yes', '--appendfsync', 'always'],
+      ['--appendonly', 'yes', '--appendfsync', 'everysec'],
+      ['--appendonly', 'yes', '--appendfsync', 'no'],
+      ['--save', '60 1'],
+      ['--save', ''],
+    ];
+    const falling: Durability[] = [];
+    for (const one of settings) falling.push(await readDurability((await redisWith(...one)).client, false));
+    falling.forEach((one, index) => {
+      expect(weakest(falling.slice(0, index + 1))).toBe(one);
+      expect(weakest(falling.slice(0, index + 1).reverse())).toBe(one);
+    });
+  });
+
+  test('one that does not tell may lose more than one that is known to write its file', () => {
+    const silent = server(
+      'unknown',
+      'unknown',
+      'Redis does not report what it keeps of what is acknowledged',
+    );
+    const written = server('yes', 'always', 'what is acknowledged is on the disk');
+    const kept = server('no', 'everysec', 'nothing that is acknowledged outlives Redis');
+    expect(weakest([written, silent])).toBe(silent);
+    expect(weakest([silent, kept])).toBe(kept);
   });
 });
 

@@ -95,15 +95,16 @@ export class ClusterControl implements Control {
 
   async *rounds(): AsyncGenerator<readonly Redis[], void> {
     let before = await this.#placement();
-    if (!before.isCalm) await this.#topology.refreshed();
+    if (before.hasOthers) await this.#topology.refreshed();
     for (let round = 1; ; round++) {
       const masters = this.masters();
       if (masters.length === 0) throw notServed();
       yield masters;
       if (round === MAX_ROUNDS) return;
       const after = await this.#placement();
-      if (before.isCalm && after.isCalm && after.text === before.text) return;
-      await this.#topology.refreshed();
+      const isCalm = [before, after].every(({ isMoving, hasOthers }) => !isMoving && !hasOthers);
+      if (isCalm && after.text === before.text) return;
+      if (after.hasOthers) await this.#topology.refreshed();
       before = after;
     }
   }

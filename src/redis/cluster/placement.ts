@@ -7,8 +7,10 @@ import type { Redis } from 'ioredis';
 export interface Placement {
   /** The same as at another look where each master has the slots that it had then. */
   readonly text: string;
-  /** No slot is on its way, and no master with slots was left out. */
-  readonly isCalm: boolean;
+  /** Some slot is on its way. */
+  readonly isMoving: boolean;
+  /** There are masters with slots besides those that were asked. */
+  readonly hasOthers: boolean;
 }
 
 /** What a node says of its cluster. */
@@ -27,14 +29,15 @@ export async function readPlacement(masters: readonly Redis[], fallback: string)
     masters.map((redis) => (redis.call('CLUSTER', 'NODES') as Promise<string>).catch(() => undefined)),
   );
   const reports = replies.flatMap((reply) => (reply === undefined ? [] : [readNodes(reply)]));
-  if (reports.length === 0) return { text: fallback, isCalm: true };
+  if (reports.length === 0) return { text: fallback, isMoving: false, hasOthers: false };
   const known = new Set(reports.map(({ id }) => id));
   const owners = new Set(reports.flatMap((report) => report.owners));
-  const unknown = [...owners].filter((id) => !known.has(id)).length;
+  const others = [...owners].filter((id) => !known.has(id)).length;
   return {
     text: reports.map(({ id, own }) => `${id} ${own}`).join('\n'),
-    // Of those that say nothing, somebody else learns that they are away.
-    isCalm: !reports.some(({ isMoving }) => isMoving) && unknown <= masters.length - reports.length,
+    isMoving: reports.some(({ isMoving }) => isMoving),
+    // Some were asked, and say nothing since they are away.
+    hasOthers: others > masters.length - reports.length,
   };
 }
 

@@ -31,19 +31,24 @@ export async function readyz(context: GatewayContext, exchange: HttpExchange): P
 /** Of this process alone. */
 function readinessOf(context: GatewayContext): Readiness {
   const refusal = context.cluster.failure;
+  const { takesManyKeys, figures } = context.control;
+  const { connected, away } = figures.nodes;
   const checks = {
     redis: refusal === undefined && context.pipes.isReady && context.control.isReady,
     readers: context.threads.readers.every((reader) => reader.isConnected),
     pool: context.threads.poolThreads > 0,
     accepting: !context.stopping.signal.aborted,
   };
-  const isReady = Object.values(checks).every(Boolean);
+  // Of a cluster one shard is enough: a balancer would take all gateways out for a single one.
+  const needed = takesManyKeys ? checks : { ...checks, readers: true };
+  const isReady = Object.values(needed).every(Boolean);
   return {
     isReady,
     body: {
       status: isReady ? 'ready' : 'not ready',
       ...(refusal === undefined ? {} : { reason: refusal.message }),
       checks,
+      ...(takesManyKeys ? {} : { shards: { ready: connected, of: connected + away } }),
       durability: context.durability.current,
     },
   };

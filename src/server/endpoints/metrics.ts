@@ -46,6 +46,8 @@ const gauge = (help: string, read: (context: GatewayContext) => Reading, label?:
 const isSoInAll: typeof gauge = (...parts) => ({ ...gauge(...parts), aggregator: 'min' });
 /** Whether something is so in any worker: 1 or 0. */
 const isSoInAny: typeof gauge = (...parts) => ({ ...gauge(...parts), aggregator: 'max' });
+/** Something outside that all workers see alike. */
+const asOneSaysIt: typeof gauge = (...parts) => ({ ...gauge(...parts), aggregator: 'first' });
 const histogram = (help: string, read: (context: GatewayContext) => Histogram): MetricKind => ({
   type: 'histogram',
   help,
@@ -200,7 +202,7 @@ export const METRICS: Readonly<Record<string, MetricKind>> = {
     ({ control, pipes, threads }) => ({
       append: Number(pipes.isReady),
       reader: Number(threads.readers.every(({ isConnected }) => isConnected)),
-      control: Number(control.isReady),
+      control: Number(control.isReady && control.away.length === 0),
     }),
     'role',
   ),
@@ -211,6 +213,20 @@ export const METRICS: Readonly<Record<string, MetricKind>> = {
       reader: threads.readers.reduce((sum, { disconnects }) => sum + disconnects, 0),
     }),
     'role',
+  ),
+  redis_nodes: asOneSaysIt(
+    'Redis servers that have a part of the keys, one or the masters of a cluster: connected or away.',
+    ({ control }) => control.figures.nodes,
+    'state',
+  ),
+  redis_topology_refreshes_total: counter(
+    'How often nodes of a Redis Cluster were asked which of them has which keys.',
+    ({ control }) => control.figures.refreshes,
+  ),
+  redis_redirects_total: counter(
+    'Commands that a node of a Redis Cluster sent to another node: for good (moved), or this once (ask).',
+    ({ control }) => control.figures.redirects,
+    'kind',
   ),
   graphql_subscriptions: gauge(
     'Open GraphQL subscriptions.',

@@ -1,9 +1,11 @@
 /** Calls follow a key to the node that has it, and are carried out once. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { findRedisServer } from '../../../src/embedded/binaries.js';
 import type { OpenCluster } from '../../../src/redis/cluster/open-cluster.js';
 import { openTestCluster, slotIn } from '../../support/cluster-control.js';
-import type { ClusterNode } from '../../support/cluster-node.js';
+import { type ClusterNode, startClusterNode } from '../../support/cluster-node.js';
+import { steadyPorts } from '../../support/free-port.js';
 import { startCluster, type TestCluster } from '../../support/redis-cluster.js';
 import { beginMove, moveSlot } from '../../support/slot-move.js';
 
@@ -125,6 +127,55 @@ describe('a call', { timeout: 60_000 }, () => {
   test('rejects as ioredis does where the command is refused', async () => {
     await set('text', 'x');
     await expect(open.control.of('text', (redis) => redis.llen('text'))).rejects.toThrow('WRONGTYPE');
+  });
+});
+
+describe('a walk through all keys', { timeout: 60_000 }, () => {
+  test('is made at each master once while no slot moves', async () => {
+    let rounds = 0;
+    for await (const masters of open.control.rounds()) {
+      rounds++;
+      expect(masters).toHaveLength(3);
+    }
+    expect(rounds).toBe(1);
+  });
+
+  test('is made again where slots were on their way, or have moved meanwhile', async () => {
+    const slot = await slotIn(cluster, 'walk');
+    let rounds = 0;
+    for await (const _ of open.control.rounds()) {
+      if (++rounds === 1) await moveSlot(cluster, slot, other(await cluster.ownerOfSlot(slot)));
+    }
+    expect(rounds).toBe(2);
+    const move = await beginMove(cluster, slot, other(await cluster.ownerOfSlot(slot)));
+    rounds = 0;
+    for await (const _ of open.control.rounds()) if (++rounds === 2) await move.end();
+    expect(rounds).toBe(3);
+    await cluster.settled();
+  });
+
+  test('finds a master that has just got its first slot', async () => {
+    const small = await startCluster({ masters: 1 });
+    const [port, busPort] = await steadyPorts(2);
+    const added = await startClusterNode((await findRedisServer())!, port!, busPort!, []);
+    const { control } = await openTestCluster(small.url);
+    try {
+      const [first] = small.masters;
+      await added.client.call('CLUSTER', 'MEET', '127.0.0.1', first!.port, first!.busPort);
+      const all = { ...small, nodes: [first!, added] };
+      await expect
+        .poll(() => beginMove(all, 7, added).catch(() => undefined), { timeout: 30_000 })
+        .toBeDefined();
+      await moveSlot(all, 7, added);
+      const ports: (number | undefined)[] = [];
+      for await (const masters of control.rounds()) {
+        ports.splice(0, ports.length, ...masters.map(({ options }) => options.port));
+      }
+      expect(ports.sort()).toEqual([first!.port, added.port].sort());
+    } finally {
+      control.close();
+      await Promise.all([small.stop(), added.stop()]);
+    }
   });
 });
 

@@ -22,13 +22,16 @@ test('a report has what the node says of itself, and who has slots', () => {
   expect(coming).toMatchObject({ isMoving: true, owners: [] });
 });
 
-test('a placement is calm where no slot is on its way and all owners were asked', async () => {
+test('a placement tells whether slots are on their way, and whether all owners were asked', async () => {
   const both = await readPlacement([master(A), master(B)], '');
-  expect(both.isCalm).toBe(true);
-  expect((await readPlacement([master(A), master(B)], '')).text).toBe(both.text);
-  expect((await readPlacement([master(A)], '')).isCalm).toBe(false);
+  expect(both).toMatchObject({ isMoving: false, hasOthers: false });
+  expect(await readPlacement([master(A), master(B)], '')).toEqual(both);
+  expect(await readPlacement([master(A)], '')).toMatchObject({ isMoving: false, hasOthers: true });
   const moving = A.replace('0-5 9', '0-5 9 [9->-b]');
-  expect((await readPlacement([master(moving), master(B)], '')).isCalm).toBe(false);
+  expect(await readPlacement([master(moving), master(B)], '')).toMatchObject({
+    isMoving: true,
+    hasOthers: false,
+  });
 });
 
 test('it has another text once a slot is elsewhere', async () => {
@@ -41,6 +44,10 @@ test('it has another text once a slot is elsewhere', async () => {
 
 test('a master that is away is not waited for, and one where nobody may ask says nothing', async () => {
   const away = master(new Error('Connection is closed.'));
-  expect((await readPlacement([master(A), away], '')).isCalm).toBe(true);
-  expect(await readPlacement([away, away], 'version 4')).toEqual({ text: 'version 4', isCalm: true });
+  expect(await readPlacement([master(A), away], '')).toMatchObject({ isMoving: false, hasOthers: false });
+  expect(await readPlacement([away, away], 'version 4')).toEqual({
+    text: 'version 4',
+    isMoving: false,
+    hasOthers: false,
+  });
 });
