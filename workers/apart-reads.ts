@@ -7,7 +7,6 @@
 
 import type { FailureBody } from '../src/protocol/errors.js';
 import { ReplyDropped } from '../src/redis/isolating-reads.js';
-import { xreadNow } from '../src/redis/stream-reads.js';
 import type { Followed } from './followed.js';
 import { Isolation } from './isolation.js';
 
@@ -57,15 +56,15 @@ export class ApartReads {
     if (this.reason === 'refusal') this.end();
   }
 
-  /** The read of the next group, of at most `count` entries a stream; undefined once all groups were read. */
-  next(count: number): Buffer | undefined {
+  /** The streams of the next group; undefined once all groups were read. */
+  next(): readonly Followed[] | undefined {
     const isolation = this.#isolation;
     for (let keys = isolation?.next; keys !== undefined; keys = isolation?.next) {
       const cursors = keys.flatMap((key) => {
         const followed = this.#followed.get(key);
         return followed === undefined || followed.isLost ? [] : [followed];
       });
-      if (cursors.length > 0) return xreadNow(cursors, this.reason === 'drops' ? 1 : count);
+      if (cursors.length > 0) return cursors;
       this.done();
     }
     return undefined;

@@ -53,6 +53,12 @@ export class ChangedStreams {
     else this.#delayed.set(key, due);
   }
 
+  /** The stream could not be read: it is due again at `due`. */
+  later(key: string, due: number): void {
+    this.#ring.delete(key);
+    this.#delayed.set(key, due);
+  }
+
   /** Streams whose time has come may be read now. */
   release(now: number): void {
     for (const [key, due] of this.#delayed) {

@@ -17,6 +17,9 @@ function arrivalOf(read: ReadEntries, followed: Followed, count: number): Arriva
   };
 }
 
+/** The number of no connection: the server that is read now has not been asked about the stream. */
+const NO_CONNECTION = -1;
+
 export class FollowedStreams {
   readonly byKey = new Map<string, Followed>();
   readonly #post: (event: ReaderEvent) => void;
@@ -57,9 +60,26 @@ export class FollowedStreams {
       seenLength: undefined,
       isLost: false,
       seenOn: connection,
+      asks: false,
     });
     this.#changed(key);
     return true;
+  }
+
+  /** Follows a stream on from where the reader of another server has left it. */
+  adopt(followed: Followed, asks: boolean): void {
+    const { key } = followed;
+    this.byKey.set(key, {
+      ...followed,
+      asks,
+      firstRead: this.#reads + 1,
+      readOn: NO_CONNECTION,
+      seenOn: NO_CONNECTION,
+      wasRead: false,
+      seenLength: undefined,
+      isLost: false,
+    });
+    this.#changed(key);
   }
 
   /** The read under way goes on; what it brings for this key is passed over. */

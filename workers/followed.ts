@@ -31,7 +31,19 @@ export interface Followed {
   isLost: boolean;
   /** The last connection on which the stream was known to reach up to `after`. */
   seenOn: number;
+  /**
+   * Its slot is on the way to the server that is asked, which has the key already: it answers a command only behind an
+   * ASKING, and what it does not have may still be at the other server.
+   */
+  asks: boolean;
 }
 
-/** Writes a command and has its reply taken, in its turn. */
-export type Ask = (command: Buffer, take: (reply: ReplyCursor) => void) => void;
+/** Writes a command and has its reply taken, in its turn. @param key that the command is about */
+export type Ask = (command: Buffer, take: (reply: ReplyCursor) => void, key?: string) => void;
+
+/** A stream on its way from the reader of one server to that of another. */
+export interface Moving {
+  readonly followed: Followed;
+  /** Main wants it to be looked at. */
+  readonly isWanted: boolean;
+}

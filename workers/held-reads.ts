@@ -49,6 +49,11 @@ export class HeldReads {
     this.#post = post;
   }
 
+  /** Entries wait for answers. */
+  get isHolding(): boolean {
+    return this.#held !== undefined;
+  }
+
   /**
    * Takes what one read brought, before its cursors move on.
    * @param connection the number of the connection that was read

@@ -14,6 +14,7 @@ import { DroppedKeys } from '../src/redis/dropped-keys.js';
 import { encodeCommand, type ReplyCursor } from '../src/redis/resp.js';
 import {
   deletedUpTo,
+  isNoStream,
   mayHaveMissed,
   readStreamState,
   type StreamState,
@@ -99,7 +100,8 @@ export class LossCheck {
     this.#guards = new Map();
     return (likely ?? this.#hot).slice(0, MAX_GUARDS).flatMap((key) => {
       const followed = this.#followed.get(key);
-      if (followed === undefined) return [];
+      // A question behind an ASKING is asked afterwards.
+      if (followed === undefined || followed.asks) return [];
       const isState = this.#mayAsk(key, followed);
       const guard: Guard = { isState, take: (reply) => reply.skip() };
       this.#guards.set(key, guard);
@@ -147,10 +149,11 @@ export class LossCheck {
       else if (this.#mayAsk(step.key, followed)) this.#askState(step, tell);
       else {
         asked++;
-        this.#ask(encodeCommand(['XLEN', step.key]), (reply) => {
+        const take = (reply: ReplyCursor) => {
           takeLength(reply);
           answered();
-        });
+        };
+        this.#ask(encodeCommand(['XLEN', step.key]), take, step.key);
       }
     });
     const active = new Set(steps.map(({ key }) => key));
@@ -164,6 +167,11 @@ export class LossCheck {
     step.followed.infoBytes ??= guessInfoBytes(step);
     this.#countLater(step);
     return this.#lateLoss(step.followed);
+  }
+
+  /** Of a stream that comes from another reader, up to `after`: what it has not counted, is counted later. */
+  adopt({ key, after, confirmed }: Followed): void {
+    if (confirmed !== after) this.#uncounted.add(key);
   }
 
   /** Counts streams with reads that were not counted, as far as they are quiet. To be called between two reads. */
@@ -252,10 +260,11 @@ export class LossCheck {
 
   #askInfo(key: string, followed: Followed, take: (state: StreamState | undefined) => void): void {
     this.#asked.push(key);
-    this.#ask(xinfoStream(key), (reply) => {
+    const answered = (reply: ReplyCursor) => {
       this.#answered(key);
       take(this.#readInfo(followed, reply));
-    });
+    };
+    this.#ask(xinfoStream(key), answered, key);
   }
 
   #recounted(key: string, followed: Followed, state: StreamState | undefined): void {
@@ -274,6 +283,7 @@ export class LossCheck {
     const begin = reply.position;
     const state = readStreamState(reply);
     followed.infoBytes = reply.position - begin;
-    return state;
+    // Where its slot is on the way, a stream that is not here may be at the other server.
+    return followed.asks && state !== undefined && isNoStream(state) ? undefined : state;
   }
 }

@@ -8,6 +8,8 @@ import type { Ask } from './followed.js';
 /** How long a refused read waits before it is sent again, at first and at most. */
 const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 500;
+/** Errors that are the key's own where it was read by itself. */
+const IS_THE_KEYS = /^(WRONGTYPE|NOPERM|ERR)/;
 /** Errors of a connection that is of no use any more: the server's part has changed, or our rights. */
 const NEEDS_NEW_CONNECTION = /^(UNBLOCKED|NOAUTH)/;
 
@@ -28,6 +30,8 @@ export interface RefusedReadsHandler {
 export class RefusedReads {
   readonly #handler: RefusedReadsHandler;
   readonly #retry = new BackOff(FIRST_RETRY_MS, LAST_RETRY_MS);
+  /** Streams whose own reads were refused last. */
+  readonly #alone = new Set<string>();
   /** The keys are looked through for the reason. */
   isSearching = false;
 
@@ -60,6 +64,34 @@ export class RefusedReads {
     });
   }
 
+  /** The read of one stream alone was refused. @returns whether it is to be read again a little later */
+  refusedAlone(error: string, key: string): boolean {
+    const { renew, evict } = this.#handler;
+    if (NEEDS_NEW_CONNECTION.test(error)) {
+      renew(new Error(error));
+      return false;
+    }
+    if (IS_THE_KEYS.test(error)) {
+      this.provenAlone(key);
+      evict(key, failureFromRedis(error).body);
+      return false;
+    }
+    if (this.#alone.size === 0 && this.#retry.isFresh) this.#handler.refused(error);
+    this.#alone.add(key);
+    return true;
+  }
+
+  /** The read of one stream alone was answered, or it is not read here any more. */
+  provenAlone(key: string): void {
+    if (this.#alone.size === 0 || !this.#alone.delete(key)) return;
+    if (this.#alone.size === 0) this.#retry.reset();
+  }
+
+  /** Ms until streams are read again whose own reads were refused. */
+  nextRetry(): number {
+    return this.#retry.next();
+  }
+
   /** A read was answered. */
   proven(): void {
     this.#retry.reset();
@@ -68,6 +100,7 @@ export class RefusedReads {
   /** To be called when the connection is lost. */
   lost(): void {
     this.isSearching = false;
+    this.#alone.clear();
   }
 
   /** The server's fault, and nobody's in particular. */

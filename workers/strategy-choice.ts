@@ -1,15 +1,22 @@
-/** The strategy by which a reader reads: blocking reads of few streams, tracked reads of many. */
+/**
+ * The strategy by which a reader reads: blocking reads of few streams, tracked reads of many. At a node of a cluster,
+ * where one read can wait for streams of one slot only, it is tracked reads, and polling where these are refused.
+ */
 import { mayMove, type RedisTarget } from '../src/redis/target.js';
 import { BlockingReads } from './blocking-reads.js';
 import type { Ask, Followed } from './followed.js';
+import { PolledReads } from './polled-reads.js';
 import type { ReadStrategy } from './read-strategy.js';
-import { TrackedReads, type TrackedReadsHandler } from './tracked-reads.js';
-import { TrackingSwitch } from './tracking-switch.js';
+import { type ReadServer, TrackedReads, type TrackedReadsHandler } from './tracked-reads.js';
+import { type TrackingLimits, TrackingSwitch } from './tracking-switch.js';
+
+/** As soon as there are streams, and for good. */
+const ALWAYS: TrackingLimits = { onAbove: 0, offBelow: 0 };
 
 export class StrategyChoice {
   readonly #followed: ReadonlyMap<string, Followed>;
   readonly #tracking: TrackingSwitch;
-  readonly #blocking: BlockingReads;
+  readonly #untracked: BlockingReads | PolledReads;
   readonly #tracked: TrackedReads;
   /** What the connection reads by. */
   current: ReadStrategy;
@@ -21,15 +28,16 @@ export class StrategyChoice {
     handler: TrackedReadsHandler,
   ) {
     this.#followed = followed;
-    this.#tracking = new TrackingSwitch(ask);
-    this.#blocking = new BlockingReads(followed, target);
-    this.#tracked = new TrackedReads(followed, ask, mayMove(target), handler);
-    this.current = this.#blocking;
+    const server: ReadServer = { mayMove: mayMove(target), isShard: target.shard !== undefined };
+    this.#tracking = server.isShard ? new TrackingSwitch(ask, ALWAYS) : new TrackingSwitch(ask);
+    this.#untracked = server.isShard ? new PolledReads(followed) : new BlockingReads(followed, target);
+    this.#tracked = new TrackedReads(followed, ask, server, handler);
+    this.current = this.#untracked;
   }
 
   /** The stream is followed, perhaps anew, or is not any more. */
   changed(key: string): void {
-    this.#blocking.changed();
+    this.#untracked.changed();
     this.#tracked.changed(key);
   }
 
@@ -66,13 +74,13 @@ export class StrategyChoice {
 
   close(): void {
     this.current.ended();
-    this.#blocking.close();
+    this.#untracked.close();
     this.#tracked.close();
   }
 
   #settle(): void {
     const { isOn } = this.#tracking;
-    this.current = isOn ? this.#tracked : this.#blocking;
+    this.current = isOn ? this.#tracked : this.#untracked;
     if (isOn) this.#tracked.begin();
     else this.#tracked.close();
   }

@@ -7,6 +7,7 @@
  */
 
 import { BEFORE_FIRST, compareEntryIds } from '../src/protocol/entry-id.js';
+import { type Redirect, readRedirect } from '../src/redis/cluster/redirect.js';
 import { encodeCommand, type ReplyCursor } from '../src/redis/resp.js';
 import { ENDS_SCRIPT } from '../src/redis/scripts.js';
 import { packBatches, readEntries, xnewest } from '../src/redis/stream-reads.js';
@@ -29,11 +30,21 @@ const CLOSE_BYTES = 1024 * 1024;
 /** So much in one look where Redis may hold other data than before. */
 const URGENT_BYTES = 16 * 1024 * 1024;
 
+export interface StreamEndsHandler {
+  lost(end: LostEnd, buffers: ArrayBuffer[]): void;
+  /** The stream was `want`ed: what was found of it has been told. */
+  checked(key: string): void;
+  /** The server does not have the stream. */
+  redirected(key: string, redirect: Redirect): void;
+  /** The server does not have the stream, whose slot is on the way to it. */
+  missing(key: string): void;
+}
+
 export class StreamEnds {
   readonly #followed: ReadonlyMap<string, Followed>;
   readonly #ask: Ask;
-  readonly #lost: (end: LostEnd, buffers: ArrayBuffer[]) => void;
-  readonly #checked: (key: string) => void;
+  readonly #keysACall: number;
+  readonly #handler: StreamEndsHandler;
   /** Keys that main wants looked at first. */
   readonly #wanted = new Set<string>();
   /** Keys that are looked at with the next look: something may be wrong with them. */
@@ -46,17 +57,17 @@ export class StreamEnds {
   /** The number of the connection that is asked. */
   #connection = 0;
 
-  /** @param checked is told of each key that was `want`ed, after what was found of it */
+  /** @param takesManyKeys a command may name several streams */
   constructor(
     followed: ReadonlyMap<string, Followed>,
     ask: Ask,
-    lost: (end: LostEnd, buffers: ArrayBuffer[]) => void,
-    checked: (key: string) => void,
+    takesManyKeys: boolean,
+    handler: StreamEndsHandler,
   ) {
     this.#followed = followed;
     this.#ask = ask;
-    this.#lost = lost;
-    this.#checked = checked;
+    this.#keysACall = takesManyKeys ? KEYS_A_CALL : 1;
+    this.#handler = handler;
     this.#rotation = followed.entries();
   }
 
@@ -96,6 +107,12 @@ export class StreamEnds {
     this.#wanted.add(key);
   }
 
+  /** The stream goes to another reader. @returns whether it is still `want`ed */
+  forget(key: string): boolean {
+    this.#suspects.delete(key);
+    return this.#wanted.delete(key);
+  }
+
   /**
    * Asks about the streams whose turn it is. To be called between two reads.
    * @param entryBytes what an entry takes
@@ -105,7 +122,7 @@ export class StreamEnds {
     for (const key of this.#wanted) this.#send([key], () => true);
     const keys = [...this.#nextSuspects(), ...this.#nextInRotation(entryBytes, isTold)];
     const closeShare = CLOSE_BYTES / (keys.length * entryBytes);
-    const aCall = Math.min(Math.max(Math.floor(CLOSE_BYTES / entryBytes), 1), KEYS_A_CALL);
+    const aCall = Math.min(Math.max(Math.floor(CLOSE_BYTES / entryBytes), 1), this.#keysACall);
     for (let from = 0; from < keys.length; from += aCall) {
       this.#send(keys.slice(from, from + aCall), () => Math.random() < closeShare);
     }
@@ -154,13 +171,26 @@ export class StreamEnds {
       this.#known(followed, isClose()),
     ]);
     const command = encodeCommand(['EVAL', ENDS_SCRIPT, keys.length, ...keys, ...cursors]);
-    this.#ask(command, (reply) => {
-      // Where scripts are not allowed, what is gone is not noticed; reading is not stopped for that.
-      const isRefused = reply.isError;
-      if (!isRefused) reply.array();
+    const take = (reply: ReplyCursor) => {
+      if (reply.isError) {
+        this.#refused(reply.text(), keys, asked);
+        return;
+      }
+      reply.array();
       keys.forEach((key, index) => {
-        if (isRefused || this.#take(reply, key, asked[index])) this.#tellChecked(key);
+        if (this.#take(reply, key, asked[index])) this.#tellChecked(key);
       });
+    };
+    this.#ask(command, take, keys[0]);
+  }
+
+  #refused(error: string, keys: readonly string[], asked: readonly (Followed | undefined)[]): void {
+    const redirect = readRedirect(error);
+    keys.forEach((key, index) => {
+      // Where scripts are not allowed, what is gone is not noticed; reading is not stopped for that.
+      if (redirect === undefined || asked[index] === undefined) this.#tellChecked(key);
+      // That the key is elsewhere says nothing about the stream's end.
+      else if (this.#followed.get(key) === asked[index]) this.#handler.redirected(key, redirect);
     });
   }
 
@@ -172,7 +202,7 @@ export class StreamEnds {
   }
 
   #tellChecked(key: string): void {
-    if (this.#wanted.delete(key)) this.#checked(key);
+    if (this.#wanted.delete(key)) this.#handler.checked(key);
   }
 
   /** @returns whether all is told of the stream that there is to tell */
@@ -187,22 +217,35 @@ export class StreamEnds {
       followed.seenOn = this.#connection;
       return true;
     }
+    if (followed.asks && last === BEFORE_FIRST) {
+      this.#handler.missing(key);
+      return false;
+    }
     const { generation, after } = followed;
     const isOther = followed.seenOn === this.#connection || last === BEFORE_FIRST;
     followed.isLost = true;
-    if (isOther) this.#lost({ key, generation, last, newest: undefined }, []);
-    else this.#sendNewest({ key, generation, last }, after);
+    if (isOther) this.#handler.lost({ key, generation, last, newest: undefined }, []);
+    else this.#sendNewest(followed, { key, generation, last }, after);
     return isOther;
   }
 
   /** Brings the newest entry along, by which main can tell whether it is one that it has had. */
-  #sendNewest(end: Omit<LostEnd, 'newest'>, after: string): void {
-    this.#ask(xnewest(end.key), (reply) => {
-      const { batches, buffers } = reply.isError
-        ? { batches: [], buffers: [] }
-        : packBatches([readEntries(reply, end.key, after)]);
-      this.#lost({ ...end, newest: batches[0] }, buffers);
-      this.#tellChecked(end.key);
-    });
+  #sendNewest(followed: Followed, end: Omit<LostEnd, 'newest'>, after: string): void {
+    const { key } = end;
+    const take = (reply: ReplyCursor) => {
+      const error = reply.isError ? reply.text() : undefined;
+      const redirect = error === undefined ? undefined : readRedirect(error);
+      if (redirect !== undefined) {
+        // Whoever has the stream now is asked anew.
+        followed.isLost = false;
+        if (this.#followed.get(key) === followed) this.#handler.redirected(key, redirect);
+        return;
+      }
+      const { batches, buffers } =
+        error !== undefined ? { batches: [], buffers: [] } : packBatches([readEntries(reply, key, after)]);
+      this.#handler.lost({ ...end, newest: batches[0] }, buffers);
+      this.#tellChecked(key);
+    };
+    this.#ask(xnewest(key), take, key);
   }
 }

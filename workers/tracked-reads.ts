@@ -11,13 +11,13 @@
  */
 import { readInvalidation } from '../src/redis/invalidations.js';
 import { encodeCommand, type ReplyCursor } from '../src/redis/resp.js';
-import { xreadNow } from '../src/redis/stream-reads.js';
+import { xreadEach, xreadNow } from '../src/redis/stream-reads.js';
 import { ChangedStreams } from './changed-streams.js';
 import type { Ask, Followed } from './followed.js';
 import type { Arrival } from './held-reads.js';
 import { ReadPace } from './read-pace.js';
 import type { ReadSize } from './read-size.js';
-import type { ReadStrategy, StreamsRead } from './read-strategy.js';
+import type { ReadStrategy, StreamsRead, Unread } from './read-strategy.js';
 
 /** Each stream is read again in so much time, with room for timers that are late: 10 s are promised. */
 const SWEEP_MS = 8000;
@@ -29,6 +29,14 @@ const RELEASE_MS = 10;
 const ALL_AGAIN_MS = 1000;
 /** An idle connection is asked something so often: `timeout` closes it otherwise, and a half-open one is noticed. */
 const WATCH_MS = 1000;
+
+/** What is asked. */
+export interface ReadServer {
+  /** Another server may become the master. */
+  readonly mayMove: boolean;
+  /** It is a node of a cluster: streams of several slots may not be read together. */
+  readonly isShard: boolean;
+}
 
 export interface TrackedReadsHandler {
   /** There is something to read. */
@@ -50,7 +58,7 @@ interface Reading {
 export class TrackedReads implements ReadStrategy {
   readonly #followed: ReadonlyMap<string, Followed>;
   readonly #ask: Ask;
-  readonly #hasSentinel: boolean;
+  readonly #server: ReadServer;
   readonly #handler: TrackedReadsHandler;
   readonly #changed = new ChangedStreams();
   readonly #pace = new ReadPace();
@@ -65,16 +73,15 @@ export class TrackedReads implements ReadStrategy {
   #timers: NodeJS.Timeout[] = [];
   #releaseTimer: NodeJS.Timeout | undefined;
 
-  /** @param hasSentinel another server may become the master */
   constructor(
     followed: ReadonlyMap<string, Followed>,
     ask: Ask,
-    hasSentinel: boolean,
+    server: ReadServer,
     handler: TrackedReadsHandler,
   ) {
     this.#followed = followed;
     this.#ask = ask;
-    this.#hasSentinel = hasSentinel;
+    this.#server = server;
     this.#handler = handler;
     this.#rotation = followed.keys();
   }
@@ -83,6 +90,7 @@ export class TrackedReads implements ReadStrategy {
   begin(): void {
     this.close();
     this.#isOn = true;
+    this.#reading = [];
     this.#readAll();
     this.#timers = [
       setInterval(() => this.#sweep(), SWEEP_STEP_MS),
@@ -103,14 +111,16 @@ export class TrackedReads implements ReadStrategy {
     size.settle(reading.length);
     const cursors = reading.map(({ followed }) => followed);
     const likely = reading.filter(({ followed, wasNoticed }) => wasNoticed && followed.isCounted);
+    const { isShard } = this.#server;
     return {
-      command: [xreadNow(cursors, size.count)],
+      command: [isShard ? xreadEach(cursors, size.count) : xreadNow(cursors, size.count)],
+      apart: isShard ? cursors : undefined,
       keys: () => cursors.map(({ key }) => key),
       likely: likely.map(({ followed }) => followed.key),
     };
   }
 
-  answered(arrivals: readonly Arrival[]): number {
+  answered(arrivals: readonly Arrival[], unread?: Unread): number {
     const now = performance.now();
     const full = new Map(arrivals.map(({ step }) => [step.followed, step.isFull]));
     for (const { followed, wasNoticed } of this.#reading) {
@@ -118,10 +128,15 @@ export class TrackedReads implements ReadStrategy {
       const isFull = full.get(followed);
       // Followed anew meanwhile: not yet read from there.
       if (this.#followed.get(key) !== followed) continue;
+      if (unread?.streams.has(followed)) {
+        this.#changed.later(key, now + unread.againMs);
+        continue;
+      }
       const brought = isFull === undefined ? 'none' : isFull ? 'full' : 'some';
       this.#changed.read(key, brought, wasNoticed, now);
       if (wasNoticed && isFull === undefined) this.#handler.suspect(key);
     }
+    if (this.#changed.hasDelayed) this.#releaseSoon();
     return this.#pace.count(now);
   }
 
@@ -202,9 +217,9 @@ export class TrackedReads implements ReadStrategy {
     // What is written to a connection makes it look alive, so no more is written to one that does not answer.
     if (this.#isWatching) return;
     this.#isWatching = true;
-    this.#ask(encodeCommand([this.#hasSentinel ? 'ROLE' : 'PING']), (reply) => {
+    this.#ask(encodeCommand([this.#server.mayMove ? 'ROLE' : 'PING']), (reply) => {
       this.#isWatching = false;
-      if (!this.#hasSentinel || reply.isError) return;
+      if (!this.#server.mayMove || reply.isError) return;
       // An array whose first element is the role.
       reply.array();
       const role = reply.text();

@@ -13,11 +13,17 @@ import type { Ask } from './followed.js';
  * A blocking read costs Redis time for each stream that it names, a tracked one a round trip more. Apart from each
  * other, so that a stream that comes and goes does not have it turned on and off.
  */
-const ON_ABOVE_STREAMS = 100;
-const OFF_BELOW_STREAMS = 50;
+const OF_MANY: TrackingLimits = { onAbove: 100, offBelow: 50 };
+
+/** With how many streams it is turned on and off. */
+export interface TrackingLimits {
+  readonly onAbove: number;
+  readonly offBelow: number;
+}
 
 export class TrackingSwitch {
   readonly #ask: Ask;
+  readonly #limits: TrackingLimits;
   readonly #attempts = new TrackingAttempts();
   /** The server is one of those that were tested, and the connection has notices among its replies. */
   #hasNotices = false;
@@ -26,14 +32,15 @@ export class TrackingSwitch {
   /** Redis has not answered yet whether it will. */
   isTurning = false;
 
-  constructor(ask: Ask) {
+  constructor(ask: Ask, limits = OF_MANY) {
     this.#ask = ask;
+    this.#limits = limits;
   }
 
   /** Whether it should be turned on, or off. */
   shouldTurn(streams: number): boolean {
-    if (this.isOn) return streams < OFF_BELOW_STREAMS;
-    return !this.isTurning && streams > ON_ABOVE_STREAMS && this.#attempts.mayTry;
+    if (this.isOn) return streams < this.#limits.offBelow;
+    return !this.isTurning && streams > this.#limits.onAbove && this.#attempts.mayTry;
   }
 
   /** Asks for it, between two reads. @param done is called with the answer, unless the connection is lost */

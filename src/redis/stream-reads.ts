@@ -11,9 +11,10 @@ import { PAYLOAD_FIELD } from './keys.js';
 import { bulk, encodeCommand, type ReplyCursor } from './resp.js';
 
 /** Batches below this size share a buffer with the others of their reply. */
-const SHARED_BELOW_BYTES = 16 * 1024;
+export const SHARED_BELOW_BYTES = 16 * 1024;
 const EMPTY = Buffer.alloc(0);
 const PAYLOAD_NAME = Buffer.from(PAYLOAD_FIELD);
+const ASKING = `*1\r\n${bulk('ASKING')}`;
 const PAYLOAD_NAME_BULK = Buffer.from(bulk(PAYLOAD_FIELD));
 
 /** Entries of one stream while they are read: views into the reply, copied by `packBatches`. */
@@ -24,6 +25,8 @@ export interface ReadEntries {
   readonly ids: string[];
   readonly payloads: Uint8Array[];
   bytes: number;
+  /** Where the payloads lie one after the other, if they were copied out of the reply already. */
+  own?: ArrayBuffer;
 }
 
 /**
@@ -63,6 +66,23 @@ export function xreadNow(cursors: readonly StreamCursor[], count: number): Buffe
   for (const cursor of cursors) command += cursor.word;
   for (const { after } of cursors) command += bulk(after);
   return Buffer.from(command);
+}
+
+/**
+ * The same by an XREAD for each, as a node of a cluster needs it for streams of several slots.
+ * @param cursors with ASKING before those whose slot is on its way to the node
+ */
+export function xreadEach(
+  cursors: readonly (StreamCursor & { readonly asks: boolean })[],
+  count: number,
+): Buffer {
+  const head = `*6\r\n${['XREAD', 'COUNT', String(count), 'STREAMS'].map(bulk).join('')}`;
+  let commands = '';
+  for (const { word, after, asks } of cursors) {
+    if (asks) commands += ASKING;
+    commands += `${head}${word}$${after.length}\r\n${after}\r\n`;
+  }
+  return Buffer.from(commands);
 }
 
 /** An XREAD that brings nothing, and is refused where one that brings something would be: of no entry is the id larger. */
@@ -157,7 +177,7 @@ export function packBatches(
   let sharedUsed = 0;
   const batches = reads.map((read) => {
     const isShared = read.bytes < SHARED_BELOW_BYTES;
-    const buffer = isShared ? shared : allocate(read.bytes);
+    const buffer = isShared ? shared : (read.own ?? allocate(read.bytes));
     const offset = isShared ? sharedUsed : 0;
     if (isShared) sharedUsed += read.bytes;
     else buffers.push(buffer);
@@ -165,7 +185,7 @@ export function packBatches(
     const ends = endsOf(read.payloads.length);
     let at = 0;
     read.payloads.forEach((payload, index) => {
-      bytes.set(payload, at);
+      if (read.own !== buffer) bytes.set(payload, at);
       at += payload.length;
       ends[index] = at;
     });

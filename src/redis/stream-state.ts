@@ -30,6 +30,9 @@ const NO_STREAM: StreamState = {
   maxDeletedId: BEFORE_FIRST,
 };
 
+/** Whether there is no such stream. */
+export const isNoStream = (state: StreamState): boolean => state === NO_STREAM;
+
 /** The reply has the first and the last entry with their payloads. */
 export function xinfoStream(key: string): Buffer {
   return encodeCommand(['XINFO', 'STREAM', key]);

@@ -9,6 +9,7 @@ import {
   readEntries,
   xnewestAfter,
   xrangeAfter,
+  xreadEach,
 } from '../../src/redis/stream-reads.js';
 import { array, bulk, encodeReply, type Reply } from '../support/replies.js';
 
@@ -39,6 +40,17 @@ const texts = (batch: EntryBatch) =>
   batch.ids.map((id, index) => [id, Buffer.from(batch.payload(index)).toString()]);
 
 describe('commands', () => {
+  test('an XREAD for each stream, behind ASKING where its slot is on the way', () => {
+    const cursors = [
+      { word: '$1\r\na\r\n', after: '0-0', asks: false },
+      { word: '$5\r\né漢\r\n', after: '1700000000000-12', asks: true },
+    ];
+    const read = (key: string, id: string) => encodeCommand(['XREAD', 'COUNT', 10, 'STREAMS', key, id]);
+    expect(xreadEach(cursors, 10).toString()).toBe(
+      [read('a', '0-0'), encodeCommand(['ASKING']), read('é漢', '1700000000000-12')].join(''),
+    );
+  });
+
   test('XREAD of all streams, each from its own cursor', () => {
     const read = new BlockingRead();
     const cursors = new Map([

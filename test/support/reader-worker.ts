@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { expect, vi } from 'vitest';
+import type { SharedSlots } from '../../src/redis/cluster/slot-table.js';
 import type { ReaderCommand, ReaderEvent, ThreadData } from '../../workers/messages.js';
 
 const FILE = resolve('dist/workers/reader.js');
@@ -24,8 +25,10 @@ export class ReaderWorker {
   /** By the numbers of their followings. */
   readonly #keys = new Map<number, string>();
 
-  constructor(target: ThreadData['target']) {
-    const data: ThreadData = { target };
+  /** @param cluster the slot table where `target` is a cluster */
+  constructor(target: ThreadData['target'], cluster?: SharedSlots) {
+    const shared = cluster && { shared: cluster.shared, natMap: cluster.natMap };
+    const data: ThreadData = { target, cluster: shared };
     this.worker = new Worker(FILE, { workerData: data });
     this.worker.on('message', (event: ReaderEvent) => this.events.push(event));
   }

@@ -105,3 +105,15 @@ test('what is forgotten is not read', () => {
   changed.clear();
   expect([next(), changed.size]).toEqual([[], 0]);
 });
+
+test('one that could not be read is due later, unless it changes before', () => {
+  for (const key of ['a', 'b']) changed.add(key);
+  changed.later('a', 100);
+  changed.later('b', 100);
+  expect([next(), changed.hasDelayed]).toEqual([[], true]);
+  changed.noticed('b', 50);
+  changed.release(99);
+  expect(next()).toEqual(['b']);
+  changed.release(100);
+  expect(next()).toEqual(['b', 'a']);
+});

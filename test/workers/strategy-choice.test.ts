@@ -1,10 +1,12 @@
 /** How a reader's connection reads its streams: by blocking reads of few, by tracked reads of many. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { SlotTable } from '../../src/redis/cluster/slot-table.js';
 import { bulk } from '../../src/redis/resp.js';
 import type { RedisTarget } from '../../src/redis/target.js';
 import { BlockingReads } from '../../workers/blocking-reads.js';
 import type { Ask, Followed } from '../../workers/followed.js';
+import { PolledReads } from '../../workers/polled-reads.js';
 import { ReadSize } from '../../workers/read-size.js';
 import { StrategyChoice } from '../../workers/strategy-choice.js';
 import { TrackedReads } from '../../workers/tracked-reads.js';
@@ -184,5 +186,31 @@ describe('a connection that is lost', () => {
     const times = unblocks();
     await delay(50);
     expect(unblocks()).toBe(times);
+  });
+});
+
+describe('at a node of a cluster', () => {
+  beforeEach(() => {
+    choice.close();
+    choice = newChoice({ ...fake.target, shard: { table: new SlotTable({}), number: 0 } });
+  });
+
+  test('one stream is tracked, and stays so', () => {
+    follow(1);
+    review();
+    expect(answer(INFO, OK, OK)).toEqual(['INFO server', 'HELLO 3', 'CLIENT TRACKING ON']);
+    expect(choice.current).toBeInstanceOf(TrackedReads);
+    expect(choice.current.next(new ReadSize())!.apart).toEqual([...followed.values()]);
+    follow(0);
+    review();
+    expect([choice.current, asked]).toEqual([expect.any(TrackedReads), []]);
+  });
+
+  test('streams are polled where it does not tell of changes', () => {
+    follow(2);
+    review();
+    answer('-NOPERM no\r\n');
+    expect(choice.current).toBeInstanceOf(PolledReads);
+    expect(keys()).toEqual(['k0', 'k1']);
   });
 });

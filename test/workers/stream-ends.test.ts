@@ -1,7 +1,8 @@
 /** Which streams are looked at, and how often. */
-import { beforeEach, expect, test } from 'vitest';
-import type { Followed } from '../../workers/followed.js';
+import { beforeEach, describe, expect, test } from 'vitest';
+import type { Ask, Followed } from '../../workers/followed.js';
 import { StreamEnds } from '../../workers/stream-ends.js';
+import { arrayOf, bulkOf, readCommands, replyOf } from '../support/resp-commands.js';
 
 const STREAMS = 3200;
 const SMALL = 100;
@@ -26,6 +27,7 @@ const follow = (key: string): Followed => ({
   seenLength: undefined,
   isLost: false,
   seenOn: 1,
+  asks: false,
 });
 
 beforeEach(() => {
@@ -37,8 +39,8 @@ beforeEach(() => {
       const words = command.toString().split('\r\n');
       asked.push(...words.filter((word) => followed.has(word)));
     },
-    () => {},
-    () => {},
+    true,
+    { lost: () => {}, checked: () => {}, redirected: () => {}, missing: () => {} },
   );
 });
 
@@ -78,4 +80,62 @@ test('all are looked at soon where all may have changed, some at a time', () => 
 test('one that something may be wrong with is looked at next', () => {
   ends.suspect('k3000');
   expect(look(true)).toContain('k3000');
+});
+
+describe('at a node of a cluster', () => {
+  let questions: { readonly command: readonly string[]; readonly take: Parameters<Ask>[1] }[];
+  let handled: string[];
+
+  beforeEach(() => {
+    [questions, handled] = [[], []];
+    followed = new Map(['a', 'b', 'c'].map((key) => [key, follow(key)]));
+    ends = new StreamEnds(
+      followed,
+      (command, take, key) => {
+        const [words] = readCommands([command]);
+        expect(words![3]).toBe(key);
+        questions.push({ command: words!, take });
+      },
+      false,
+      {
+        lost: ({ key, last }) => handled.push(`lost ${key} ${last}`),
+        checked: (key) => handled.push(`checked ${key}`),
+        redirected: (key, { kind }) => handled.push(`${kind} ${key}`),
+        missing: (key) => handled.push(`missing ${key}`),
+      },
+    );
+    ends.connected(1);
+  });
+
+  const lookAt = (reply: string) => {
+    ends.want('b');
+    ends.look(SMALL, true);
+    const [first] = questions.splice(0);
+    first!.take(replyOf(reply));
+    return handled.splice(0);
+  };
+  const GONE = arrayOf(arrayOf(':0\r\n', bulkOf('0-0')));
+
+  test('each stream is looked at by a command of its own', () => {
+    ends.lookSoon();
+    ends.look(SMALL, true);
+    expect(questions.map(({ command }) => command.slice(2, 4))).toEqual([
+      ['1', 'a'],
+      ['1', 'b'],
+      ['1', 'c'],
+    ]);
+  });
+
+  test.each(['MOVED', 'ASK'])('%s says nothing of the end, and the look is still owed', (word) => {
+    expect(lookAt(`-${word} 7 127.0.0.1:1\r\n`)).toEqual([`${word.toLowerCase()} b`]);
+    expect([ends.forget('b'), ends.forget('b')]).toEqual([true, false]);
+  });
+
+  test('a stream that is not there is lost, unless its slot is on the way', () => {
+    followed.get('b')!.asks = true;
+    expect(lookAt(GONE)).toEqual(['missing b']);
+    expect(followed.get('b')!.isLost).toBe(false);
+    followed.get('b')!.asks = false;
+    expect(lookAt(GONE)).toEqual(['lost b 0-0', 'checked b']);
+  });
 });

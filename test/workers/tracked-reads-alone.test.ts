@@ -22,16 +22,21 @@ let handled: string[];
 let wakes: number;
 let reads: TrackedReads;
 
-function newReads(hasSentinel = false): TrackedReads {
+function newReads(mayMove = false, isShard = false): TrackedReads {
   const ask: Ask = (command, take) => asked.push({ command: readCommands([command])[0]!.join(' '), take });
-  return new TrackedReads(followed, ask, hasSentinel, {
-    wake: () => {
-      wakes++;
+  return new TrackedReads(
+    followed,
+    ask,
+    { mayMove, isShard },
+    {
+      wake: () => {
+        wakes++;
+      },
+      suspect: (key) => handled.push(`suspect ${key}`),
+      flushed: () => handled.push('flushed'),
+      demoted: (role) => handled.push(`demoted ${role}`),
     },
-    suspect: (key) => handled.push(`suspect ${key}`),
-    flushed: () => handled.push('flushed'),
-    demoted: (role) => handled.push(`demoted ${role}`),
-  });
+  );
 }
 
 beforeEach(() => {
@@ -375,4 +380,33 @@ test('many reads in a row wait for entries of more streams', () => {
     waits.push(answer(['a']));
   }
   expect(waits).toEqual([...Array(MOST_READS_AT_ONCE).fill(0), 1]);
+});
+
+describe('at a node of a cluster', () => {
+  beforeEach(() => {
+    reads = newReads(true, true);
+  });
+
+  test('each stream is read by a command of its own', () => {
+    follow('a', 'b');
+    followed.get('b')!.asks = true;
+    reads.begin();
+    const { command, apart } = next()!;
+    const words = (key: string) => expect.arrayContaining(['XREAD', key]);
+    expect(readCommands(command)).toEqual([words('a'), ['ASKING'], words('b')]);
+    expect(apart).toEqual([...followed.values()]);
+  });
+
+  test('one that could not be read is read again a little later, while others are read', () => {
+    begin('a', 'b');
+    push('a', 'b');
+    expect(read()).toEqual(['a', 'b']);
+    reads.answered([], { streams: new Set([followed.get('a')!]), againMs: 100 });
+    expect(handled).toEqual(['suspect b']);
+    expect(read()).toEqual([]);
+    vi.advanceTimersByTime(100 - RELEASE_MS);
+    expect(read()).toEqual([]);
+    vi.advanceTimersByTime(2 * RELEASE_MS);
+    expect(read()).toEqual(['a']);
+  });
 });
