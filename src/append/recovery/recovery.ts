@@ -44,6 +44,8 @@ export interface LostEntries {
   readonly lostAt: number;
   /** Whether Redis certainly carries out no more of its commands. */
   readonly isFenced: boolean;
+  /** Where to ask about a stream; undefined where that is the connection itself. */
+  readonly askingOf?: ((key: string, asking: Asking) => Asking) | undefined;
 }
 
 /**
@@ -52,27 +54,38 @@ export interface LostEntries {
  * @throws Error where the connection is lost, Failure where Redis cannot answer now
  */
 export async function findFates(asking: Asking, lost: LostEntries, now: Clocks): Promise<Fate[]> {
+  const { askingOf = () => asking } = lost;
   const since = beginOf(lost.begun, now);
   const stored = storedIn(lost, now, since);
   const budget = { bytes: MAX_SEARCH_BYTES };
   const searches = [...groupByStream(lost.entries)].map(
-    ([key, places]) => new StreamSearch(asking, key, lost.entries, places, since, stored, budget),
+    ([key, places]) =>
+      new StreamSearch(askingOf(key, asking), key, lost.entries, places, since, stored, budget),
   );
   const waiting = [...searches];
   const lane = async () => {
     for (let search = waiting.pop(); search !== undefined; search = waiting.pop()) await search.run();
   };
   await Promise.all(Array.from({ length: LANES }, lane));
-  const fates = judge(
-    searches.flatMap((search) => search.evidence ?? []),
-    new Map(searches.flatMap((search) => [...search.timedIds])),
-  );
-  for (const search of searches) for (const [place, fate] of search.fates) fates.set(place, fate);
+  // Of one server the order of all commands is known; in a cluster some may have been sent elsewhere.
+  const together = lost.askingOf === undefined ? [searches] : searches.map((search) => [search]);
+  const fates = new Map(together.flatMap((some) => [...judgeTogether(some)]));
+  for (const search of searches) {
+    for (const [place, fate] of search.fates) fates.set(place, fate);
+    search.settle();
+  }
   return lost.entries.map((_, place) => {
     const fate = fates.get(place) ?? 'unknown';
     // It may be stored yet.
     return fate === 'missing' && !lost.isFenced ? 'unknown' : fate;
   });
+}
+
+function judgeTogether(searches: readonly StreamSearch[]): Map<number, Fate> {
+  return judge(
+    searches.flatMap((search) => search.evidence ?? []),
+    new Map(searches.flatMap((search) => [...search.timedIds])),
+  );
 }
 
 /** The first ms of which entries of a lost connection can be; undefined where the clock was put back. */

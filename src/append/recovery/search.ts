@@ -37,6 +37,8 @@ export class StreamSearch {
   /** All that lies behind the known end, as far as it can be ours. */
   readonly #held: HeldEntry[] = [];
   #count: StreamCount | undefined;
+  /** How the stream stood, where all before that has been looked through. */
+  #counted: StreamCount | undefined;
   /** What the stream says of entries with Redis' own clock. */
   evidence: StreamEvidence | undefined;
   /** Those with a time of their own that were found. */
@@ -85,7 +87,8 @@ export class StreamSearch {
       // Nothing was added behind it, or the stream is back in an older state, without ours.
       this.evidence = { places: auto, sought, found: [], isComplete: true, isWhole: true };
       for (const id of [...this.#timed.keys()]) this.#notFound(id, 'missing');
-      return this.#stream.count(count);
+      this.#counted = count;
+      return;
     }
     // Without a known end they can be anywhere: their times are their own.
     if (last === undefined) for (const id of [...this.#timed.keys()]) await this.#readTimed(id);
@@ -101,12 +104,20 @@ export class StreamSearch {
       ...read,
       own: own?.filter((_, index) => this.#isAuto(index)),
     };
-    this.#stream.count(count);
+    this.#counted = count;
     for (const id of [...this.#timed.keys()]) {
       // Redis refuses what is not after the last entry.
       const isLate = last !== undefined && compareEntryIds(rangeOf(id).end, last) <= 0;
       this.#notFound(id, isLate || (read.isComplete && read.isWhole) ? 'missing' : 'unknown');
     }
+  }
+
+  /**
+   * All searches are done, and what they found will be told: later ones begin behind that. Not before, since a search
+   * that the loss of a connection ends is begun anew.
+   */
+  settle(): void {
+    if (this.#counted !== undefined) this.#stream.count(this.#counted);
   }
 
   #isAuto(index: number): boolean {

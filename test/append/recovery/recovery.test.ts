@@ -165,6 +165,27 @@ describe('an entry without an answer', () => {
     },
   );
 
+  test('is stored once, wherever the search for it is cut off', async () => {
+    const keys = ['a', 'b', 'c', 'd', 'e', 'f'];
+    for (const key of keys) await store(key, 'first');
+    for (let bytes = 400; bytes < 6000; bytes += 200) {
+      const ledger = new Ledger();
+      await loseAnswers(ledger, () => {
+        for (const key of keys) send(ledger, key, `${bytes}`, `${bytes} too`);
+      });
+      const cut = proxy.cutAfter(bytes, 'toClient');
+      reconnect();
+      // Where the search is over before, the cut comes later.
+      await Promise.race([cut, told(ledger)]);
+      await told(ledger);
+      expect(ledger.results).toEqual(keys.flatMap(() => [ID, ID]));
+    }
+    for (const key of keys) {
+      const payloads = await payloadsIn(key);
+      expect(new Set(payloads).size).toBe(payloads.length);
+    }
+  });
+
   test('is not sent again if it is among thousands of others, and behind large ones', async () => {
     await store('k', 'first');
     const ledger = new Ledger();
