@@ -159,10 +159,10 @@ export class AppendConnection {
         this.#attempts.succeeded();
       }
     } catch (error) {
-      if (!questions.isLost) this.#connection.drop(error as Error);
+      if (questions.loss === undefined) this.#connection.drop(error as Error);
       return;
     }
-    if (!questions.isLost) this.#open(begun);
+    if (questions.loss === undefined) this.#open(begun);
   }
 
   #open(begun: Introduction): void {

@@ -11,7 +11,7 @@
  */
 
 import type { Failure } from '../protocol/errors.js';
-import type { ReplyCursor } from '../redis/resp.js';
+import { encodeCommand, type ReplyCursor } from '../redis/resp.js';
 import type { SpareBuffers } from '../redis/spare-buffers.js';
 import { BatchStreams } from './batch-streams.js';
 import { type AppendStream, readAppend } from './command.js';
@@ -42,6 +42,8 @@ export interface Receipt {
   stored(token: number, reply: ReplyCursor, shortage?: NotReplicated): void;
   /** Not stored, or with `unknown_outcome` perhaps stored. */
   refused(token: number, failure: Failure): void;
+  /** The entry goes another way: who is told of it there. Where this is not set, it is this receipt as before. */
+  leave?(token: number): { readonly receipt: Receipt; readonly token: number };
   /**
    * Whether an entry is sent again of which it cannot be known if it was stored, and so may be stored
    * twice. Where this is not set, it is refused with `unknown_outcome`.
@@ -61,6 +63,11 @@ export interface Unanswered {
   /** Of the whole command. */
   readonly bytes: number;
 }
+
+/** Precedes each entry of a stream that is on its way to the server: it takes no others of it yet. */
+const ASKING = encodeCommand(['ASKING']);
+/** Nobody is told what became of it: the entry behind it says all. */
+const NOBODY: Receipt = { stored: () => {}, refused: () => {} };
 
 /** What an error reply means. */
 export type FailureOf = (error: string) => Failure;
@@ -85,6 +92,8 @@ export class AppendBatch implements TransactionEntries {
   #used = 0;
   #answered = 0;
   #bytes = 0;
+  /** All commands, read again once one of them was to be taken out. */
+  #reread: readonly (Unanswered | undefined)[] | undefined;
   /** When its first entry came, by `performance.now`. */
   readonly begunAt = performance.now();
 
@@ -168,11 +177,13 @@ export class AppendBatch implements TransactionEntries {
   ): number {
     const head = stream.head(id);
     const isLarge = payload.length >= LARGE_BYTES;
-    const needed = head.length + LENGTH_ROOM + (isLarge ? 0 : payload.length);
+    const asks = stream.place?.asks === true;
+    const needed = head.length + LENGTH_ROOM + (isLarge ? 0 : payload.length) + (asks ? ASKING.length : 0);
     if (this.#slab.length - this.#used < needed) return 0;
     // Before anything is written: there may be no memory for it, and half a command must not be sent.
     const large = isLarge && !isOwned ? this.#copyOf(payload) : payload;
     if (isOwned) this.#streams.keepPlain();
+    const askingBytes = asks ? this.addCommand(ASKING, NOBODY, 0) : 0;
     const before = this.#used;
     this.#slab.set(head, this.#used);
     this.#used += head.length;
@@ -190,7 +201,8 @@ export class AppendBatch implements TransactionEntries {
     }
     this.#slab[this.#used++] = CR;
     this.#slab[this.#used++] = LF;
-    return this.#added(this.#used - before + (isLarge ? payload.length : 0), stream, receipt, token);
+    const bytes = this.#used - before + (isLarge ? payload.length : 0);
+    return askingBytes + this.#added(bytes, stream, receipt, token);
   }
 
   /** Adds another command; like `add`. Its reply is told as `stored`. */
@@ -241,6 +253,18 @@ export class AppendBatch implements TransactionEntries {
     }
     this.#failureOf = failureOf;
     return this.#transaction.take(reply) ? this.#bytes : 0;
+  }
+
+  /** The entry that is answered next; undefined for another command. */
+  get nextStream(): AppendStream | undefined {
+    return this.#streams.of(this.#answered);
+  }
+
+  /** Takes out the entry that is answered next: its receiver is told nothing. Its payload is a copy. */
+  takeOut(): Unanswered {
+    this.#reread ??= this.#readEntries(this.length);
+    const entry = this.#reread[this.#answered++]!;
+    return { ...entry, payload: Buffer.from(entry.payload) };
   }
 
   /** The connection that it was written to is lost. */

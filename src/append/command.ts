@@ -12,6 +12,7 @@ import { AUTO_ID } from '../protocol/push-message.js';
 import { PAYLOAD_FIELD } from '../redis/keys.js';
 import { bulk, type ReplyCursor } from '../redis/resp.js';
 import type { StreamCount } from './stream-count.js';
+import type { StreamPlace } from './stream-place.js';
 import { StreamProof } from './stream-proof.js';
 
 const FIELD = `$${Buffer.byteLength(PAYLOAD_FIELD)}\r\n${PAYLOAD_FIELD}\r\n$`;
@@ -44,6 +45,8 @@ export class AppendStream {
   /** Another stands for the stream now. */
   isForgotten = false;
   readonly proof: StreamProof;
+  /** Where it is stored in a cluster. */
+  place: StreamPlace | undefined;
 
   constructor(key: string, maxLength: number) {
     this.key = key;
@@ -67,6 +70,7 @@ export class AppendStream {
     this.#lastIdBytes = reply.copyShort(this.#lastId);
     this.#stored++;
     this.#isProven = true;
+    if (this.place !== undefined) this.place.isDown = false;
   }
 
   /** Redis refuses to have it in a transaction. */

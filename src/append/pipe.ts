@@ -15,12 +15,15 @@
  *   again is refused.
  * - Bounded: beyond what the budget has left, entries are refused.
  *
+ * In a cluster each shard has a pipe, and an entry of which the server says that it has no part is given back
+ * (`sharded.ts`).
+ *
  * More than 300 lines: an entry is taken, sent, answered, lost, looked for and given up by one set of counters, which
  * two files would both have to change.
  */
 import { Failure } from '../protocol/errors.js';
 import { failureFromRedis } from '../redis/error-replies.js';
-import { bulkReply, type ReplyCursor } from '../redis/resp.js';
+import { bulkReply, encodeCommand, type ReplyCursor } from '../redis/resp.js';
 import type { Histogram } from '../system/histogram.js';
 import { AppendConnection, type AppendConnectionOptions } from './append-connection.js';
 import type { Receipt, Unanswered } from './batch.js';
@@ -41,6 +44,11 @@ import { AppendStreams } from './streams.js';
  * for a Unix socket, or Redis would run out of work in a turn of many. Measured: a sixth faster than 256 KiB.
  */
 const FLUSH_BYTES = 64 * 1024;
+/** Errors of a node of a cluster after which an entry may be sent again, there or to another. */
+const NOT_HERE = /^(MOVED|ASK|TRYAGAIN|CLUSTERDOWN|READONLY|MASTERDOWN)\b/;
+/** Those of a server that is not the master any more. */
+const DEMOTED = /^(READONLY|MASTERDOWN)\b/;
+const PING = encodeCommand(['PING']);
 /** Errors of a server that is not, or no longer, the one to write to. */
 const NOT_THE_MASTER = /^(READONLY|MASTERDOWN|CLUSTERDOWN)\b/;
 
@@ -56,6 +64,21 @@ export interface AppendPipeOptions extends AppendConnectionOptions {
   readonly maxLength: number;
   /** Followers here of streams that may be written to, by key. */
   readonly feeds?: ReadonlyMap<string, StreamFeed>;
+  /** What is different where the server has a part of the streams. */
+  readonly shard?: ShardRole;
+}
+
+/** What a pipe needs of the others of its cluster. */
+export interface ShardRole {
+  /** Those of all shards together. */
+  readonly streams: AppendStreams;
+  /**
+   * The server has not carried out an entry, and will not: the stream is elsewhere, or not served now.
+   * @param error of the server, which begins with one of `NOT_HERE`
+   */
+  elsewhere(entry: Unanswered, error: string): void;
+  /** Where to ask about a stream, which may be elsewhere by now. */
+  askingOf(key: string, asking: Asking): Asking;
 }
 
 /** A connection that was lost while Redis owed answers on it. */
@@ -89,7 +112,7 @@ export class AppendPipe {
 
   constructor(options: AppendPipeOptions) {
     this.#options = options;
-    this.streams = new AppendStreams(options.maxLength, options.feeds);
+    this.streams = options.shard?.streams ?? new AppendStreams(options.maxLength, options.feeds);
     this.#connection = new AppendConnection(options, {
       owesAnswers: () => this.#queue.isWritten,
       isIdle: () => this.#bufferedBytes === 0,
@@ -107,6 +130,11 @@ export class AppendPipe {
 
   get isReady(): boolean {
     return this.#connection.isOpen;
+  }
+
+  /** The pipes that entries are written by: this alone. */
+  get pipes(): readonly AppendPipe[] {
+    return [this];
   }
 
   /** Seconds until entries were answered: one of each batch. */
@@ -138,6 +166,23 @@ export class AppendPipe {
     } else {
       receipt.refused(token, refusal);
     }
+  }
+
+  /** Like `append`, of an entry that was taken before: it is not refused for want of room. */
+  adopt(stream: AppendStream, id: string, payload: Uint8Array, receipt: Receipt, token: number): void {
+    if (this.#outage !== undefined) receipt.refused(token, this.#outage);
+    else this.#added(this.#queue.add(stream, id, payload, receipt, token));
+  }
+
+  /** Calls back once all entries taken so far are stored, refused or elsewhere. */
+  whenAnswered(done: () => void): void {
+    if (this.#bufferedBytes === 0 || this.#outage !== undefined) {
+      done();
+      return;
+    }
+    // It is answered behind them. Where the connection is lost first, they are sent again and this is not.
+    const again = () => setImmediate(() => this.whenAnswered(done));
+    this.#added(this.#queue.addCommand(PING, { stored: done, refused: again }, 0));
   }
 
   /** Before the first entry of ours, so that those of other writers can be told by the count later. */
@@ -179,12 +224,26 @@ export class AppendPipe {
     const tooLarge =
       payloadBytes < this.#suspects.largest ? undefined : this.#suspects.tooLarge(payloadBytes);
     if (tooLarge !== undefined) return tooLarge;
-    const { usedBytes, maxBytes } = this.#options.budget;
-    if (usedBytes + payloadBytes <= maxBytes) return undefined;
+    const { budget, shard } = this.#options;
+    const { usedBytes, maxBytes } = budget;
+    const isFull = shard !== undefined && 2 * (this.#bufferedBytes + payloadBytes) > this.#leftBytes;
+    if (usedBytes + payloadBytes <= maxBytes && !isFull) return undefined;
+    if (isFull && usedBytes + payloadBytes <= maxBytes) {
+      return new Failure(
+        'overloaded',
+        `${this.#bufferedBytes} bytes already wait for a part of the Redis Cluster, which is half of what others leave it (MAX_BUFFERED_BYTES=${maxBytes})`,
+      );
+    }
     return new Failure(
       'overloaded',
       `${usedBytes} bytes already wait for Redis (MAX_BUFFERED_BYTES=${maxBytes})`,
     );
+  }
+
+  /** What others leave: one server that is away must not take it all. */
+  get #leftBytes(): number {
+    const { usedBytes, maxBytes } = this.#options.budget;
+    return maxBytes - (usedBytes - this.#bufferedBytes);
   }
 
   #added(bytes: number): void {
@@ -211,12 +270,29 @@ export class AppendPipe {
   }
 
   #reply(cursor: ReplyCursor): void {
-    const bytes = this.#queue.answered(cursor, this.#failureOf);
+    const isElsewhere = this.#options.shard !== undefined && cursor.isError && this.#isElsewhere(cursor);
+    const bytes = isElsewhere ? this.#takeOut(cursor) : this.#queue.answered(cursor, this.#failureOf);
     // An answer within a transaction is no result yet.
     if (bytes === 0) return;
     this.#release(bytes);
     this.#suspects.clear();
     if (!this.#connection.isWritable && !this.#queue.isWritten) this.#connection.leave();
+  }
+
+  #isElsewhere(cursor: ReplyCursor): boolean {
+    const { position } = cursor;
+    const error = cursor.text();
+    cursor.moveTo(position);
+    return NOT_HERE.test(error) && this.#queue.isEntryNext;
+  }
+
+  /** @returns the bytes that are no longer in flight */
+  #takeOut(cursor: ReplyCursor): number {
+    const error = cursor.text();
+    if (DEMOTED.test(error)) this.#connection.beginLeaving();
+    const entry = this.#queue.takeOut();
+    this.#options.shard!.elsewhere(entry, error);
+    return entry.bytes;
   }
 
   readonly #failureOf = (error: string): Failure => {
@@ -228,6 +304,11 @@ export class AppendPipe {
   #changedByOthers(key: string | undefined): void {
     if (key === undefined) this.streams.proofLost();
     else this.streams.peek(key)?.proof.changedByOthers();
+  }
+
+  #hold(bytes: number): void {
+    this.#bufferedBytes += bytes;
+    this.#options.budget.usedBytes += bytes;
   }
 
   #release(bytes: number): void {
@@ -261,8 +342,9 @@ export class AppendPipe {
     // A server that died may have done so for any reason.
     if (now.runId !== lost.begun.runId) this.#suspects.clear();
     const entries = this.#uncertain;
+    const { shard } = this.#options;
     if (entries.length > 0) {
-      const fates = await findFates(asking, { entries, ...lost, isFenced }, now);
+      const fates = await findFates(asking, { entries, ...lost, isFenced, askingOf: shard?.askingOf }, now);
       // Unless they were given up meanwhile.
       if (entries === this.#uncertain) this.#settle(entries, fates);
     }
@@ -276,10 +358,10 @@ export class AppendPipe {
     const [first] = entries;
     const failure = first && this.#suspects.judge(first);
     if (first === undefined || failure === undefined) {
-      this.#queue.putBack(entries);
+      this.#hold(this.#queue.putBack(entries));
       return;
     }
-    this.#queue.putBack(entries.slice(1));
+    this.#hold(this.#queue.putBack(entries.slice(1)));
     first.receipt.refused(first.token, failure);
     this.#release(first.bytes);
   }

@@ -4,6 +4,8 @@ import type { ReplyCursor } from '../redis/resp.js';
 
 /** Where questions are asked: a connection that carries nothing else. */
 export interface Asking {
+  /** Why nothing can be asked any more. */
+  readonly loss?: Error | undefined;
   /**
    * Asks Redis something; `take` reads the reply, which it must not keep.
    * @throws Error where the connection is lost, and what `take` throws
@@ -21,8 +23,8 @@ export class Questions implements Asking {
     this.#write = write;
   }
 
-  get isLost(): boolean {
-    return this.#loss !== undefined;
+  get loss(): Error | undefined {
+    return this.#loss;
   }
 
   ask<T>(command: Buffer, take: (reply: ReplyCursor) => T): Promise<T> {

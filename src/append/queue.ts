@@ -86,12 +86,28 @@ export class AppendQueue {
   answered(reply: ReplyCursor, failureOf: FailureOf): number {
     const batch = this.#oldest();
     const bytes = batch.take(reply, failureOf);
-    this.#answeredBytes += bytes;
-    if (bytes > 0 && batch.unanswered === 0) {
-      this.#answeredBytes += batch.frameBytes;
-      this.#retire(batch);
-    }
+    this.#wasAnswered(batch, bytes);
     return bytes;
+  }
+
+  /** Whether Redis' next answer is of an entry, and not of another command. */
+  get isEntryNext(): boolean {
+    return this.#oldest().nextStream !== undefined;
+  }
+
+  /** Takes out the entry that Redis' next answer is of: it was not carried out. */
+  takeOut(): Unanswered {
+    const batch = this.#oldest();
+    const entry = batch.takeOut();
+    this.#wasAnswered(batch, entry.bytes);
+    return entry;
+  }
+
+  #wasAnswered(batch: AppendBatch, bytes: number): void {
+    this.#answeredBytes += bytes;
+    if (bytes === 0 || batch.unanswered > 0) return;
+    this.#answeredBytes += batch.frameBytes;
+    this.#retire(batch);
   }
 
   /**
@@ -120,25 +136,29 @@ export class AppendQueue {
   }
 
   /**
-   * Puts entries that were taken out before all others; they take as many bytes as before. They are written with care:
-   * the first alone, then twice as many each time the ones before are answered. So one that makes Redis close the
-   * connection is soon alone.
+   * Puts entries that were taken out before all others. They are written with care: the first alone, then twice as
+   * many each time the ones before are answered. So one that makes Redis close the connection is soon alone.
+   * @returns how many bytes more they take than before
    */
-  putBack(entries: readonly Unanswered[]): void {
+  putBack(entries: readonly Unanswered[]): number {
     const batches: AppendBatch[] = [];
     let size = 1;
-    for (const { stream, id, payload, receipt, token } of entries) {
+    let bytes = 0;
+    for (const { stream, id, payload, receipt, token, bytes: before } of entries) {
+      bytes -= before;
       const last = batches.at(-1);
-      if (last !== undefined && last.length < size && last.add(stream, id, payload, receipt, token, true)) {
-        continue;
-      }
+      const added =
+        last !== undefined && last.length < size ? last.add(stream, id, payload, receipt, token, true) : 0;
+      bytes += added;
+      if (added > 0) continue;
       if (last !== undefined) size *= 2;
       const batch = new AppendBatch(this.#slab(), this.#spares);
       batches.push(batch);
-      batch.add(stream, id, payload, receipt, token, true);
+      bytes += batch.add(stream, id, payload, receipt, token, true);
     }
     this.#batches.unshift(...batches);
     this.#carefulBatches += batches.length;
+    return bytes;
   }
 
   /** Refuses all that is left. */

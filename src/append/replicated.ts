@@ -39,14 +39,41 @@ export class ReplicatedPipe {
     return this.#pipe.streams;
   }
 
+  /** The pipes that entries are written by. */
+  get pipes(): readonly AppendPipe[] {
+    return [this.#pipe];
+  }
+
+  /** Like that of the pipe. */
+  idle(): Promise<void> {
+    return this.#pipe.idle();
+  }
+
+  /** Like that of the pipe. */
+  close(): void {
+    this.#pipe.close();
+  }
+
   /** Like that of the pipe. */
   append(stream: AppendStream, id: string, payload: Uint8Array, receipt: Receipt, token: number): void {
+    const group = this.#next();
+    this.#pipe.append(stream, id, payload, group, group.add(receipt, token));
+  }
+
+  /** Like that of the pipe. */
+  adopt(stream: AppendStream, id: string, payload: Uint8Array, receipt: Receipt, token: number): void {
+    const group = this.#next();
+    this.#pipe.adopt(stream, id, payload, group, group.add(receipt, token));
+  }
+
+  /** The group of the next entry. */
+  #next(): Group {
     this.#group ??= new Group(this.#replicas, this.#pipe.disconnects);
     if (!this.#isWaiting) {
       this.#isWaiting = true;
       setImmediate(this.#commit);
     }
-    this.#pipe.append(stream, id, payload, this.#group, this.#group.add(receipt, token));
+    return this.#group;
   }
 
   readonly #commit = (): void => {
@@ -96,6 +123,13 @@ class Group implements Receipt {
     this.#receipts[index]!.refused(this.#tokens[index]!, failure);
     this.#unanswered--;
     this.#tell();
+  }
+
+  /** The entry was not stored here, and is another's now. */
+  leave(index: number): { readonly receipt: Receipt; readonly token: number } {
+    this.#unanswered--;
+    this.#tell();
+    return { receipt: this.#receipts[index]!, token: this.#tokens[index]! };
   }
 
   commit(replicas: number): void {

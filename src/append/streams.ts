@@ -4,7 +4,7 @@ import type { StreamFeed } from './stream-feed.js';
 
 /**
  * Beyond so many, those that came first and have no followers here are prepared anew: they are quickly made. Of one with
- * followers there must be no second, which would not know what was written by way of the first.
+ * followers, or on its way to another shard, there must be no second, which would not know what was written by way of the first.
  */
 const MAX_STREAMS = 16_384;
 
@@ -60,7 +60,7 @@ export class AppendStreams {
 
   #forgetFirst(): void {
     for (const [key, stream] of this.#streams) {
-      if (stream.proof.feed !== undefined) continue;
+      if (stream.proof.feed !== undefined || stream.place?.isMoving) continue;
       this.#streams.delete(key);
       stream.isForgotten = true;
       return;

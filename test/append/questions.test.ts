@@ -45,9 +45,9 @@ test('those without an answer are rejected with the loss, and those asked later,
   const questions = new Questions((parts) => written.push(...parts));
   const early = questions.ask(COMMAND, readText);
   const cause = new Error('lost');
-  expect(questions.isLost).toBe(false);
+  expect(questions.loss).toBeUndefined();
   questions.lost(cause);
-  expect(questions.isLost).toBe(true);
+  expect(questions.loss).toBeInstanceOf(Error);
   await expect(early).rejects.toBe(cause);
   await expect(questions.ask(COMMAND, readText)).rejects.toBe(cause);
   expect(written).toEqual([COMMAND]);

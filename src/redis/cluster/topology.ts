@@ -62,6 +62,8 @@ export class Topology {
   #waiting: (() => void)[] = [];
   /** How often nodes were asked. */
   refreshes = 0;
+  /** Called after the table has changed. */
+  onChange: () => void = () => {};
 
   constructor(options: TopologyOptions) {
     this.#options = options;
@@ -173,6 +175,7 @@ export class Topology {
     if (text !== this.#text) {
       this.#text = text;
       this.table.write(shards, addresses);
+      this.onChange();
     }
     // Each will be needed, and should be connected by then.
     for (const address of there) this.nodes.of(address);
