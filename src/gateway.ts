@@ -7,6 +7,7 @@ import { needsTokens } from './access/access-settings.js';
 import { DurabilityWatch } from './append/durability.js';
 import { AppendPipes } from './append/pipes.js';
 import { allowedOrigins } from './config/finished-defaults.js';
+import { MAX_OUTAGE_MS } from './config/outage.js';
 import type { Config } from './config/settings.js';
 import { type EmbeddedRedis, startEmbeddedRedis } from './embedded/embedded.js';
 import { Hub } from './follow/live/hub.js';
@@ -53,8 +54,6 @@ const CLIENTS_SHARE = 0.75;
 const SWEEP_MS = 1000;
 /** How often the memory is looked at while it may grow fast: a client on the same machine sends about 50 MB in that time. */
 const MEMORY_LOOK_MS = 25;
-/** How long Redis may be away before producers are refused; shorter outages go unnoticed by them. */
-const MAX_OUTAGE_MS = 5000;
 
 export interface Gateway {
   /** The port listened on, which differs from the configured one where that is 0. */

@@ -58,14 +58,6 @@ function role({ info }: RedisFacts): Verdict {
   return info.has('role') ? ok('Redis takes writes: it is a master.') : undefined;
 }
 
-function cluster({ info }: RedisFacts): Verdict {
-  if (info.get('cluster_enabled') !== '1') return undefined;
-  return problem(
-    'Redis runs as a Cluster, whose streams lie on many nodes: streamgate follows all of them with one ' +
-      'command, so it needs a Redis that is not a Cluster.',
-  );
-}
-
 function eviction({ settings }: RedisFacts): Verdict {
   const policy = settings.get('maxmemory-policy');
   if (policy === undefined) return undefined;
@@ -256,7 +248,7 @@ function rights({ refused }: RedisFacts): Verdict {
 
 /** Of commands that are families, the member too. */
 function commandName([name, member]: readonly string[]): string {
-  return ['CLIENT', 'CONFIG', 'XINFO'].includes(name!) ? `${name} ${member}` : name!;
+  return ['CLIENT', 'CLUSTER', 'CONFIG', 'SCRIPT', 'XINFO'].includes(name!) ? `${name} ${member}` : name!;
 }
 
 function visibility({ settings }: RedisFacts): Verdict {
@@ -271,7 +263,6 @@ export const REDIS_CHECKS: Checks<RedisFacts> = {
   version,
   loading,
   role,
-  cluster,
   rights,
   visibility,
   eviction,

@@ -25,6 +25,8 @@ const SETTINGS = [
   'appendfsync',
   'appendonly',
   'client-output-buffer-limit',
+  'cluster-node-timeout',
+  'cluster-require-full-coverage',
   'maxclients',
   'maxmemory',
   'maxmemory-policy',
@@ -38,16 +40,19 @@ const SETTINGS = [
 
 export async function readRedisFacts(redis: Redis, config: Config, isEmbedded: boolean): Promise<RedisFacts> {
   const { pingMs, skewMs } = await readClock(redis);
+  const info = parseInfo(await redis.info().catch(() => ''));
   return {
-    info: parseInfo(await redis.info().catch(() => '')),
+    info,
     settings: await readSettings(redis, SETTINGS),
     pingMs,
     skewMs,
-    refused: await refusedRights(redis, config),
+    refused: await refusedRights(redis, config, isClusterNode(info)),
     isEmbedded,
     config,
   };
 }
+
+export const isClusterNode = (info: RedisFacts['info']) => info.get('cluster_enabled') === '1';
 
 /** `name:value` a line, under headings that begin with `#`. */
 export function parseInfo(text: string): Map<string, string> {

@@ -34,7 +34,7 @@ const NO_CLIENT = '9223372036854775807';
 /** What Redis says to one who may not, and where a command was renamed. */
 const REFUSED = /^(NOPERM|ERR unknown (sub)?command)/i;
 
-function rightsNeeded(config: Config): NeededRight[] {
+function rightsNeeded(config: Config, isCluster: boolean): NeededRight[] {
   const stream = streamKey(DEFAULT_DEVICE, '', NAME, !config.DISABLE_MULTI_DEVICE_PREFIXING);
   const meta = streamMetaKey(stream);
   const right = (isHarmless: boolean, isOptional: boolean) => {
@@ -83,20 +83,46 @@ function rightsNeeded(config: Config): NeededRight[] {
       'TRACKING',
       'OFF',
     ),
-    ...['MULTI', 'EXEC'].map((command): NeededRight => {
-      const use = 'to give followers here at once what is pushed here';
-      return { command: [command], use, isHarmless: false, isOptional: true };
-    }),
+    ...(isCluster ? clusterRights(right) : TRANSACTION_RIGHTS),
     optional('for min_replicas', 'WAIT', '0', '1'),
     ...(allowsFlush(config) ? [changing('for the flush mutation', 'FLUSHDB')] : []),
   ];
 }
 
+const TRANSACTION_RIGHTS: readonly NeededRight[] = ['MULTI', 'EXEC'].map((command) => {
+  const use = 'to give followers here at once what is pushed here';
+  return { command: [command], use, isHarmless: false, isOptional: true };
+});
+
+/** What a cluster needs besides. */
+function clusterRights(
+  right: (isHarmless: boolean, isOptional: boolean) => (use: string, ...command: string[]) => NeededRight,
+): NeededRight[] {
+  const harmless = right(true, false);
+  const optional = right(true, true);
+  return [
+    harmless('to find the masters', 'CLUSTER', 'SLOTS'),
+    harmless('to notice a failover', 'ROLE'),
+    harmless('to follow keys while slots move', 'ASKING'),
+    harmless('to keep devices', 'SISMEMBER', DEVICES_SEEN, NAME),
+    right(false, false)('to keep devices', 'SREM', DEVICES_SEEN, NAME),
+    harmless('to keep devices', 'TYPE', DEVICES_SEEN),
+    optional('to follow keys while slots move', 'SCRIPT', 'LOAD', 'return 0'),
+    optional('to find masters without slots', 'CLUSTER', 'SHARDS'),
+    optional('to tell which node knows of the latest change', 'CLUSTER', 'INFO'),
+    optional('to list all streams while slots move', 'CLUSTER', 'NODES'),
+  ];
+}
+
 /** Of what the gateway needs, what Redis refuses it. */
-export async function refusedRights(redis: Redis, config: Config): Promise<NeededRight[]> {
+export async function refusedRights(
+  redis: Redis,
+  config: Config,
+  isCluster: boolean,
+): Promise<NeededRight[]> {
   const user = await redis.acl('WHOAMI').catch(() => 'default');
   const refused: NeededRight[] = [];
-  for (const right of rightsNeeded(config)) {
+  for (const right of rightsNeeded(config, isCluster)) {
     if (!(await isAllowed(redis, user as string, right))) refused.push(right);
   }
   return refused;

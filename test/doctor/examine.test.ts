@@ -93,11 +93,6 @@ describe('a setting that hurts', () => {
     });
   });
 
-  test('a Cluster', async () => {
-    const redis = await redisWith('--port', String(await freePort()), '--cluster-enabled', 'yes');
-    expect(found(await examined(redis.url), 'cluster')).toMatchObject({ level: 'problem' });
-  });
-
   test('a snapshot that failed', async () => {
     const redis = await redisWith('--enable-protected-configs', 'yes');
     await redis.client.config('SET', 'dir', '/proc');

@@ -33,6 +33,14 @@ export interface SharedSlots {
   readonly natMap: NatMap;
 }
 
+/** Where a node is reached that a node names. */
+export function reachedBy(natMap: NatMap, named: RedisAddress): RedisAddress {
+  const mapped = natMap[describeAddress(named)];
+  if (mapped === undefined) return named;
+  const colon = mapped.lastIndexOf(':');
+  return { host: mapped.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(mapped.slice(colon + 1)) };
+}
+
 export class SlotTable implements SharedSlots {
   readonly shared: SharedArrayBuffer;
   readonly natMap: NatMap;
@@ -72,10 +80,7 @@ export class SlotTable implements SharedSlots {
 
   /** Where a node is reached that a node names. */
   reached(named: RedisAddress): RedisAddress {
-    const mapped = this.natMap[describeAddress(named)];
-    if (mapped === undefined) return named;
-    const colon = mapped.lastIndexOf(':');
-    return { host: mapped.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(mapped.slice(colon + 1)) };
+    return reachedBy(this.natMap, named);
   }
 
   /** The shard to whose master a redirect leads, which the shard `asked` has answered. It is counted. */
