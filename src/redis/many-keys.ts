@@ -4,7 +4,13 @@ import type { Control } from './control.js';
 /** The strings at the keys; null where there is none. Rejects as `control` does. */
 export function readStrings(control: Control, keys: readonly string[]): Promise<(string | null)[]> {
   if (control.takesManyKeys) return control.of(keys[0]!, (redis) => redis.mget([...keys]));
-  return Promise.all(keys.map((key) => control.of(key, (redis) => redis.get(key))));
+  return Promise.all(keys.map((key) => control.of(key, (redis) => redis.get(key)).catch(noneOfAnotherType)));
+}
+
+/** MGET has no string for a key of another type, where GET fails. */
+function noneOfAnotherType(error: Error): null {
+  if (error.name === 'ReplyError' && error.message.startsWith('WRONGTYPE')) return null;
+  throw error;
 }
 
 /** Deletes keys. @returns how many there were; rejects as `control` does */

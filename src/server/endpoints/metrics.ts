@@ -200,7 +200,7 @@ export const METRICS: Readonly<Record<string, MetricKind>> = {
   redis_connected: isSoInAll(
     'Whether all connections to Redis are up: 1 or 0.',
     ({ control, pipes, threads }) => ({
-      append: Number(pipes.isReady),
+      append: Number(pipes.isReady && pipes.shards.ready === pipes.shards.of),
       reader: Number(threads.readers.every(({ isConnected }) => isConnected)),
       control: Number(control.isReady && control.away.length === 0),
     }),

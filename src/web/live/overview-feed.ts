@@ -5,7 +5,9 @@ import { openOverview } from './overview-socket.js';
 import { type PageSession, reasonOf, sentence } from './page-session.js';
 
 export type FeedState =
-  | { readonly is: 'connecting' | 'live' }
+  | { readonly is: 'connecting' }
+  /** `away`: masters of a Redis Cluster that the gateway is without. */
+  | { readonly is: 'live'; readonly away: readonly string[] }
   /** What is in the way, in a sentence; it is tried again. */
   | { readonly is: 'away'; readonly reason: string };
 
@@ -86,7 +88,7 @@ export class OverviewFeed {
         // The gateway itself lacks something, such as its Redis, and goes on telling.
         if ('error' in told) this.#listener.onState({ is: 'away', reason: sentence(told.error) });
         else {
-          this.#listener.onState({ is: 'live' });
+          this.#listener.onState({ is: 'live', away: told.away ?? [] });
           this.#listener.onOverview(told);
         }
       }

@@ -70,3 +70,28 @@ test('says so while Redis is away, and goes on', async () => {
   await redis.restart();
   await expectPoll(() => banner.isVisible()).toBe(false);
 });
+
+test('names masters of a cluster that are away, and shows the streams all the same', async () => {
+  const { page } = browser;
+  let away: string[] = [];
+  await page.routeWebSocket(/\/overview/, (socket) => {
+    const server = socket.connectToServer();
+    server.onMessage((text) => {
+      const overview = JSON.parse(String(text)) as object;
+      socket.send(JSON.stringify({ ...overview, ...(away.length === 0 ? {} : { away }) }));
+    });
+  });
+  await page.reload();
+  const note = page.locator('#part-away');
+  await expectPoll(() => page.locator('body').getAttribute('data-connection')).toBe('live');
+  expect(await note.isVisible()).toBe(false);
+  away = ['10.0.0.1:6379', '10.0.0.2:6379'];
+  await expectPoll(() => note.innerText()).toBe(
+    'Redis Cluster: 10.0.0.1:6379, 10.0.0.2:6379 are away. Streams there are shown as they were.',
+  );
+  expect(await page.locator('#banner').isVisible()).toBe(false);
+  away = ['10.0.0.1:6379'];
+  await expectPoll(() => note.innerText()).toMatch(/6379 is away/);
+  away = [];
+  await expectPoll(() => note.isVisible()).toBe(false);
+});
