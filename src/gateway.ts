@@ -1,7 +1,6 @@
 /** Puts the parts together, in the order in which they depend on one another, and takes them apart again. */
 
 import { setMaxListeners } from 'node:events';
-import type { Redis } from 'ioredis';
 import { AccessControl } from './access/access-control.js';
 import { needsTokens } from './access/access-settings.js';
 import { DurabilityWatch } from './append/durability.js';
@@ -14,9 +13,9 @@ import { Hub } from './follow/live/hub.js';
 import { RangeReads } from './reads/range-reads.js';
 import { openKeyReads } from './redis/cluster/open-key-reads.js';
 import { ClusterWatch } from './redis/cluster-watch.js';
-import { connectControl, ServerControl } from './redis/control.js';
 import { watchUnknownReplies } from './redis/error-replies.js';
-import { describeTarget, parseRedisUrl, type RedisTarget, unixTarget } from './redis/target.js';
+import { type OpenRedis, openRedis } from './redis/open-redis.js';
+import { describeTarget, parseRedisUrl, unixTarget } from './redis/target.js';
 import { Admission } from './server/admission/admission.js';
 import { ClientShares } from './server/admission/client-shares.js';
 import { ConnectionLimits } from './server/admission/connection-limits.js';
@@ -44,8 +43,6 @@ import { EVENTS_OF_A_ROUND, startPromptInterval } from './system/prompt-interval
 import { Describes } from './threads/describes.js';
 import { Threads } from './threads/threads.js';
 
-/** How long a Redis that says nothing holds up the start. */
-const FIRST_CONNECT_MS = 3000;
 /** What threads, the log and connections to Redis need. */
 const OWN_DESCRIPTORS = 64;
 /** Of the descriptors that are left, those for clients: others are held by sockets that are being closed. */
@@ -94,10 +91,11 @@ export async function startGateway(config: Config, logger: Logger, place?: Worke
       : undefined;
   const socketPath = embedded?.socketPath ?? place?.redisSocket;
   const target = socketPath === undefined ? parseRedisUrl(config.REDIS_URL!) : unixTarget(socketPath);
+  const redis = await openRedis(target, config.REDIS_NAT_MAP, logger);
   const parts = startParts(
     config,
     logger,
-    target,
+    redis,
     access,
     await borrowCork(),
     await maxConnections(config, logger),
@@ -109,15 +107,14 @@ export async function startGateway(config: Config, logger: Logger, place?: Worke
     parts.receivedMessages.look();
   }, SWEEP_MS);
   try {
-    await tryRedis(parts.control.masters()[0]!);
     await parts.cluster.check();
     const routes = createRoutes(parts, await loadPages());
     await place?.mayListen();
     const listener = await Listener.start(config, logger, routes);
-    const redis = describeTarget(target);
+    const at = describeTarget(target);
     // Of several workers the supervisor says where they listen, once for all.
-    if (place === undefined) logger.info({ redis }, `streamgate is listening on ${listener.address}`);
-    else logger.debug({ redis }, 'the worker serves');
+    if (place === undefined) logger.info({ redis: at }, `streamgate is listening on ${listener.address}`);
+    else logger.debug({ redis: at }, 'the worker serves');
     let stopping: Promise<void> | undefined;
     const stop = async () => {
       listener.stopAccepting();
@@ -146,7 +143,7 @@ export async function startGateway(config: Config, logger: Logger, place?: Worke
 function startParts(
   config: Config,
   logger: Logger,
-  target: RedisTarget,
+  { target, control, topology }: OpenRedis,
   access: AccessControl,
   borrowedCork: BorrowedCork,
   mostConnections: number,
@@ -154,19 +151,26 @@ function startParts(
 ): GatewayContext {
   const hub = new Hub(config.MAX_FOLLOWED_STREAMS);
   const threads = new Threads(
-    { target, readers: config.READER_THREADS, poolThreads: config.POOL_THREADS, logger },
+    {
+      target,
+      cluster: topology?.table,
+      readers: config.READER_THREADS,
+      poolThreads: config.POOL_THREADS,
+      logger,
+    },
     hub,
   );
   const pipes = new AppendPipes({
     target,
+    cluster: topology?.table,
     logger,
     maxBufferedBytes: config.MAX_BUFFERED_BYTES,
     maxLength: config.REDIS_STREAM_MAXLEN,
     maxOutageMs: MAX_OUTAGE_MS,
   });
+  if (topology !== undefined) topology.onChange = () => pipes.review();
   hub.attach(threads.readers, pipes);
-  const ranges = new RangeReads(openKeyReads(target, undefined, 'range'), threads);
-  const control = new ServerControl(connectControl(target, logger));
+  const ranges = new RangeReads(openKeyReads(target, topology?.table, 'range'), threads);
   const sockets = new Set<ClientSocket>();
   const residentBytes = openResidentBytes();
   let peakBytes = 0;
@@ -186,7 +190,7 @@ function startParts(
         () => sockets.size >= EVENTS_OF_A_ROUND,
       ),
   });
-  const cluster = new ClusterWatch(control, logger, (failure) => {
+  const cluster = new ClusterWatch(topology === undefined ? control : undefined, logger, (failure) => {
     for (const socket of [...sockets]) socket.end(failure);
   });
   // A token is nothing that a browser adds by itself: pages of anywhere may bring their own.
@@ -239,19 +243,6 @@ async function maxConnections({ MAX_CONNECTIONS }: Config, logger: Logger): Prom
     'MAX_CONNECTIONS is lowered: the system lets this process open too few files (ulimit -n)',
   );
   return possible;
-}
-
-/** Waits until Redis is reached, or is not: nobody should be refused only for having come early. */
-function tryRedis(redis: Redis): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, FIRST_CONNECT_MS);
-    for (const event of ['ready', 'close']) {
-      redis.once(event, () => {
-        clearTimeout(timer);
-        resolve();
-      });
-    }
-  });
 }
 
 function createStopController(): AbortController {

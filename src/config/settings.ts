@@ -5,6 +5,7 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { BOOLEAN_FORM, parseBoolean } from '../protocol/booleans.js';
+import { parseNatMap } from './nat-map.js';
 import { ConfigError } from './start-error.js';
 
 interface Setting<T> {
@@ -84,10 +85,20 @@ export const SETTINGS = {
   HOST: text('127.0.0.1', 'an address or host name to listen on', 'address to listen on'),
   PORT: wholeNumber(0, 65535, 8000, 'port to listen on; 0 takes a free one'),
   REDIS_URL: secret(
-    'a redis://, rediss://, unix:// or redis+sentinel:// address',
+    'a redis://, rediss://, unix://, redis+sentinel:// or redis+cluster:// address',
     'the Redis to use; unset: an embedded Redis is started',
-    z.string().regex(/^(rediss?(\+sentinel)?:\/\/|unix:\/\/\/)\S+$/),
+    z.string().regex(/^(rediss?(\+sentinel|\+cluster)?:\/\/|unix:\/\/\/)\S+$/),
   ),
+  REDIS_NAT_MAP: {
+    expected: 'a JSON object of addresses, such as {"10.0.0.1:6379": "gate.example:7001"}',
+    meaning: 'by which address each node of a cluster is reached that others name by another, as behind NAT',
+    fallback: '{}',
+    schema: z.string().transform((text, context) => {
+      const map = parseNatMap(text);
+      if (map === undefined) context.addIssue({ code: 'custom', message: 'no map of addresses' });
+      return map ?? {};
+    }),
+  } satisfies Setting<Readonly<Record<string, string>>>,
   STREAMGATE_DATA_DIR: text('.streamgate', 'a folder', "the embedded Redis' folder"),
   REDIS_STREAM_MAXLEN: wholeNumber(
     1,

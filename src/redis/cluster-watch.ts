@@ -1,6 +1,6 @@
 /**
- * Notices when REDIS_URL leads to a node of a Redis Cluster. It holds a part of the streams only, and sends
- * clients to other nodes for the rest, which the gateway does not follow.
+ * Notices when what was taken for a single Redis is a node of a cluster: it could not be asked when the gateway started,
+ * or was exchanged since. It holds a part of the streams only, so nothing is served from it.
  */
 import { ConfigError } from '../config/start-error.js';
 import { Failure } from '../protocol/errors.js';
@@ -8,24 +8,27 @@ import type { Logger } from '../system/logger.js';
 import type { Control } from './control.js';
 
 const REFUSAL =
-  'REDIS_URL leads to a node of a Redis Cluster, which streamgate does not support: it needs a Redis that ' +
-  'holds all streams, alone or behind Sentinels';
+  'REDIS_URL leads to a node of a Redis Cluster, which was not known when the gateway started: ' +
+  'start it again, or set REDIS_URL=redis+cluster://host:port';
 
 export class ClusterWatch {
-  readonly #control: Control;
+  readonly #control: Control | undefined;
   readonly #logger: Logger;
   readonly #onRefusal: (failure: Failure) => void;
-  readonly #unlisten: () => void;
+  readonly #unlisten: (() => void) | undefined;
   #asked: Promise<void> = Promise.resolve();
   /** Why requests are refused; undefined where Redis is no cluster, or it is not known. */
   failure: Failure | undefined;
 
-  /** @param onRefusal called when a cluster is noticed: what is open is to be closed then */
-  constructor(control: Control, logger: Logger, onRefusal: (failure: Failure) => void) {
+  /**
+   * @param control of what is taken for a single Redis; undefined where it is known to be a cluster
+   * @param onRefusal called when a cluster is noticed: what is open is to be closed then
+   */
+  constructor(control: Control | undefined, logger: Logger, onRefusal: (failure: Failure) => void) {
     this.#control = control;
     this.#logger = logger;
     this.#onRefusal = onRefusal;
-    this.#unlisten = control.onReady(() => {
+    this.#unlisten = control?.onReady(() => {
       this.#asked = this.#ask();
     });
   }
@@ -37,13 +40,12 @@ export class ClusterWatch {
   }
 
   close(): void {
-    this.#unlisten();
+    this.#unlisten?.();
   }
 
   async #ask(): Promise<void> {
     // Not allowed, or gone again: nothing is known.
-    const info = await this.#control
-      .masters()[0]!
+    const info = await this.#control!.masters()[0]!
       .info('cluster')
       .catch(() => undefined);
     if (info === undefined) return;

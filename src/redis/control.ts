@@ -84,7 +84,7 @@ export interface Control {
   /** Whether the server that has the key is connected. */
   serves(key: string): boolean;
   readonly figures: ControlFigures;
-  /** @param listener called each time a server is connected @returns what ends that */
+  /** @param listener called now if a server is connected, and each time one is @returns what ends that */
   onReady(listener: () => void): () => void;
   close(): void;
 }
@@ -129,6 +129,7 @@ export class ServerControl implements Control {
   }
 
   onReady(listener: () => void): () => void {
+    if (this.isReady) listener();
     this.#redis.on('ready', listener);
     return () => this.#redis.off('ready', listener);
   }

@@ -155,6 +155,7 @@ const BAD: Record<Exclude<SettingName, TextName>, readonly string[]> = {
     ' redis://localhost',
     'redis://localhost\n',
   ],
+  REDIS_NAT_MAP: ['x', '[]', 'null', '{"a": "b:1"}', '{"a:1": "b"}', '{"a:1": 2}', '{"a:1": "b:x"}'],
   REDIS_STREAM_MAXLEN: [...NO_NUMBERS, '0', '1000000001'],
   DISABLE_MULTI_DEVICE_PREFIXING: NO_BOOLEANS,
   WORKERS: [...NO_NUMBERS, '0', '65', 'all', 'AUTO'],
@@ -215,7 +216,7 @@ describe('a bad value is refused in one sentence that names the setting', () => 
     'but never what REDIS_URL was, which may hold a password: %s',
     (url) => {
       expect(() => loadConfig({ REDIS_URL: url })).toThrow(
-        'REDIS_URL must be a redis://, rediss://, unix:// or redis+sentinel:// address, not what was given.',
+        'REDIS_URL must be a redis://, rediss://, unix://, redis+sentinel:// or redis+cluster:// address, not what was given.',
       );
     },
   );

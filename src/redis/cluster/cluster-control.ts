@@ -110,6 +110,7 @@ export class ClusterControl implements Control {
   }
 
   onReady(listener: () => void): () => void {
+    if (this.isReady) listener();
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
