@@ -35,11 +35,11 @@ export class ClusterWriter {
   }
 
   /** Writes on and on, until `stop`. */
-  start(keys: readonly string[], everyMs = 2): void {
+  start(keys: readonly string[], everyMs = 2, payload: string | Buffer = 'x'): void {
     this.#isEnding = false;
     this.#running = (async () => {
       while (!this.#isEnding) {
-        await this.write(keys);
+        await this.write(keys, payload);
         await delay(everyMs);
       }
     })();

@@ -222,6 +222,43 @@ describe('while slots move', () => {
     await vi.waitFor(() => expect(reader.of('lost')).toMatchObject([{ end: { key, last: '0-0' } }]), WAIT);
   });
 
+  test('entries that are trimmed while the slot is on the way are missed', { timeout: 90_000 }, async () => {
+    await begin();
+    const [key] = keys(1) as [string];
+    reader.follow(key);
+    await writer.write([key]);
+    const move = await beginMove(cluster, slotOf(key), await other(slotOf(key)));
+    await move.moveKeys();
+    await writer.write([key]);
+    await expectAll([key]);
+    const { client } = move.to;
+    const script = `for n = 3, 5 do redis.call('XADD', KEYS[1], n .. '-0', 'd', 'x') end
+      return redis.call('XTRIM', KEYS[1], 'MAXLEN', 1)`;
+    expect(await Promise.all([client.call('ASKING'), client.eval(script, 1, key)])).toEqual(['OK', 4]);
+    await vi.waitFor(() => expect(reader.entries.at(-1)).toBe(`${key} 5-0`), WAIT);
+    const { reply } = reader.of('entries').at(-1)!;
+    expect(reply.losses?.get(0)).toMatchObject({ trimmed: true, lostAfter: '2-0' });
+    await move.end();
+  });
+
+  test('a stream that waited at the target of a move that is given up is found again', {
+    timeout: 90_000,
+  }, async () => {
+    await begin();
+    const [key] = keys(1) as [string];
+    const move = await beginMove(cluster, slotOf(key), await other(slotOf(key)));
+    reader.follow(key);
+    // It is at neither node, and the target is asked.
+    await vi.waitFor(async () => expect(await connections(move.to)).toBe(1), WAIT);
+    await delay(300);
+    await move.abandon();
+    await writer.write([key]);
+    await vi.waitFor(() => expect(reader.entries).toEqual([`${key} 1-0`]), {
+      timeout: SWEEP_MS / 2,
+      interval: 20,
+    });
+  });
+
   test('a key of another type is evicted, and harms no other', { timeout: 90_000 }, async () => {
     await begin();
     const [bad, good] = keys(2) as [string, string];
