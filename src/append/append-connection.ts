@@ -132,6 +132,11 @@ export class AppendConnection {
     this.#isLeaving = true;
   }
 
+  /** Another server is the master now. Call `leave` when all is answered. */
+  beginMoving(): void {
+    this.#isLeaving = true;
+  }
+
   leave(): void {
     this.#connection.drop(new Error('Redis takes no writes there'));
   }

@@ -207,6 +207,13 @@ export class AppendPipe {
     else receipt.refused(token, refusal);
   }
 
+  /** Another server has the place of the one that is connected. */
+  serverMoved(): void {
+    if (!this.#connection.isOpen) return;
+    this.#connection.beginMoving();
+    if (!this.#queue.isWritten) this.#connection.leave();
+  }
+
   /** Resolves once every entry taken so far is stored or given up. */
   idle(): Promise<void> {
     if (this.#bufferedBytes === 0) return Promise.resolve();

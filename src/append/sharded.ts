@@ -10,7 +10,9 @@
  * the old one has answered all, so the order stays. Other streams do not wait. Where nobody serves a stream, its
  * entries wait for as long as they would for a Redis that is away, and are refused then.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { Failure } from '../protocol/errors.js';
+import type { RedisAddress } from '../redis/address.js';
 import { type Redirect, readRedirect } from '../redis/cluster/redirect.js';
 import { ShardedReads } from '../redis/cluster/sharded-reads.js';
 import { slotOf } from '../redis/cluster/slot.js';
@@ -29,6 +31,8 @@ const notServed = () => new Failure('redis_unavailable', 'the Redis Cluster does
 /** A shard's pipe, and where its entries are given. */
 interface ShardPipe {
   readonly base: AppendPipe;
+  /** Where its master was when that was looked at last. */
+  address: RedisAddress | undefined;
   readonly entries: AppendPipe | ReplicatedPipe;
 }
 
@@ -79,10 +83,15 @@ export class ShardedPipe {
   review(): void {
     if (this.#isClosed) return;
     for (const shard of this.#table.shards) if (!this.#pipes.has(shard)) this.#open(shard);
-    for (const [shard, { base }] of this.#pipes) {
-      if (this.#table.addressOf(shard) !== undefined) continue;
-      this.#pipes.delete(shard);
-      void base.idle().then(() => base.close());
+    for (const [shard, pipe] of this.#pipes) {
+      const address = this.#table.addressOf(shard);
+      if (address === undefined) {
+        this.#pipes.delete(shard);
+        void pipe.base.idle().then(() => pipe.base.close());
+      } else if (!isDeepStrictEqual(address, pipe.address)) {
+        pipe.address = address;
+        pipe.base.serverMoved();
+      }
     }
   }
 
@@ -110,7 +119,7 @@ export class ShardedPipe {
       shard: this.#role,
     });
     const entries = this.#minReplicas === 0 ? base : new ReplicatedPipe(base, this.#minReplicas);
-    const pipe = { base, entries };
+    const pipe = { base, entries, address: this.#table.addressOf(shard) };
     this.#pipes.set(shard, pipe);
     return pipe;
   }

@@ -1,9 +1,12 @@
 /** Append pipes on a test's cluster, as a gateway has them, and writers of numbered entries. */
 import { onTestFinished } from 'vitest';
+import type { NotReplicated } from '../../src/append/not-replicated.js';
 import { AppendPipes, type AppendPipesOptions } from '../../src/append/pipes.js';
+import type { Failure } from '../../src/protocol/errors.js';
 import { openCluster } from '../../src/redis/cluster/open-cluster.js';
 import type { NatMap } from '../../src/redis/cluster/slot-table.js';
 import type { Topology } from '../../src/redis/cluster/topology.js';
+import type { ReplyCursor } from '../../src/redis/resp.js';
 import { parseRedisUrl } from '../../src/redis/target.js';
 import { createLogger } from '../../src/system/logger.js';
 import { Ledger, MAX_LENGTH } from './append-pipe.js';
@@ -47,6 +50,8 @@ export class NumberWriter {
   readonly #pipes: AppendPipes;
   readonly #minReplicas: number;
   readonly ledgers = new Map<string, Ledger>();
+  /** Of each stream, the entries that fewer replicas have than were asked for. */
+  readonly short = new Map<string, Set<number>>();
   readonly #written = new Map<string, number>();
   /** The longest time that an entry waited for its answer, by stream, in ms. */
   readonly longestMs = new Map<string, number>();
@@ -58,6 +63,7 @@ export class NumberWriter {
     this.#minReplicas = minReplicas;
     for (const key of keys) {
       this.ledgers.set(key, new Ledger());
+      this.short.set(key, new Set());
       this.#written.set(key, 0);
       this.longestMs.set(key, 0);
     }
@@ -89,11 +95,12 @@ export class NumberWriter {
           const told = () =>
             this.longestMs.set(key, Math.max(this.longestMs.get(key)!, performance.now() - began));
           const receipt = {
-            stored: (token: number, reply: Parameters<Ledger['stored']>[1]) => {
+            stored: (token: number, reply: ReplyCursor, shortage?: NotReplicated) => {
               told();
+              if (shortage !== undefined) this.short.get(key)!.add(token);
               ledger.stored(token, reply);
             },
-            refused: (token: number, failure: Parameters<Ledger['refused']>[1]) => {
+            refused: (token: number, failure: Failure) => {
               told();
               ledger.refused(token, failure);
             },

@@ -6,6 +6,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { Failure } from '../../protocol/errors.js';
+import { describeAddress, type RedisAddress } from '../address.js';
 import { IsolatingReads } from '../isolating-reads.js';
 import type { KeyReads } from '../key-reads.js';
 import { encodeCommand, type ReplyCursor } from '../resp.js';
@@ -22,6 +23,15 @@ const AGAIN_MS = 50;
 const MAX_REDIRECTS = 5;
 const ASKING = encodeCommand(['ASKING']);
 
+/** How long a server that is not the master any more may take over its last answers. */
+const LAST_ANSWERS_MS = 10_000;
+
+/** Reads of a shard, and where its master was when they were opened. */
+interface ShardReads {
+  readonly reads: IsolatingReads;
+  readonly at: string;
+}
+
 /** The server does not serve the key now. */
 type NotServed = Redirect | 'passing';
 
@@ -33,7 +43,7 @@ export class ShardedReads implements KeyReads {
   readonly #target: RedisTarget;
   readonly #table: SlotTable;
   readonly #role: string;
-  readonly #shards = new Map<number, IsolatingReads>();
+  readonly #shards = new Map<number, ShardReads>();
 
   /** @param target how to log in to the nodes */
   constructor(target: RedisTarget, table: SlotTable, role: string) {
@@ -62,11 +72,11 @@ export class ShardedReads implements KeyReads {
   }
 
   flush(): void {
-    for (const reads of this.#shards.values()) reads.flush();
+    for (const { reads } of this.#shards.values()) reads.flush();
   }
 
   close(): void {
-    for (const reads of this.#shards.values()) reads.close();
+    for (const { reads } of this.#shards.values()) reads.close();
   }
 
   async #ask<T>(
@@ -92,24 +102,27 @@ export class ShardedReads implements KeyReads {
   }
 
   #of(shard: number): IsolatingReads {
-    let reads = this.#shards.get(shard);
-    if (reads === undefined) {
-      this.#forgetGone();
-      reads = new IsolatingReads(
-        { ...this.#target, shard: { table: this.#table, number: shard } },
-        this.#role,
-      );
-      this.#shards.set(shard, reads);
-    }
+    const at = placeOf(this.#table.addressOf(shard));
+    const known = this.#shards.get(shard);
+    if (known?.at === at) return known.reads;
+    // Another node is the master now. The old one still owes answers, which lead elsewhere.
+    if (known !== undefined) setTimeout(() => known.reads.close(), LAST_ANSWERS_MS).unref();
+    this.#forgetGone();
+    const target = { ...this.#target, shard: { table: this.#table, number: shard } };
+    const reads = new IsolatingReads(target, this.#role);
+    this.#shards.set(shard, { reads, at });
     return reads;
   }
 
   /** Shards that have left the cluster. */
   #forgetGone(): void {
-    for (const [shard, reads] of this.#shards) {
+    for (const [shard, { reads }] of this.#shards) {
       if (this.#table.addressOf(shard) !== undefined) continue;
       reads.close();
       this.#shards.delete(shard);
     }
   }
 }
+
+const placeOf = (address: RedisAddress | undefined) =>
+  address === undefined ? '' : describeAddress(address);
