@@ -7,6 +7,8 @@ import { slug } from '../src/web/docs/slug.js';
 const DOCUMENTS = [
   ...readdirSync('.').filter((name) => name.endsWith('.md')),
   'bench/README.md',
+  'examples/cluster/README.md',
+  'examples/kubernetes/README.md',
   ...readdirSync('docs', { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.md'))
     .map((name) => join('docs', name)),
