@@ -5,7 +5,7 @@ import type { RedisAddress } from '../redis/address.js';
 import { nodeTarget } from '../redis/cluster/open-cluster.js';
 import { readNodes } from '../redis/cluster/placement.js';
 import { readSlots, type SlotsReply } from '../redis/cluster/slot-replies.js';
-import { type NatMap, reachedBy } from '../redis/cluster/slot-table.js';
+import { reachedBy } from '../redis/cluster/slot-table.js';
 import type { RedisTarget } from '../redis/target.js';
 import { type Asked, askServer } from './ask-server.js';
 import { type RedisFacts, readRedisFacts } from './redis-facts.js';
@@ -54,19 +54,21 @@ export async function readClusterView(redis: Redis, asked: RedisAddress): Promis
   return { masters, state: /^cluster_state:(\w+)/m.exec(info)?.[1] };
 }
 
-/** Asks each master. @param natMap where it is reached if not by the name that the cluster gives it */
+/** Asks each master. */
 export async function readClusterFacts(
   target: RedisTarget,
   { masters, state }: ClusterView,
-  natMap: NatMap,
   config: Config,
 ): Promise<ClusterFacts> {
   const asked = masters.map(async (master) => ({
     ...master,
-    own: await askServer(nodeTarget(target, reachedBy(natMap, master.address)), async (redis) => ({
-      redis: await readRedisFacts(redis, config, false),
-      moving: await readMoving(redis),
-    })),
+    own: await askServer(
+      nodeTarget(target, reachedBy(config.REDIS_NAT_MAP, master.address)),
+      async (redis) => ({
+        redis: await readRedisFacts(redis, config, false),
+        moving: await readMoving(redis),
+      }),
+    ),
   }));
   return { masters: await Promise.all(asked), state };
 }

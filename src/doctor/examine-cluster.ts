@@ -2,7 +2,6 @@
 import type { Config } from '../config/settings.js';
 import { describeAddress, type RedisAddress } from '../redis/address.js';
 import { nodeTarget } from '../redis/cluster/open-cluster.js';
-import type { NatMap } from '../redis/cluster/slot-table.js';
 import { describeTarget, type RedisTarget } from '../redis/target.js';
 import { askServer } from './ask-server.js';
 import { CLUSTER_CHECKS } from './cluster-checks.js';
@@ -14,7 +13,6 @@ import { REDIS_CHECKS } from './redis-checks.js';
 export async function examineCluster(
   target: RedisTarget,
   seeds: readonly RedisAddress[],
-  natMap: NatMap,
   config: Config,
 ): Promise<Finding[]> {
   const asked = await Promise.all(
@@ -33,7 +31,7 @@ export async function examineCluster(
     const message = `The Redis Cluster cannot be used at ${where} (${reasons.join('; ')}).`;
     return [{ check: 'reachable', level: 'problem', message }];
   }
-  const facts = await readClusterFacts(target, view, natMap, config);
+  const facts = await readClusterFacts(target, view, config);
   return [
     { check: 'reachable', level: 'ok', message: `The Redis Cluster answers at ${where}.` },
     ...reasons.map(

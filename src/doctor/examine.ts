@@ -54,7 +54,7 @@ async function examineProgram(folder: string): Promise<Omit<Finding, 'check'>> {
 }
 
 async function examineRedis(target: RedisTarget, config: Config): Promise<Finding[]> {
-  if (target.cluster !== undefined) return examineCluster(target, target.cluster, {}, config);
+  if (target.cluster !== undefined) return examineCluster(target, target.cluster, config);
   const where = describeTarget(target);
   const asked = await askServer(target, (redis) =>
     readRedisFacts(redis, config, config.REDIS_URL === undefined),
@@ -64,7 +64,7 @@ async function examineRedis(target: RedisTarget, config: Config): Promise<Findin
       { check: 'reachable', level: 'problem', message: `Redis cannot be used at ${where}: ${asked.reason}.` },
     ];
   }
-  if (isClusterNode(asked.told.info)) return examineCluster(target, [target], {}, config);
+  if (isClusterNode(asked.told.info)) return examineCluster(target, [target], config);
   return [
     { check: 'reachable', level: 'ok', message: `Redis answers at ${where}.` },
     ...runChecks(REDIS_CHECKS, asked.told),

@@ -79,6 +79,20 @@ describe('a cluster as it should be', { timeout: 60_000 }, () => {
     expect(sizes).toEqual([0, 0, 0]);
   });
 
+  test('is looked at by the addresses of the map', async () => {
+    const [first] = cluster.masters;
+    const [dead] = await steadyPorts(1);
+    const REDIS_NAT_MAP = { [first!.address]: `localhost:${dead}` };
+    const findings = await examine({ ...loadConfig({}), REDIS_URL: cluster.url, REDIS_NAT_MAP });
+    expect(found(findings, 'master').filter(({ level }) => level === 'problem')).toEqual([
+      {
+        check: 'master',
+        level: 'problem',
+        message: expect.stringMatching(`^The master ${first!.address}, .* cannot be used: .*REDIS_NAT_MAP`),
+      },
+    ]);
+  });
+
   test('that takes long for a failover says what that means', async () => {
     await cluster.masters[0]!.client.config('SET', 'cluster-node-timeout', '15000');
     expect(found(await examined(cluster.url), 'node-timeout')).toMatchObject([

@@ -74,10 +74,12 @@ export class Topology {
     });
   }
 
-  /** Resolves after the first attempt; goes on by itself then. */
+  /** Resolves after the first attempt, with the masters connected that can be soon; goes on by itself then. */
   async start(): Promise<void> {
     const seen = this.table.wishes;
     await this.#refresh();
+    const masters = this.table.shards.map((shard) => this.table.addressOf(shard)!);
+    await Promise.allSettled(masters.map((address) => this.nodes.connected(address, ANSWER_MS)));
     void this.#goOn(seen);
   }
 

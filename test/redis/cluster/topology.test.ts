@@ -43,8 +43,10 @@ function partner(node: ClusterNode): ClusterNode {
 }
 
 describe('the table', { timeout: 60_000 }, () => {
-  test('has all slots and masters after the start', async () => {
-    const { table } = await open();
+  test('has all slots and masters after the start, and these are connected', async () => {
+    const { table, nodes } = await open();
+    const clients = table.shards.map((shard) => nodes.of(table.addressOf(shard)!));
+    expect(clients.map(({ status }) => status)).toEqual(['ready', 'ready', 'ready']);
     expect(table.shards).toHaveLength(3);
     for (const slot of [0, SLOT, 8000, 16_383]) {
       const { address } = await cluster.ownerOfSlot(slot);
