@@ -156,11 +156,15 @@ export async function resolveBareIds(
     ids.map(async (id) => {
       if (!isAllowed(id)) return false;
       const metaKey = streamMetaKey(id);
-      const [isStream, hasMeta] = await Promise.all([
+      const [isStream, hasMeta] = await Promise.allSettled([
         reads.send(id, encodeCommand(['TYPE', id]), (reply) => textOf(reply) === 'stream'),
         reads.send(metaKey, encodeCommand(['EXISTS', metaKey]), (reply) => textOf(reply) === '1'),
       ]);
-      return isStream || hasMeta;
+      // Of a cluster the server that has one of the keys may be away, while the other says enough.
+      const known = [isStream, hasMeta].flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+      if (known.includes(true)) return true;
+      for (const one of [isStream, hasMeta]) if (one.status === 'rejected') throw one.reason;
+      return false;
     }),
   );
   return ids.map((id, index) => (there[index] ? id : deviceStreamKey(DEFAULT_DEVICE, id, devicePrefixing)));
