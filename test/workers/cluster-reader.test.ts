@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { type OpenCluster, openCluster } from '../../src/redis/cluster/open-cluster.js';
 import { slotOf } from '../../src/redis/cluster/slot.js';
+import { SLOTS, SlotTable } from '../../src/redis/cluster/slot-table.js';
 import { parseRedisUrl } from '../../src/redis/target.js';
 import { createLogger } from '../../src/system/logger.js';
 import type { ClusterNode } from '../support/cluster-node.js';
@@ -259,6 +260,57 @@ describe('while slots move', () => {
     });
   });
 
+  test('nodes that send a stream to and fro are asked now and then, and no other stream waits', {
+    timeout: 90_000,
+  }, async () => {
+    await begin();
+    const [key, ...others] = keys(10) as [string, ...string[]];
+    const slot = slotOf(key);
+    const owner = await cluster.ownerOfSlot(slot);
+    const third = await other(slot);
+    for (const each of [key, ...others]) reader.follow(each);
+    await writer.write(others);
+    await expectAll(others);
+    for (const { client } of [owner, third]) await client.config('RESETSTAT');
+    await owner.client.call('CLUSTER', 'SETSLOT', slot, 'NODE', third.id);
+    await third.client.call('CLUSTER', 'SETSLOT', slot, 'NODE', owner.id);
+    await delay(2000);
+    await writer.write(others);
+    await expectAll(others);
+    for (const { client } of [owner, third]) {
+      const [, moved] = /errorstat_MOVED:count=(\d+)/.exec(await client.info('errorstats')) ?? [];
+      expect(Number(moved)).toBeGreaterThan(1);
+      expect(Number(moved)).toBeLessThan(100);
+    }
+    await owner.client.call('CLUSTER', 'SETSLOT', slot, 'NODE', owner.id);
+    await writer.write([key]);
+    await expectAll([key, ...others]);
+  });
+
+  test('a table that is empty at first, then wrong, and lacks a shard', { timeout: 90_000 }, async () => {
+    await begin();
+    await reader.close();
+    const table = new SlotTable({});
+    reader = new ReaderWorker(parseRedisUrl(cluster.url), table);
+    const streams = keys(30);
+    for (const key of streams) reader.follow(key);
+    await writer.write(streams);
+    await vi.waitFor(() => expect(table.wishes).toBeGreaterThan(0), WAIT);
+    await delay(500);
+    expect(reader.entries).toEqual([]);
+    const seen = table.wishes;
+    const addresses = cluster.masters.map(({ port }) => ({ host: '127.0.0.1', port }));
+    const owners = await Promise.all(streams.map((key) => cluster.ownerOf(key)));
+    const third = streams.filter((_, index) => owners[index] === cluster.masters[2]);
+    // All would be at the first, and of the third nobody knows.
+    table.write(new Uint16Array(SLOTS), addresses.slice(0, 2));
+    await vi.waitFor(() => expect(reader.entries).toHaveLength(streams.length - third.length), WAIT);
+    expect(table.wishes).toBeGreaterThan(seen);
+    await writer.write(streams);
+    table.write(new Uint16Array(SLOTS), addresses);
+    await expectAll(streams);
+  });
+
   test('a key of another type is evicted, and harms no other', { timeout: 90_000 }, async () => {
     await begin();
     const [bad, good] = keys(2) as [string, string];
@@ -270,36 +322,6 @@ describe('while slots move', () => {
       WAIT,
     );
     await vi.waitFor(() => expect(reader.entries).toEqual([`${good} 1-0`]), WAIT);
-  });
-
-  test('a thread that is ended while a slot moves is replaced by one that goes on from the cursors', {
-    timeout: 90_000,
-  }, async () => {
-    await begin();
-    const tag = keys(1)[0];
-    const streams = Array.from({ length: 3 }, (_, index) => `{${tag}}${index}`);
-    for (const key of streams) reader.follow(key);
-    for (let round = 0; round < 5; round++) await writer.write(streams);
-    await expectAll(streams);
-    const slot = slotOf(streams[0]!);
-    const move = await beginMove(cluster, slot, await other(slot));
-    await move.moveKeys(2);
-    await writer.write(streams);
-    await expectAll(streams);
-    await reader.close();
-    const first = reader;
-    reader = newReader();
-    for (const key of streams) reader.follow(key, '6-0');
-    await writer.write(streams);
-    await move.moveKeys();
-    await move.end();
-    await writer.write(streams);
-    await vi.waitFor(() => expect(reader.entries).toHaveLength(2 * streams.length), WAIT);
-    for (const key of streams) {
-      const came = [...first.entries, ...reader.entries].filter((entry) => entry.startsWith(key));
-      expect(came).toEqual(writer.idsOf(key).map((id) => `${key} ${id}`));
-    }
-    expect(reader.of('lost')).toEqual([]);
   });
 
   test('300 streams in 300 slots take one connection to each shard, and none once nobody follows them', {
