@@ -15,6 +15,7 @@ import { openKeyReads } from './redis/cluster/open-key-reads.js';
 import { ClusterWatch } from './redis/cluster-watch.js';
 import { watchUnknownReplies } from './redis/error-replies.js';
 import { type OpenRedis, openRedis } from './redis/open-redis.js';
+import { ReloadNotices } from './redis/reload-notices.js';
 import { describeTarget, parseRedisUrl, unixTarget } from './redis/target.js';
 import { Admission } from './server/admission/admission.js';
 import { ClientShares } from './server/admission/client-shares.js';
@@ -115,9 +116,14 @@ export async function startGateway(config: Config, logger: Logger, place?: Worke
     // Of several workers the supervisor says where they listen, once for all.
     if (place === undefined) logger.info({ redis: at }, `streamgate is listening on ${listener.address}`);
     else logger.debug({ redis: at }, 'the worker serves');
+    const notices =
+      access.isOn && config.REDIS_URL !== undefined
+        ? new ReloadNotices(redis.control, logger, () => void access.reload())
+        : undefined;
     let stopping: Promise<void> | undefined;
     const stop = async () => {
       listener.stopAccepting();
+      notices?.close();
       await drain(parts);
       listener.close();
       await stopParts(parts, sweep, embedded);
@@ -127,6 +133,7 @@ export async function startGateway(config: Config, logger: Logger, place?: Worke
       address: listener.address,
       reload: async () => {
         await Promise.all([access.reload(), listener.reload()]);
+        await notices?.tell();
       },
       stop: () => {
         stopping ??= stop();
