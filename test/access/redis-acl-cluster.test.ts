@@ -12,8 +12,12 @@ import { openKeyReads } from '../../src/redis/cluster/open-key-reads.js';
 import { encodeCommand } from '../../src/redis/resp.js';
 import { parseRedisUrl } from '../../src/redis/target.js';
 import { openTestCluster, slotIn } from '../support/cluster-control.js';
+import { startGatewayProcess } from '../support/gateway-process.js';
+import { askGraphql } from '../support/graphql.js';
+import { nextEvent, OpenAnswer } from '../support/open-answer.js';
 import { startCluster, type TestCluster } from '../support/redis-cluster.js';
 import { beginMove } from '../support/slot-move.js';
+import { TestSocket } from '../support/socket.js';
 
 const PAGE = readFileSync('docs/access.md', 'utf8');
 const [, RIGHTS] = /^user streamgate on >PASSWORD ~\* (.+)$/m.exec(PAGE)!;
@@ -76,6 +80,55 @@ test('all that is not hot works, also while a slot moves, and nothing is refused
     control.close();
   }
 }, 60_000);
+
+test('a gateway stores, follows and lists, also while slots move, and nothing is refused', async () => {
+  const gateway = await startGatewayProcess({ REDIS_URL: url, WORKERS: '2' });
+  try {
+    const sids = Array.from({ length: 20 }, (_, number) => `s${number}`);
+    const follower = await TestSocket.open(`${gateway.ws}/data/${sids.join('+')}/pull`);
+    const post = async () => {
+      for (const sid of sids) {
+        const answer = await fetch(`${gateway.http}/data/${sid}`, { method: 'POST', body: sid });
+        expect([answer.status, await answer.text()]).toEqual([200, expect.stringMatching(/^\["\d+-\d+"\]$/)]);
+      }
+      const received: string[] = [];
+      while (received.length < sids.length) {
+        const rows = await follower.receiveJson<[sid: string, id: string, offset: number][]>();
+        received.push(...rows.map(([sid]) => sid));
+        await follower.receive();
+      }
+      expect(received.sort()).toEqual([...sids].sort());
+      for (const sid of sids) {
+        expect(await (await fetch(`${gateway.http}/data/${sid}/latest`)).text()).toBe(sid);
+      }
+      const { data } = await askGraphql<{ streams: unknown[] }>(
+        gateway,
+        '{ streams { id lastEntryString } }',
+      );
+      expect(data!.streams).toHaveLength(sids.length);
+    };
+    await post();
+    for (const sid of sids.slice(0, 4)) {
+      const slot = await slotIn(cluster, `default:${sid}`);
+      const from = await cluster.ownerOfSlot(slot);
+      const move = await beginMove(cluster, slot, cluster.masters.find((node) => node !== from)!);
+      await post();
+      await move.moveKeys();
+      await post();
+      await move.end();
+    }
+    await post();
+    const overview = await OpenAnswer.open(gateway, '/overview');
+    expect(JSON.parse((await nextEvent(overview)).data)).toMatchObject({ streams: { length: sids.length } });
+    overview.leave();
+    const metrics = await (await fetch(`${gateway.http}/metrics`)).text();
+    expect(metrics).toContain('streamgate_redis_nodes{state="connected"} 3\n');
+    await follower.close();
+    expect(await refusals()).toEqual([]);
+  } finally {
+    await gateway.stop();
+  }
+}, 90_000);
 
 test('the doctor misses none', async () => {
   const findings = await examine({ ...loadConfig({}), REDIS_URL: url });
