@@ -7,7 +7,7 @@
  */
 
 import { BEFORE_FIRST, compareEntryIds } from '../src/protocol/entry-id.js';
-import { type Redirect, readRedirect } from '../src/redis/cluster/redirect.js';
+import { isPassing, type Redirect, readRedirect } from '../src/redis/cluster/redirect.js';
 import { encodeCommand, type ReplyCursor } from '../src/redis/resp.js';
 import { ENDS_SCRIPT } from '../src/redis/scripts.js';
 import { packBatches, readEntries, xnewest } from '../src/redis/stream-reads.js';
@@ -34,8 +34,8 @@ export interface StreamEndsHandler {
   lost(end: LostEnd, buffers: ArrayBuffer[]): void;
   /** The stream was `want`ed: what was found of it has been told. */
   checked(key: string): void;
-  /** The server does not have the stream. */
-  redirected(key: string, redirect: Redirect): void;
+  /** The server does not have the stream. @returns whether it is looked at elsewhere now */
+  redirected(key: string, redirect: Redirect): boolean;
   /** The server does not have the stream, whose slot is on the way to it. */
   missing(key: string): void;
 }
@@ -49,6 +49,8 @@ export class StreamEnds {
   readonly #wanted = new Set<string>();
   /** Keys that are looked at with the next look: something may be wrong with them. */
   readonly #suspects = new Set<string>();
+  /** Keys that could not be looked at, and whether main wants that: they are with the next look. */
+  readonly #unseen = new Map<string, boolean>();
   #rotation: Iterator<[string, Followed]>;
   /** How many looks are due. */
   #looksDue = 0;
@@ -90,6 +92,9 @@ export class StreamEnds {
 
   lookSoon(): void {
     this.#looksDue++;
+    if (this.#unseen.size === 0) return;
+    for (const [key, isWanted] of this.#unseen) (isWanted ? this.#wanted : this.#suspects).add(key);
+    this.#unseen.clear();
   }
 
   /** Looks at all streams soon. */
@@ -109,8 +114,10 @@ export class StreamEnds {
 
   /** The stream goes to another reader. @returns whether it is still `want`ed */
   forget(key: string): boolean {
+    const isWanted = this.#wanted.delete(key) || this.#unseen.get(key) === true;
     this.#suspects.delete(key);
-    return this.#wanted.delete(key);
+    this.#unseen.delete(key);
+    return isWanted;
   }
 
   /**
@@ -187,11 +194,16 @@ export class StreamEnds {
   #refused(error: string, keys: readonly string[], asked: readonly (Followed | undefined)[]): void {
     const redirect = readRedirect(error);
     keys.forEach((key, index) => {
+      const isCurrent = asked[index] !== undefined && this.#followed.get(key) === asked[index];
       // Where scripts are not allowed, what is gone is not noticed; reading is not stopped for that.
-      if (redirect === undefined || asked[index] === undefined) this.#tellChecked(key);
-      // That the key is elsewhere says nothing about the stream's end.
-      else if (this.#followed.get(key) === asked[index]) this.#handler.redirected(key, redirect);
+      if (!isCurrent || (redirect === undefined && !isPassing(error))) this.#tellChecked(key);
+      // That the key is elsewhere, or nowhere for now, says nothing about the stream's end.
+      else if (redirect === undefined || !this.#handler.redirected(key, redirect)) this.#lookAgain(key);
     });
+  }
+
+  #lookAgain(key: string): void {
+    this.#unseen.set(key, this.#wanted.delete(key));
   }
 
   #known(followed: Followed | undefined, isClose: boolean): string {
@@ -238,7 +250,8 @@ export class StreamEnds {
       if (redirect !== undefined) {
         // Whoever has the stream now is asked anew.
         followed.isLost = false;
-        if (this.#followed.get(key) === followed) this.#handler.redirected(key, redirect);
+        if (this.#followed.get(key) !== followed) return;
+        if (!this.#handler.redirected(key, redirect)) this.#lookAgain(key);
         return;
       }
       const { batches, buffers } =

@@ -424,4 +424,30 @@ describe('when nodes end', () => {
     expect([...reader.of('lost'), ...reader.of('evicted')]).toEqual([]);
     expect(reader.of('connected')).toHaveLength(1);
   });
+
+  test('a master that comes back without its data has lost its streams, and no others', {
+    timeout: 90_000,
+  }, async () => {
+    await start({});
+    const streams = keys(30);
+    for (const key of streams) reader.follow(key);
+    await writer.write(streams);
+    await expectAll(streams);
+    const owners = await Promise.all(streams.map((key) => cluster.ownerOf(key)));
+    const [emptied] = cluster.masters as [ClusterNode];
+    await emptied.restart();
+    await cluster.settled();
+    const at = performance.now();
+    const lost = streams.filter((_, index) => owners[index] === emptied);
+    await vi.waitFor(() => expect(reader.of('lost')).toHaveLength(lost.length), WAIT);
+    // Well before it would be their turn by itself.
+    expect(performance.now() - at).toBeLessThan(SWEEP_MS / 2);
+    for (const { end } of reader.of('lost')) expect(end).toMatchObject({ last: '0-0', newest: undefined });
+    expect(
+      reader
+        .of('lost')
+        .map(({ end }) => end.key)
+        .sort(),
+    ).toEqual([...lost].sort());
+  });
 });

@@ -40,7 +40,7 @@ beforeEach(() => {
       asked.push(...words.filter((word) => followed.has(word)));
     },
     true,
-    { lost: () => {}, checked: () => {}, redirected: () => {}, missing: () => {} },
+    { lost: () => {}, checked: () => {}, redirected: () => false, missing: () => {} },
   );
 });
 
@@ -85,9 +85,10 @@ test('one that something may be wrong with is looked at next', () => {
 describe('at a node of a cluster', () => {
   let questions: { readonly command: readonly string[]; readonly take: Parameters<Ask>[1] }[];
   let handled: string[];
+  let isTaken: boolean;
 
   beforeEach(() => {
-    [questions, handled] = [[], []];
+    [questions, handled, isTaken] = [[], [], true];
     followed = new Map(['a', 'b', 'c'].map((key) => [key, follow(key)]));
     ends = new StreamEnds(
       followed,
@@ -100,7 +101,10 @@ describe('at a node of a cluster', () => {
       {
         lost: ({ key, last }) => handled.push(`lost ${key} ${last}`),
         checked: (key) => handled.push(`checked ${key}`),
-        redirected: (key, { kind }) => handled.push(`${kind} ${key}`),
+        redirected: (key, { kind }) => {
+          handled.push(`${kind} ${key}`);
+          return isTaken;
+        },
         missing: (key) => handled.push(`missing ${key}`),
       },
     );
@@ -130,6 +134,20 @@ describe('at a node of a cluster', () => {
     expect(lookAt(`-${word} 7 127.0.0.1:1\r\n`)).toEqual([`${word.toLowerCase()} b`]);
     expect([ends.forget('b'), ends.forget('b')]).toEqual([true, false]);
   });
+
+  test.each(['CLUSTERDOWN The cluster is down', 'MOVED 7 127.0.0.1:1'])(
+    'after %s it is looked at again',
+    (error) => {
+      isTaken = false;
+      const before = lookAt(`-${error}\r\n`);
+      expect([before.includes('checked b'), ends.isDue]).toEqual([false, false]);
+      ends.lookSoon();
+      ends.look(SMALL, true);
+      expect(questions.map(({ command }) => command[3])).toContain('b');
+      questions.find(({ command }) => command[3] === 'b')!.take(replyOf(GONE));
+      expect(handled).toEqual(['lost b 0-0', 'checked b']);
+    },
+  );
 
   test('a stream that is not there is lost, unless its slot is on the way', () => {
     followed.get('b')!.asks = true;
