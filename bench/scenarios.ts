@@ -2,6 +2,7 @@
 import type { Scenario } from './scenario.js';
 import { BURST_SCENARIOS } from './scenarios/burst.js';
 import { CATCH_UP_SCENARIOS } from './scenarios/catch-up.js';
+import { CLUSTER_SCENARIOS } from './scenarios/cluster.js';
 import { FAN_OUT_SCENARIOS } from './scenarios/fan-out.js';
 import { GRAPHQL_SCENARIOS } from './scenarios/graphql.js';
 import { IDLE_SCENARIOS } from './scenarios/idle.js';
@@ -24,4 +25,5 @@ export const SCENARIOS: readonly Scenario[] = [
   ...MEMORY_SCENARIOS,
   ...IDLE_SCENARIOS,
   ...WORKERS_SCENARIOS,
+  ...CLUSTER_SCENARIOS,
 ];

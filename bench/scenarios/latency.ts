@@ -75,7 +75,7 @@ function figureSpec(rate: number, { key, target }: (typeof PERCENTILES)[number])
 const MICROSECONDS = 1000;
 
 /** A way for numbers, and the processes that it runs through. */
-interface Way {
+export interface Way {
   readonly side: Side;
   readonly probe: Program;
 }
@@ -114,8 +114,13 @@ async function timeOf(probe: Program, run: ProbeRun): Promise<Latencies> {
   return JSON.parse(await probe.says('done')) as Latencies;
 }
 
+/** Has all code that messages run through compiled. */
+export async function warmUp(ways: readonly Way[]): Promise<void> {
+  await measureLatency(ways, WARM_UP);
+}
+
 /** @returns a round for each percentile */
-async function measure(ways: readonly Way[], run: ProbeRun): Promise<Round[]> {
+export async function measureLatency(ways: readonly Way[], run: ProbeRun): Promise<Round[]> {
   const measured: Costed<Latencies>[] = [];
   for (const { side, probe } of ways) {
     measured.push(
@@ -137,11 +142,11 @@ export const LATENCY_SCENARIOS: readonly Scenario[] = [
     open: (open) =>
       opening(async (started) => {
         const ways = await openWays(started, open);
-        await measure(ways, WARM_UP);
+        await warmUp(ways);
         return async () => {
           const rounds: Round[] = [];
           for (const rate of RATES)
-            rounds.push(...(await measure(ways, { rate, ms: MEASURED_MS * open.scale })));
+            rounds.push(...(await measureLatency(ways, { rate, ms: MEASURED_MS * open.scale })));
           return rounds;
         };
       }),
