@@ -182,6 +182,8 @@ export class StreamReader implements ThreadReader {
   }
 
   close(): void {
+    // What is counted as under way must reach main, though it may not be followed any more.
+    this.#deliveries.lost();
     this.#strategy.close();
     this.#timers.close();
     this.#connection.close();
