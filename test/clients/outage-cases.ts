@@ -1,9 +1,11 @@
 /** Gateway and Redis are killed and restarted under way: what clients go on with, and what they are told. */
 import { expect, vi } from 'vitest';
+import { Balancer } from '../support/balancer.js';
+import { freePort } from '../support/free-port.js';
 import { checkWrites } from '../support/write-checker.js';
 import type { DrivenClient, DrivenPull } from './driven-client.js';
 import type { Outcome } from './protocol.js';
-import { type Case, SOON, type World } from './world.js';
+import { type Case, SOON, startGatewayOn, type World } from './world.js';
 
 /** So much is written before, between and after the outages. */
 const ROUND = 300;
@@ -16,8 +18,8 @@ interface Traffic {
 }
 
 /** One client that writes and, from the beginning on, reads. */
-async function startTraffic(world: World, resend = false): Promise<Traffic> {
-  const client = await world.open();
+async function startTraffic(world: World, resend = false, url = world.gateway.http): Promise<Traffic> {
+  const client = await world.open({ url });
   const pull = await client.pull(world.sid, { lastEntryId: '0' });
   await client.call('push', { name: 'p', stream: world.sid, resend });
   await client.call('load', { name: 'p', writer: 'w', bytes: 200, window: 40 });
@@ -83,6 +85,32 @@ export const OUTAGE_CASES: readonly Case[] = [
       expect(codes(outcomes).filter((code) => !['unknown_outcome', 'shutting_down'].includes(code))).toEqual(
         [],
       );
+    },
+  },
+  {
+    name: 'two gateways behind a balancer are restarted in turn: nothing is lost, doubled or out of order',
+    run: async (world) => {
+      const ports = await Promise.all([freePort(), freePort()]);
+      const gateways = await Promise.all(ports.map((port) => startGatewayOn(world.servers.redis, port)));
+      const balancer = await Balancer.start(ports);
+      try {
+        const traffic = await startTraffic(world, true, balancer.http);
+        for (const [index, port] of ports.entries()) {
+          balancer.ports = ports.filter((other) => other !== port);
+          await gateways[index]!.stop();
+          await world.moreStored(ROUND);
+          gateways[index] = await startGatewayOn(world.servers.redis, port);
+          balancer.ports = ports;
+        }
+        await world.moreStored(ROUND);
+        const { outcomes } = await traffic.check();
+        const stored = await world.stored();
+        expect(stored.map(({ id }) => id)).toEqual(outcomes);
+        expect(stored.map(({ stamp }) => stamp)).toEqual(outcomes.map((_, seq) => `w#${seq}`));
+      } finally {
+        await balancer.stop();
+        await Promise.all(gateways.map((gateway) => gateway.stop()));
+      }
     },
   },
   {

@@ -77,7 +77,8 @@ export class Servers {
   }
 }
 
-function startGatewayOn(redis: TestRedis, port: number): Promise<GatewayProcess> {
+/** As the one of `Servers`. */
+export function startGatewayOn(redis: TestRedis, port: number): Promise<GatewayProcess> {
   return startGatewayProcess({
     REDIS_URL: redis.url,
     PORT: String(port),
