@@ -42,6 +42,8 @@ export class ShardedPipe {
   readonly #table: SlotTable;
   readonly #minReplicas: number;
   readonly #pipes = new Map<number, ShardPipe>();
+  /** Of shards that have left the cluster, until nothing waits for an answer there. */
+  readonly #leaving = new Map<number, ShardPipe>();
   readonly #reads: ShardedReads;
   readonly #role: ShardRole;
   /** Streams of which entries wait. */
@@ -66,7 +68,7 @@ export class ShardedPipe {
 
   /** Those of all shards. */
   get pipes(): readonly AppendPipe[] {
-    return [...this.#pipes.values()].map(({ base }) => base);
+    return [...this.#pipes.values(), ...this.#leaving.values()].map(({ base }) => base);
   }
 
   /** Like that of `AppendPipe`. */
@@ -85,14 +87,23 @@ export class ShardedPipe {
     for (const shard of this.#table.shards) if (!this.#pipes.has(shard)) this.#open(shard);
     for (const [shard, pipe] of this.#pipes) {
       const address = this.#table.addressOf(shard);
-      if (address === undefined) {
-        this.#pipes.delete(shard);
-        void pipe.base.idle().then(() => pipe.base.close());
-      } else if (!isDeepStrictEqual(address, pipe.address)) {
+      if (address === undefined) this.#leave(shard, pipe);
+      else if (!isDeepStrictEqual(address, pipe.address)) {
         pipe.address = address;
         pipe.base.serverMoved();
       }
     }
+  }
+
+  #leave(shard: number, pipe: ShardPipe): void {
+    this.#pipes.delete(shard);
+    this.#leaving.set(shard, pipe);
+    void pipe.base.idle().then(() => {
+      // Unless it has come back.
+      if (this.#leaving.get(shard) !== pipe) return;
+      this.#leaving.delete(shard);
+      pipe.base.close();
+    });
   }
 
   /** Resolves once every entry taken so far is stored or given up. */
@@ -106,13 +117,19 @@ export class ShardedPipe {
 
   close(): void {
     this.#isClosed = true;
-    for (const { base } of this.#pipes.values()) base.close();
+    for (const pipe of this.pipes) pipe.close();
     const failure = new Failure('shutting_down', 'the gateway is going down');
     for (const stream of [...this.#moving.keys()]) this.#refuseAll(stream, failure);
     this.#reads.close();
   }
 
-  #open(shard: number): ShardPipe {
+  #open(shard: number): void {
+    const leaving = this.#leaving.get(shard);
+    if (leaving !== undefined) {
+      this.#leaving.delete(shard);
+      this.#pipes.set(shard, leaving);
+      return;
+    }
     const base = new AppendPipe({
       ...this.#options,
       target: { ...this.#options.target, shard: { table: this.#table, number: shard } },
@@ -121,7 +138,6 @@ export class ShardedPipe {
     const entries = this.#minReplicas === 0 ? base : new ReplicatedPipe(base, this.#minReplicas);
     const pipe = { base, entries, address: this.#table.addressOf(shard) };
     this.#pipes.set(shard, pipe);
-    return pipe;
   }
 
   #placeOf(stream: AppendStream): StreamPlace {
@@ -201,7 +217,7 @@ export class ShardedPipe {
 
   /** Goes on once the shard that the stream's entries went to owes no answer to any. */
   #settleOld(stream: AppendStream, place: StreamPlace, move: StreamMove): void {
-    const old = this.#pipes.get(place.shard);
+    const old = this.#pipes.get(place.shard) ?? this.#leaving.get(place.shard);
     const settled = () => {
       if (this.#moving.get(stream) !== move) return;
       const { pauseMs } = move;

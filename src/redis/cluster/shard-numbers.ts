@@ -17,6 +17,8 @@ export class ShardNumbers {
   /** Of nodes, masters and replicas alike, by their ids. */
   #ofNode = new Map<string, number>();
   #masters: ReadonlySet<string> = new Set();
+  /** The shard of each slot. */
+  #shards: Uint16Array = new Uint16Array(SLOTS).fill(NO_SHARD);
   #next = 0;
 
   /** @param reached where a node is reached that is named so */
@@ -28,6 +30,7 @@ export class ShardNumbers {
       addresses[numbers[index]!] = reached(address);
       for (const [first, last] of ranges) shards.fill(numbers[index]!, first, last + 1);
     });
+    this.#shards = shards;
     return { shards, addresses };
   }
 
@@ -56,6 +59,11 @@ export class ShardNumbers {
     // The master may have been set up anew, while its replicas are known.
     masters.forEach(({ ids }, index) => {
       for (const id of ids) take(index, before.get(id));
+    });
+    // A replica that nobody has told of before it took over, with the slots of a master that is not there any more.
+    masters.forEach(({ ranges: [range] }, index) => {
+      const number = range === undefined ? NO_SHARD : this.#shards[range[0]];
+      if (number !== NO_SHARD) take(index, number);
     });
     const assigned = numbers.map((number) => number ?? this.#next++);
     // Of nodes that are not named now, such as a master that is down, what was known is kept.

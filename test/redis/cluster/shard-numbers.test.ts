@@ -60,3 +60,15 @@ test('a master that has just given its slots to its replica leaves it the number
   const settled = [A, master('rb b', [5001, 16_383])];
   expect(numberOf(numbers, settled)).toEqual({ first: [0, 1, 1], at: ['a', 'rb', undefined] });
 });
+
+test('a replica that was not told of has the number of the master whose slots it has, if that is gone', () => {
+  const numbers = new ShardNumbers();
+  numberOf(numbers, [A, B]);
+  expect(numberOf(numbers, [A, master('new', [5001, 16_383])])).toEqual({
+    first: [0, 1, 1],
+    at: ['a', 'new'],
+  });
+  // One that took some slots of a master that goes on has none of its own.
+  const some = [master('other', [0, 100]), master('a ra', [101, 5000]), master('new', [5001, 16_383])];
+  expect(numberOf(numbers, some)).toEqual({ first: [2, 1, 1], at: ['a', 'new', 'other'] });
+});
