@@ -2,6 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 /** Their bounds are times or bytes that hold only on a machine that is not busy with other tests. */
 export const MEASURED = [
+  'test/append/sharded-faults.test.ts',
   'test/attacks/{bombs,ledger,listings,memory,raw-websocket,unfinished-messages}.test.ts',
   'test/faults/{leaks,little-memory,redis-killed,silent-redis,slow-among-fast,threads}.test.ts',
   'test/follow/large-frames.test.ts',

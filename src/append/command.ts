@@ -36,6 +36,7 @@ export class AppendStream {
   #isProven = false;
   /** Entries that Redis answered since `counted`, or since the beginning. */
   #stored = 0;
+  #storedBefore = 0;
   /** How the stream stood before those. Without it, it is taken to have been empty. */
   #counted: StreamCount | undefined;
   /** Whether its count was asked for, or need not be. */
@@ -88,12 +89,18 @@ export class AppendStream {
   count(counted: StreamCount | undefined): void {
     this.isCountAsked = true;
     this.#counted = counted;
+    this.#storedBefore += this.#stored;
     this.#stored = 0;
   }
 
   /** Asks for the count again before the next entry: what is known of it may be wrong. */
   forgetCount(): void {
     this.isCountAsked = false;
+  }
+
+  /** How many entries Redis has answered in all. */
+  get totalStored(): number {
+    return this.#storedBefore + this.#stored;
   }
 
   /** How many entries the stream would have got if nobody else wrote and nothing were unanswered. */

@@ -263,6 +263,7 @@ export class ShardedPipe {
   ): void {
     Object.assign(place, { shard, asks, version: this.#table.version });
     move.target = undefined;
+    for (const { receipt, token } of move.takeOvertaken()) receipt.refused(token, notServed());
     giveTo(pipe, move.takeAll());
     // What comes meanwhile waits until it is known whether these were taken.
     pipe.base.whenAnswered(() => {

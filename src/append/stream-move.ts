@@ -27,6 +27,8 @@ export class StreamMove {
   /** Entries that a server did not take, in order, then those that came since. */
   #entries: Unanswered[] = [];
   #redirected = 0;
+  /** How many entries of the stream were stored when the first of these came back. */
+  #storedThen = 0;
   #rounds = 0;
   readonly #begunAt = performance.now();
   /** Where the last redirect leads; undefined where the slot table says it. */
@@ -74,11 +76,24 @@ export class StreamMove {
 
   /** An entry that a server did not take, which is older than all that are held. */
   takeBack(entry: Unanswered): void {
+    if (this.#redirected === 0) this.#storedThen = this.#stream.totalStored;
     // It leaves the group of those that wait for the replicas of that server.
     const { receipt, token } = entry.receipt.leave?.(entry.token) ?? entry;
     const bytes = StreamMove.bytesOf(entry.payload);
     this.#budget.usedBytes += bytes;
     this.#entries.splice(this.#redirected++, 0, { ...entry, receipt, token, bytes });
+  }
+
+  /**
+   * Takes out entries that a server did not take although it took later ones, as where a cluster is well again in
+   * between: sent now, they would be out of order.
+   */
+  takeOvertaken(): readonly Unanswered[] {
+    if (this.#redirected === 0 || this.#stream.totalStored === this.#storedThen) return [];
+    const overtaken = this.#entries.splice(0, this.#redirected);
+    this.#redirected = 0;
+    for (const { bytes } of overtaken) this.#budget.usedBytes -= bytes;
+    return overtaken;
   }
 
   beginRound(): void {

@@ -14,7 +14,6 @@ let cluster: TestCluster;
 let names = 0;
 
 const settle = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-const range = (length: number) => Array.from({ length }, (_, index) => index);
 
 /** Names of streams on a node that no other test has. */
 async function newKeysOn(node: ClusterNode, count: number): Promise<string[]> {
@@ -37,14 +36,6 @@ async function expectTrue(writer: NumberWriter): Promise<void> {
       result instanceof Failure || isStored.has(number) || writer.short.get(key)!.has(number) ? [] : [number],
     );
     expect(lost).toEqual([]);
-  }
-}
-
-/** In addition, all was stored. */
-async function expectAllStored(writer: NumberWriter): Promise<void> {
-  await expectTrue(writer);
-  for (const key of writer.ledgers.keys()) {
-    expect(await storedNumbers(cluster, key)).toEqual(range(writer.written(key)));
   }
 }
 
@@ -125,7 +116,9 @@ describe('nodes without replicas', TEST, () => {
     await settle(500);
     await writer.stop();
     await cluster.settled();
-    await expectAllStored(writer);
+    // What came while a node found the cluster down, and was overtaken, is refused.
+    await expectTrue(writer);
+    for (const { results } of writer.ledgers.values()) expect(results.at(-1)).toEqual(expect.any(String));
   });
 
   test('that lead to each other in a circle have the entries refused in time', async () => {
@@ -169,7 +162,9 @@ describe('nodes without replicas', TEST, () => {
       const { results } = after.ledgers.get(key)!;
       expect(results.at(-1)).toEqual(expect.any(String));
       const refused = results.filter((result) => result instanceof Failure);
-      for (const failure of refused) expect((failure as Failure).code).toBe('unknown_outcome');
+      for (const failure of refused) {
+        expect(['unknown_outcome', 'redis_unavailable']).toContain((failure as Failure).code);
+      }
     }
   });
 });
