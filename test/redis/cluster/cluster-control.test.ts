@@ -37,6 +37,8 @@ describe('a call', { timeout: 60_000 }, () => {
 
   test('is sent on once a slot has moved, and then goes there at once', async () => {
     await set('moved', 'x');
+    // The next refresh is not due before the slot has moved, and so is told by the redirect.
+    await open.topology.refreshed();
     await moveSlot(cluster, await slotIn(cluster, 'moved'), other(await cluster.ownerOf('moved')));
     const { refreshes, redirects } = open.control.figures;
     expect(await get('moved')).toBe('x');
