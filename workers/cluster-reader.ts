@@ -4,7 +4,6 @@
  * A stream is read where the slot table says, or where a node has sent it; it goes over with its cursor, so that nothing
  * comes twice and nothing is left out. What a node that does not have a stream says of it is no news of the stream.
  */
-import { describeAddress } from '../src/redis/address.js';
 import type { Redirect } from '../src/redis/cluster/redirect.js';
 import { slotOf } from '../src/redis/cluster/slot.js';
 import { NO_SHARD, type SharedSlots, SlotTable } from '../src/redis/cluster/slot-table.js';
@@ -145,7 +144,7 @@ export class ClusterReader implements ThreadReader {
   #changed(version: number): void {
     this.#seen = version;
     for (const [number, shard] of this.#shards) {
-      const address = this.#addressOf(number);
+      const address = this.#table.placeOf(number);
       if (address === '' || address === shard.address) continue;
       shard.address = address;
       shard.reader.renew(new Error('the shard has another master now'));
@@ -231,23 +230,17 @@ export class ClusterReader implements ThreadReader {
         this.#post(event, transfer);
       },
       connected: () => {
-        opened.address = this.#addressOf(number);
+        opened.address = this.#table.placeOf(number);
         this.#connections.connected(number);
       },
       disconnected: (cause) => this.#connections.lost(number, cause),
       redirected: (key, redirect) => this.#redirected(number, key, redirect),
       missing: (key) => this.#missing(key),
     });
-    const opened: Shard = { reader, address: this.#addressOf(number) };
+    const opened: Shard = { reader, address: this.#table.placeOf(number) };
     this.#shards.set(number, opened);
     reader.start();
     return opened;
-  }
-
-  /** Where the shard's master is; '' while there is none. */
-  #addressOf(shard: number): string {
-    const address = this.#table.addressOf(shard);
-    return address === undefined ? '' : describeAddress(address);
   }
 
   #closeShard(number: number): void {

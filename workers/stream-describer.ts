@@ -146,17 +146,17 @@ export class StreamDescriber {
   }
 
   async #readStripped(reading: Reading, all: readonly Described[]): Promise<void> {
-    const { takesManyKeys } = this.#reads;
-    const calls: Described[][] = [];
-    const size = takesManyKeys ? KEYS_A_CALL : 1;
-    for (let from = 0; from < all.length; from += size) calls.push(all.slice(from, from + size));
     const refused: Described[] = [];
     const run = async (some: readonly Described[]) => {
       if (await this.#runScript(reading, some)) return;
       refused.push(...some);
     };
-    if (takesManyKeys) await Promise.all(calls.map(run));
-    else await this.#each(all, (one) => run([one]));
+    if (this.#reads.takesManyKeys) {
+      const calls: Promise<void>[] = [];
+      for (let from = 0; from < all.length; from += KEYS_A_CALL)
+        calls.push(run(all.slice(from, from + KEYS_A_CALL)));
+      await Promise.all(calls);
+    } else await this.#each(all, (one) => run([one]));
     if (refused.length === 0) return;
     if (this.#smallOnly !== undefined) throw new ScriptsNeeded();
     await this.#readWhole(reading, refused);

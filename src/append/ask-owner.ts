@@ -2,7 +2,7 @@
  * Questions about a stream that may have gone to another shard since its entries were written: what the server that
  * was written to does not have, its owner is asked.
  */
-import { isPassing, readRedirect } from '../redis/cluster/redirect.js';
+import { readNotServed } from '../redis/cluster/redirect.js';
 import type { KeyReads } from '../redis/key-reads.js';
 import type { ReplyCursor } from '../redis/resp.js';
 import type { Asking } from './questions.js';
@@ -28,9 +28,6 @@ export function askOwner(key: string, asking: Asking, reads: KeyReads): Asking {
 
 /** The reply is left as it was. */
 function isElsewhere(reply: ReplyCursor): boolean {
-  if (!reply.isError) return false;
-  const { position } = reply;
-  const error = reply.text();
-  reply.moveTo(position);
-  return readRedirect(error) !== undefined || isPassing(error);
+  const error = reply.peekError();
+  return error !== undefined && readNotServed(error) !== undefined;
 }

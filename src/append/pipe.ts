@@ -27,6 +27,7 @@ import { bulkReply, encodeCommand, type ReplyCursor } from '../redis/resp.js';
 import type { Histogram } from '../system/histogram.js';
 import { AppendConnection, type AppendConnectionOptions } from './append-connection.js';
 import type { Receipt, Unanswered } from './batch.js';
+import { type AppendBudget, overloaded } from './budget.js';
 import type { AppendStream } from './command.js';
 import type { Introduction } from './introduction.js';
 import type { Asking } from './questions.js';
@@ -51,12 +52,6 @@ const DEMOTED = /^(READONLY|MASTERDOWN)\b/;
 const PING = encodeCommand(['PING']);
 /** Errors of a server that is not, or no longer, the one to write to. */
 const NOT_THE_MASTER = /^(READONLY|MASTERDOWN|CLUSTERDOWN)\b/;
-
-/** Bytes that may wait for Redis, in all pipes together. */
-export interface AppendBudget {
-  usedBytes: number;
-  readonly maxBytes: number;
-}
 
 export interface AppendPipeOptions extends AppendConnectionOptions {
   readonly budget: AppendBudget;
@@ -232,30 +227,23 @@ export class AppendPipe {
       payloadBytes < this.#suspects.largest ? undefined : this.#suspects.tooLarge(payloadBytes);
     if (tooLarge !== undefined) return tooLarge;
     const { budget, shard } = this.#options;
-    const { usedBytes, maxBytes } = budget;
-    const isFull = shard !== undefined && 2 * (this.#bufferedBytes + payloadBytes) > this.#leftBytes;
-    if (usedBytes + payloadBytes <= maxBytes && !isFull) return undefined;
-    if (isFull && usedBytes + payloadBytes <= maxBytes) {
-      return new Failure(
-        'overloaded',
-        `${this.#bufferedBytes} bytes already wait for a part of the Redis Cluster, which is half of what others leave it (MAX_BUFFERED_BYTES=${maxBytes})`,
-      );
-    }
+    const refusal = overloaded(budget, payloadBytes);
+    return refusal ?? (shard === undefined ? undefined : this.#shardOverloaded(payloadBytes));
+  }
+
+  /** One server that is away must not take all that others leave. */
+  #shardOverloaded(payloadBytes: number): Failure | undefined {
+    const { usedBytes, maxBytes } = this.#options.budget;
+    const left = maxBytes - (usedBytes - this.#bufferedBytes);
+    if (2 * (this.#bufferedBytes + payloadBytes) <= left) return undefined;
     return new Failure(
       'overloaded',
-      `${usedBytes} bytes already wait for Redis (MAX_BUFFERED_BYTES=${maxBytes})`,
+      `${this.#bufferedBytes} bytes already wait for a part of the Redis Cluster, which is half of what others leave it (MAX_BUFFERED_BYTES=${maxBytes})`,
     );
   }
 
-  /** What others leave: one server that is away must not take it all. */
-  get #leftBytes(): number {
-    const { usedBytes, maxBytes } = this.#options.budget;
-    return maxBytes - (usedBytes - this.#bufferedBytes);
-  }
-
   #added(bytes: number): void {
-    this.#bufferedBytes += bytes;
-    this.#options.budget.usedBytes += bytes;
+    this.#hold(bytes);
     this.#unflushedBytes += bytes;
     if (this.#unflushedBytes >= FLUSH_BYTES) this.#flush();
     else if (!this.#isFlushScheduled) {
@@ -277,7 +265,7 @@ export class AppendPipe {
   }
 
   #reply(cursor: ReplyCursor): void {
-    const isElsewhere = this.#options.shard !== undefined && cursor.isError && this.#isElsewhere(cursor);
+    const isElsewhere = this.#options.shard !== undefined && this.#isElsewhere(cursor);
     const bytes = isElsewhere ? this.#takeOut(cursor) : this.#queue.answered(cursor, this.#failureOf);
     // An answer within a transaction is no result yet.
     if (bytes === 0) return;
@@ -287,10 +275,8 @@ export class AppendPipe {
   }
 
   #isElsewhere(cursor: ReplyCursor): boolean {
-    const { position } = cursor;
-    const error = cursor.text();
-    cursor.moveTo(position);
-    return NOT_HERE.test(error) && this.#queue.isEntryNext;
+    const error = cursor.peekError();
+    return error !== undefined && NOT_HERE.test(error) && this.#queue.isEntryNext;
   }
 
   /** @returns the bytes that are no longer in flight */

@@ -10,15 +10,15 @@
  * the old one has answered all, so the order stays. Other streams do not wait. Where nobody serves a stream, its
  * entries wait for as long as they would for a Redis that is away, and are refused then.
  */
-import { isDeepStrictEqual } from 'node:util';
 import { Failure } from '../protocol/errors.js';
-import type { RedisAddress } from '../redis/address.js';
+import { notServed } from '../redis/cluster/follow-redirects.js';
 import { type Redirect, readRedirect } from '../redis/cluster/redirect.js';
 import { ShardedReads } from '../redis/cluster/sharded-reads.js';
 import { slotOf } from '../redis/cluster/slot.js';
 import { NO_SHARD, type SlotTable } from '../redis/cluster/slot-table.js';
 import { askOwner } from './ask-owner.js';
 import type { Receipt, Unanswered } from './batch.js';
+import { overloaded } from './budget.js';
 import type { AppendStream } from './command.js';
 import { AppendPipe, type AppendPipeOptions, type ShardRole } from './pipe.js';
 import { ReplicatedPipe } from './replicated.js';
@@ -26,13 +26,11 @@ import { StreamMove, type StreamTarget } from './stream-move.js';
 import type { StreamPlace } from './stream-place.js';
 import { AppendStreams } from './streams.js';
 
-const notServed = () => new Failure('redis_unavailable', 'the Redis Cluster does not serve this stream now');
-
 /** A shard's pipe, and where its entries are given. */
 interface ShardPipe {
   readonly base: AppendPipe;
   /** Where its master was when that was looked at last. */
-  address: RedisAddress | undefined;
+  at: string;
   readonly entries: AppendPipe | ReplicatedPipe;
 }
 
@@ -86,10 +84,10 @@ export class ShardedPipe {
     if (this.#isClosed) return;
     for (const shard of this.#table.shards) if (!this.#pipes.has(shard)) this.#open(shard);
     for (const [shard, pipe] of this.#pipes) {
-      const address = this.#table.addressOf(shard);
-      if (address === undefined) this.#leave(shard, pipe);
-      else if (!isDeepStrictEqual(address, pipe.address)) {
-        pipe.address = address;
+      const at = this.#table.placeOf(shard);
+      if (at === '') this.#leave(shard, pipe);
+      else if (at !== pipe.at) {
+        pipe.at = at;
         pipe.base.serverMoved();
       }
     }
@@ -136,7 +134,7 @@ export class ShardedPipe {
       shard: this.#role,
     });
     const entries = this.#minReplicas === 0 ? base : new ReplicatedPipe(base, this.#minReplicas);
-    const pipe = { base, entries, address: this.#table.addressOf(shard) };
+    const pipe = { base, entries, at: this.#table.placeOf(shard) };
     this.#pipes.set(shard, pipe);
   }
 
@@ -182,12 +180,7 @@ export class ShardedPipe {
       this.#table.wish();
       return notServed();
     }
-    const { usedBytes, maxBytes } = this.#options.budget;
-    if (usedBytes + StreamMove.bytesOf(payload) <= maxBytes) return undefined;
-    return new Failure(
-      'overloaded',
-      `${usedBytes} bytes already wait for Redis (MAX_BUFFERED_BYTES=${maxBytes})`,
-    );
+    return overloaded(this.#options.budget, StreamMove.bytesOf(payload));
   }
 
   /** A server did not take an entry. */

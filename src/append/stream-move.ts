@@ -1,5 +1,6 @@
 /** What waits while a stream goes from one shard of a cluster to another, or while nobody takes entries of it. */
 import type { Receipt, Unanswered } from './batch.js';
+import type { AppendBudget } from './budget.js';
 import type { AppendStream } from './command.js';
 
 /** About what an entry takes besides its payload. */
@@ -16,14 +17,9 @@ export interface StreamTarget {
   readonly asks: boolean;
 }
 
-/** Bytes that may wait for Redis; see `AppendBudget`. */
-interface Budget {
-  usedBytes: number;
-}
-
 export class StreamMove {
   readonly #stream: AppendStream;
-  readonly #budget: Budget;
+  readonly #budget: AppendBudget;
   /** Entries that a server did not take, in order, then those that came since. */
   #entries: Unanswered[] = [];
   #redirected = 0;
@@ -36,7 +32,7 @@ export class StreamMove {
   /** Set while the next attempt is waited for. */
   timer: NodeJS.Timeout | undefined;
 
-  constructor(stream: AppendStream, budget: Budget, target: StreamTarget | undefined) {
+  constructor(stream: AppendStream, budget: AppendBudget, target: StreamTarget | undefined) {
     this.#stream = stream;
     this.#budget = budget;
     this.target = target;

@@ -5,6 +5,7 @@
 import { ConfigError } from '../config/start-error.js';
 import { Failure } from '../protocol/errors.js';
 import type { Logger } from '../system/logger.js';
+import { isClusterEnabled } from './cluster/cluster-enabled.js';
 import type { Control } from './control.js';
 
 const REFUSAL =
@@ -45,12 +46,9 @@ export class ClusterWatch {
 
   async #ask(): Promise<void> {
     // Not allowed, or gone again: nothing is known.
-    const info = await this.#control!.masters()[0]!
-      .info('cluster')
-      .catch(() => undefined);
-    if (info === undefined) return;
+    const isCluster = await isClusterEnabled(this.#control!.masters()[0]!);
+    if (isCluster === undefined) return;
     const wasRefused = this.failure !== undefined;
-    const isCluster = /^cluster_enabled:1/m.test(info);
     this.failure = isCluster ? new Failure('redis_error', REFUSAL) : undefined;
     if (this.failure === undefined || wasRefused) return;
     this.#logger.error(`${REFUSAL}.`);

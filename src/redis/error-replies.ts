@@ -21,7 +21,7 @@ interface ErrorReply {
 
 const NOT_AFTER_NEWEST = "the entry's time is not after the newest entry of its stream";
 /** Which node has what is internal, and changes. */
-const NOT_SERVED = 'the Redis Cluster does not serve this stream now';
+export const NOT_SERVED = 'the Redis Cluster does not serve this stream now';
 const TOO_LARGE = 'the entry is larger than Redis takes (proto-max-bulk-len)';
 
 export const ERROR_REPLIES: readonly ErrorReply[] = [

@@ -1,12 +1,13 @@
 /** Finds out what REDIS_URL leads to, one server or a cluster, and connects to it what is not hot. */
-import type { Redis } from 'ioredis';
 import { ConfigError } from '../config/start-error.js';
 import type { Logger } from '../system/logger.js';
+import { isClusterEnabled } from './cluster/cluster-enabled.js';
 import { openCluster } from './cluster/open-cluster.js';
 import type { NatMap } from './cluster/slot-table.js';
 import type { Topology } from './cluster/topology.js';
 import { type Control, connectControl, ServerControl } from './control.js';
 import { describeTarget, type RedisTarget } from './target.js';
+import { whenConnected } from './when-connected.js';
 
 /** How long a Redis that says nothing holds up the start. */
 const FIRST_CONNECT_MS = 3000;
@@ -28,9 +29,10 @@ export interface OpenRedis {
 export async function openRedis(target: RedisTarget, natMap: NatMap, logger: Logger): Promise<OpenRedis> {
   if (target.cluster !== undefined) return openNodes(target, natMap, logger);
   const redis = connectControl(target, logger);
-  await firstAnswer(redis);
+  await whenConnected(redis, FIRST_CONNECT_MS).catch(() => {});
   const isPlain = target.path === undefined && target.sentinel === undefined;
-  if (isPlain && (await isNodeOfCluster(redis))) {
+  // Where it is not told, or Redis is away, it is taken for a single server.
+  if (isPlain && (await isClusterEnabled(redis))) {
     redis.disconnect();
     if (target.database !== 0) {
       throw new ConfigError(
@@ -48,23 +50,4 @@ export async function openRedis(target: RedisTarget, natMap: NatMap, logger: Log
 
 async function openNodes(target: RedisTarget, natMap: NatMap, logger: Logger): Promise<OpenRedis> {
   return { target, ...(await openCluster(target, natMap, logger)) };
-}
-
-/** Resolves once Redis is connected, or cannot be for now. */
-function firstAnswer(redis: Redis): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, FIRST_CONNECT_MS);
-    for (const event of ['ready', 'close']) {
-      redis.once(event, () => {
-        clearTimeout(timer);
-        resolve();
-      });
-    }
-  });
-}
-
-/** Where it is not told, or Redis is away, it is taken for a single server. */
-async function isNodeOfCluster(redis: Redis): Promise<boolean> {
-  const info = await redis.info('cluster').catch(() => '');
-  return /^cluster_enabled:1/m.test(info);
 }

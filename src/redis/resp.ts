@@ -209,6 +209,15 @@ export class ReplyCursor {
     return this.#bytes[this.#at] === MINUS;
   }
 
+  /** The text of the error reply that the element is, and stays before it; undefined where it is none. */
+  peekError(): string | undefined {
+    if (!this.isError) return undefined;
+    const begin = this.#at;
+    const error = this.text();
+    this.#at = begin;
+    return error;
+  }
+
   /** Whether the element is an array, were it a null one. */
   get isArray(): boolean {
     return this.#bytes[this.#at] === STAR;

@@ -1,22 +1,14 @@
 /** What is not hot, at the nodes of a cluster. */
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { describeAddress } from '../address.js';
 import type { Control, ControlFigures } from '../control.js';
 import { loadScripts } from '../scripts.js';
+import { followRedirects, notServed, type ShardAnswer } from './follow-redirects.js';
 import { readPlacement } from './placement.js';
-import { isPassing, type Redirect, readRedirect } from './redirect.js';
-import { notServed } from './sharded-reads.js';
+import { readNotServed } from './redirect.js';
 import { slotOf } from './slot.js';
-import { NO_SHARD } from './slot-table.js';
 import type { Topology } from './topology.js';
 
-/** How long a call may be sent on and wait in all. */
-const PATIENCE_MS = 2000;
-/** How long it waits where nobody serves the slot now. */
-const AGAIN_MS = 50;
-/** So many redirects are followed at once; further ones wait. */
-const MAX_REDIRECTS = 5;
 /** A key that moves during one walk through all keys is met by the next; slots may be on their way for hours. */
 const MAX_ROUNDS = 3;
 
@@ -58,28 +50,10 @@ export class ClusterControl implements Control {
     return address !== undefined && isConnected(nodes.of(address));
   }
 
-  async of<T>(key: string, call: (redis: Redis) => Promise<T>): Promise<T> {
-    const { table } = this.#topology;
-    const slot = slotOf(key);
-    const until = performance.now() + PATIENCE_MS;
-    let shard = table.shardOf(slot);
-    let asks = false;
-    for (let redirects = 0; ; redirects++) {
-      const answer: Redirect | 'passing' | { readonly result: T } = await this.#call(
-        shard,
-        asks,
-        call,
-        until,
-      );
-      if (typeof answer === 'object' && 'result' in answer) return answer.result;
-      if (performance.now() > until) throw notServed();
-      const next: number | undefined =
-        answer === 'passing' ? undefined : table.shardOfRedirect(answer, shard);
-      table.wish();
-      asks = next !== undefined && answer !== 'passing' && answer.kind === 'ask';
-      if (next === undefined || redirects >= MAX_REDIRECTS) await delay(AGAIN_MS);
-      shard = next ?? table.shardOf(slot);
-    }
+  of<T>(key: string, call: (redis: Redis) => Promise<T>): Promise<T> {
+    return followRedirects(this.#topology.table, key, (shard, asks, until) =>
+      this.#call(shard, asks, call, until),
+    );
   }
 
   masters(): readonly Redis[] {
@@ -129,9 +103,9 @@ export class ClusterControl implements Control {
     asks: boolean,
     call: (redis: Redis) => Promise<T>,
     until: number,
-  ): Promise<Redirect | 'passing' | { readonly result: T }> {
+  ): Promise<ShardAnswer<T>> {
     const { table, nodes } = this.#topology;
-    const address = shard === NO_SHARD ? undefined : table.addressOf(shard);
+    const address = table.addressOf(shard);
     if (address === undefined) return 'passing';
     try {
       const redis = await nodes.connected(address, until - performance.now());
@@ -145,9 +119,8 @@ export class ClusterControl implements Control {
       const { name, message } = error as Error;
       // It may be down, with another in its place.
       if (name !== 'ReplyError') table.wish();
-      const redirect = name === 'ReplyError' ? readRedirect(message) : undefined;
-      if (redirect !== undefined) return redirect;
-      if (name === 'ReplyError' && isPassing(message)) return 'passing';
+      const elsewhere = name === 'ReplyError' ? readNotServed(message) : undefined;
+      if (elsewhere !== undefined) return elsewhere;
       throw error;
     }
   }

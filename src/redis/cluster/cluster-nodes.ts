@@ -1,11 +1,10 @@
 /** One ioredis client for each node of a cluster that is spoken to, made when it is first needed. */
 import type { Redis } from 'ioredis';
 import { describeAddress, type RedisAddress } from '../address.js';
+import { whenConnected } from '../when-connected.js';
 
 /** Calls that are under way at a node that is no master any more may take so long. */
 const LEAVING_MS = 5000;
-/** What ioredis calls a client whose attempt to connect is under way. */
-const CONNECTING = new Set(['wait', 'connecting', 'connect']);
 
 export class ClusterNodes {
   readonly #connect: (address: RedisAddress) => Redis;
@@ -34,24 +33,7 @@ export class ClusterNodes {
   /** The client, connected. @throws Error where it cannot be connected now, or not within `ms` */
   async connected(address: RedisAddress, ms: number): Promise<Redis> {
     const client = this.of(address);
-    if (client.status === 'ready') return client;
-    if (!CONNECTING.has(client.status)) throw new Error('the node cannot be reached');
-    await new Promise<void>((resolve, reject) => {
-      const end = () => {
-        clearTimeout(timer);
-        client.off('ready', onReady).off('close', onClose);
-      };
-      const onReady = () => {
-        end();
-        resolve();
-      };
-      const onClose = () => {
-        end();
-        reject(new Error('the node cannot be reached'));
-      };
-      const timer = setTimeout(onClose, ms);
-      client.on('ready', onReady).on('close', onClose);
-    });
+    await whenConnected(client, ms);
     return client;
   }
 

@@ -30,3 +30,10 @@ export function readRedirect(error: string): Redirect | undefined {
 
 /** Whether the same may be asked again soon. */
 export const isPassing = (error: string): boolean => PASSING.test(error);
+
+/** The server does not serve the key: it leads elsewhere, or nobody serves it now. */
+export type NotServed = Redirect | 'passing';
+
+/** @param error an error reply @returns undefined where it is an answer about the key */
+export const readNotServed = (error: string): NotServed | undefined =>
+  readRedirect(error) ?? (isPassing(error) ? 'passing' : undefined);

@@ -1,26 +1,12 @@
-/**
- * Reads of keys that are spread over the shards of a cluster: one connection to each master that is asked.
- *
- * A read goes where the table says, and on to where it is sent from there. While a slot has no master, or the cluster
- * changes, it waits a little.
- */
-import { setTimeout as delay } from 'node:timers/promises';
-import { Failure } from '../../protocol/errors.js';
-import { describeAddress, type RedisAddress } from '../address.js';
+/** Reads of keys that are spread over the shards of a cluster: one connection to each master that is asked. */
 import { IsolatingReads } from '../isolating-reads.js';
 import type { KeyReads } from '../key-reads.js';
 import { encodeCommand, type ReplyCursor } from '../resp.js';
 import type { RedisTarget } from '../target.js';
-import { isPassing, type Redirect, readRedirect } from './redirect.js';
-import { slotOf } from './slot.js';
-import { NO_SHARD, type SlotTable } from './slot-table.js';
+import { followRedirects, type ShardAnswer } from './follow-redirects.js';
+import { readNotServed } from './redirect.js';
+import type { SlotTable } from './slot-table.js';
 
-/** How long a read may be sent on and wait in all. */
-const PATIENCE_MS = 2000;
-/** How long it waits where nobody serves the slot now. */
-const AGAIN_MS = 50;
-/** So many redirects are followed at once; further ones wait. */
-const MAX_REDIRECTS = 5;
 const ASKING = encodeCommand(['ASKING']);
 
 /** How long a server that is not the master any more may take over its last answers. */
@@ -31,12 +17,6 @@ interface ShardReads {
   readonly reads: IsolatingReads;
   readonly at: string;
 }
-
-/** The server does not serve the key now. */
-type NotServed = Redirect | 'passing';
-
-export const notServed = () =>
-  new Failure('redis_unavailable', 'the Redis Cluster does not serve this stream now');
 
 export class ShardedReads implements KeyReads {
   readonly takesManyKeys = false;
@@ -52,23 +32,8 @@ export class ShardedReads implements KeyReads {
     this.#role = role;
   }
 
-  async send<T>(key: string, command: Buffer, take: (reply: ReplyCursor) => T): Promise<T> {
-    const slot = slotOf(key);
-    const until = performance.now() + PATIENCE_MS;
-    let shard = this.#table.shardOf(slot);
-    let asks = false;
-    for (let redirects = 0; ; redirects++) {
-      const answer: NotServed | { readonly taken: T } =
-        shard === NO_SHARD ? 'passing' : await this.#ask(shard, asks, command, take);
-      if (typeof answer === 'object' && 'taken' in answer) return answer.taken;
-      if (performance.now() > until) throw notServed();
-      const next: number | undefined =
-        answer === 'passing' ? undefined : this.#table.shardOfRedirect(answer, shard);
-      this.#table.wish();
-      asks = next !== undefined && answer !== 'passing' && answer.kind === 'ask';
-      if (next === undefined || redirects >= MAX_REDIRECTS) await delay(AGAIN_MS);
-      shard = next ?? this.#table.shardOf(slot);
-    }
+  send<T>(key: string, command: Buffer, take: (reply: ReplyCursor) => T): Promise<T> {
+    return followRedirects(this.#table, key, (shard, asks) => this.#ask(shard, asks, command, take));
   }
 
   flush(): void {
@@ -84,25 +49,19 @@ export class ShardedReads implements KeyReads {
     asks: boolean,
     command: Buffer,
     take: (reply: ReplyCursor) => T,
-  ): Promise<NotServed | { readonly taken: T }> {
+  ): Promise<ShardAnswer<T>> {
     const reads = this.#of(shard);
     // Both go out together. Should the connection be lost in between, the answer is another redirect.
     if (asks) reads.send(ASKING, () => undefined).catch(() => {});
     return reads.send(command, (reply) => {
-      if (reply.isError) {
-        const { position } = reply;
-        const error = reply.text();
-        const redirect = readRedirect(error);
-        if (redirect !== undefined) return redirect;
-        if (isPassing(error)) return 'passing';
-        reply.moveTo(position);
-      }
-      return { taken: take(reply) };
+      const error = reply.peekError();
+      const elsewhere = error === undefined ? undefined : readNotServed(error);
+      return elsewhere ?? { result: take(reply) };
     });
   }
 
   #of(shard: number): IsolatingReads {
-    const at = placeOf(this.#table.addressOf(shard));
+    const at = this.#table.placeOf(shard);
     const known = this.#shards.get(shard);
     if (known?.at === at) return known.reads;
     // Another node is the master now. The old one still owes answers, which lead elsewhere.
@@ -123,6 +82,3 @@ export class ShardedReads implements KeyReads {
     }
   }
 }
-
-const placeOf = (address: RedisAddress | undefined) =>
-  address === undefined ? '' : describeAddress(address);

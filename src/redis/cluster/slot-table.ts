@@ -98,6 +98,12 @@ export class SlotTable implements SharedSlots {
     return shard < 0 ? undefined : shard;
   }
 
+  /** The same as `host:port`; '' where it is not known. */
+  placeOf(shard: number): string {
+    const address = this.addressOf(shard);
+    return address === undefined ? '' : describeAddress(address);
+  }
+
   /** Shards with a master, rising. */
   get shards(): number[] {
     return this.#readAddresses().flatMap((address, shard) => (address === null ? [] : [shard]));
