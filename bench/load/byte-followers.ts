@@ -3,8 +3,8 @@
  *
  *     node byte-followers.js '{"port", "sid", "streams", "followers", "bytes"}'
  *
- * Prints `ready` once all follow. Told how many entries each stream has got since it was last told, it waits until every
- * follower has them, and prints `received`. One lost, or sent twice, is an error.
+ * Prints `ready` when all follow. Each line it reads is how many more entries each stream has got; it waits until every
+ * follower has them, and prints `received`. A lost or doubled entry is an error.
  */
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';

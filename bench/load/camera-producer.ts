@@ -4,8 +4,8 @@
  *
  *     node camera-producer.js '{"port", "sid", "cameras", "rate", "bytes"}'
  *
- * Prints `ready` once all are connected. Told for how many seconds to push, it prints `pushed` and how many frames that
- * were once all of them are acknowledged. A frame that is refused is an error.
+ * Prints `ready` when all are connected. Each line it reads is for how many seconds to push; when all frames are
+ * acknowledged it prints `pushed` and how many there were. A refused frame is an error.
  */
 import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';

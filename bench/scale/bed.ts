@@ -89,7 +89,7 @@ const since = (before: ThreadTimes, after: ThreadTimes): ThreadTimes => ({
 
 /**
  * What so many cameras and followers take in about so many seconds; each follower must get each entry once. Measured in
- * slices, of which only those count during which nobody else took much of the machine.
+ * slices; those in which other programs used much of the machine are left out.
  */
 export async function measureSize(size: Size, seconds: number): Promise<Used> {
   const started = new Started();

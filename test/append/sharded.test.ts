@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { Failure } from '../../src/protocol/errors.js';
 import { slotOf } from '../../src/redis/cluster/slot.js';
+import type { ClusterNode } from '../support/cluster-node.js';
 import { FaultProxy } from '../support/fault-proxy.js';
 import { startCluster, type TestCluster } from '../support/redis-cluster.js';
 import { NumberWriter, openShardedPipes, storedNumbers } from '../support/sharded-pipes.js';
@@ -29,6 +30,9 @@ async function expectAllStored(writer: NumberWriter): Promise<void> {
 
 const addressOf = ({ listening }: FaultProxy) => ('port' in listening ? `127.0.0.1:${listening.port}` : '');
 
+/** A master that is not this one. */
+const another = (node: ClusterNode) => cluster.masters.find((other) => other !== node)!;
+
 const settle = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 describe('a cluster that is well', TEST, () => {
@@ -56,7 +60,7 @@ describe('a cluster that is well', TEST, () => {
     for (const key of keys.slice(0, 4)) {
       const slot = slotOf(key);
       const from = await cluster.ownerOfSlot(slot);
-      const to = cluster.masters.find((node) => node !== from)!;
+      const to = another(from);
       const move = await beginMove(cluster, slot, to);
       await settle(50);
       await move.moveKeys();
@@ -73,7 +77,7 @@ describe('a cluster that is well', TEST, () => {
     const [key] = newKeys(1);
     const slot = slotOf(key!);
     const from = await cluster.ownerOfSlot(slot);
-    const move = await beginMove(cluster, slot, cluster.masters.find((node) => node !== from)!);
+    const move = await beginMove(cluster, slot, another(from));
     const writer = new NumberWriter(pipes, [key!]);
     writer.start();
     await settle(200);
@@ -92,7 +96,7 @@ describe('a cluster that is well', TEST, () => {
     await settle(100);
     const slot = slotOf(keys[0]!);
     const from = await cluster.ownerOfSlot(slot);
-    const to = cluster.masters.find((node) => node !== from)!;
+    const to = another(from);
     const move = await beginMove(cluster, slot, to);
     await move.moveKeys();
     await settle(100);
@@ -158,7 +162,7 @@ describe('a cluster that is well', TEST, () => {
       await settle(100);
       const slot = slotOf(key);
       const from = await cluster.ownerOfSlot(slot);
-      const to = cluster.masters.find((node) => node !== from)!;
+      const to = another(from);
       const proxy = proxies[cluster.masters.indexOf(from)]!;
       proxy.isRefusing = true;
       await proxy.cutAfter(0, 'toClient');
@@ -180,7 +184,7 @@ describe('a cluster that is well', TEST, () => {
       await settle(100);
       const slot = slotOf(key);
       const from = await cluster.ownerOfSlot(slot);
-      const to = cluster.masters.find((node) => node !== from)!;
+      const to = another(from);
       const move = await beginMove(cluster, slot, to);
       await move.moveKeys();
       for (const bytes of [0, 0, 100, 0]) {
@@ -203,7 +207,7 @@ describe('a cluster that is well', TEST, () => {
     await settle(100);
     const slot = slotOf(keys[0]!);
     const from = await cluster.ownerOfSlot(slot);
-    await moveSlot(cluster, slot, cluster.masters.find((node) => node !== from)!);
+    await moveSlot(cluster, slot, another(from));
     await settle(100);
     await writer.stop();
     // There are none: all is stored, and told with that.

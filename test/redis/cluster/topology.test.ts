@@ -42,6 +42,15 @@ function partner(node: ClusterNode): ClusterNode {
   return cluster.nodes[(at + length) % (2 * length)]!;
 }
 
+/** Resolves once the topology knows the slot to be at the address. */
+const movesTo = (topology: Topology, address: string) =>
+  expect
+    .poll(async () => {
+      await topology.refreshed();
+      return addressOfSlot(topology, SLOT);
+    }, WAIT)
+    .toBe(address);
+
 describe('the table', { timeout: 60_000 }, () => {
   test('has all slots and masters after the start, and these are connected', async () => {
     const { table, nodes } = await open();
@@ -79,12 +88,7 @@ describe('the table', { timeout: 60_000 }, () => {
     const replica = partner(await cluster.ownerOfSlot(SLOT));
     await cluster.inStep();
     await replica.client.cluster('FAILOVER');
-    await expect
-      .poll(async () => {
-        await topology.refreshed();
-        return addressOfSlot(topology, SLOT);
-      }, WAIT)
-      .toBe(replica.address);
+    await movesTo(topology, replica.address);
     expect(topology.table.shardOf(SLOT)).toBe(before);
     await cluster.settled();
     await topology.refreshed();
@@ -105,12 +109,7 @@ describe('the table', { timeout: 60_000 }, () => {
       const begun = performance.now();
       await topology.refreshed();
       expect(performance.now() - begun).toBeLessThan(1500);
-      await expect
-        .poll(async () => {
-          await topology.refreshed();
-          return addressOfSlot(topology, SLOT);
-        }, WAIT)
-        .toBe(replica.address);
+      await movesTo(topology, replica.address);
       expect(topology.table.shardOf(SLOT)).toBe(before);
       expect(topology.table.shards).toHaveLength(3);
       if (signal === 'SIGSTOP') master.process.kill('SIGCONT');
@@ -141,12 +140,7 @@ describe('the table', { timeout: 60_000 }, () => {
     const replica = partner(seed);
     await cluster.inStep();
     seed.process.kill('SIGKILL');
-    await expect
-      .poll(async () => {
-        await topology.refreshed();
-        return addressOfSlot(topology, SLOT);
-      }, WAIT)
-      .toBe(replica.address);
+    await movesTo(topology, replica.address);
     await seed.restart();
     await cluster.settled();
   });
